@@ -1,0 +1,66 @@
+# One command for each thing a person does. Everything bootstraps itself into .venv.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PHOTO := artifacts/photo/1/manifest.json
+
+.DEFAULT_GOAL := help
+.PHONY: help serve photo test lint types train bench lock clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+# Photo is too large for the repository. It is built once, beside the service, which
+# takes it up when it is there; without a network everything else is served.
+serve: .venv/serve.stamp ## serve all models on http://127.0.0.1:8000
+	@test -e $(PHOTO) || exec nice $(BIN)/python -m training photo & \
+	photo=$$!; trap 'kill $$photo 2>/dev/null || true' EXIT INT TERM; \
+	$(BIN)/servery serve
+
+photo: $(PHOTO) ## fetch and convert the photo model, 95 MB, once
+
+$(PHOTO): | .venv/serve.stamp
+	$(BIN)/python -m training photo
+
+test: .venv/dev.stamp ## run the tests
+	$(BIN)/pytest
+
+lint: .venv/dev.stamp ## check style and imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/dev.stamp ## check types
+	$(BIN)/mypy
+
+train: .venv/dev.stamp ## train every model into artifacts/, as a new version
+	$(BIN)/python -m training all
+
+bench: .venv/dev.stamp ## measure this machine, write docs/benchmarks.md
+	$(BIN)/python -m benchmarks
+
+lock: .venv/dev.stamp ## pin the newest dependencies that pyproject.toml allows
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
+		--no-emit-index-url --no-emit-find-links --python-version 3.11 --extra train \
+		pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
+		--no-emit-index-url --no-emit-find-links --python-version 3.11 --extra dev \
+		--constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
+
+clean: ## remove .venv and the caches
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Servery needs Python 3.11 or later; '$(PYTHON)' is older." \
+		"Name another: make serve PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/serve.stamp: requirements.lock pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.lock pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --editable .
+	@touch $@ .venv/serve.stamp
