@@ -1,0 +1,1 @@
+"""Servery: versioned SavedModels behind typed HTTP doors, served in full batches."""

@@ -1,0 +1,56 @@
+"""The engine process. Started by the supervisor, not by hand."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import click
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from service.engine.door import bind_door, open_door
+from service.engine.engine import Engine, Loader
+from service.lifeline import end_with_parent
+from service.logs import configure_logging
+from service.metrics import Metrics
+from service.settings import Settings
+
+SWITCH_INTERVAL_S = 0.0005  # of threads; Python's 5 ms is a request's whole time
+
+
+@click.command()
+@click.option("--settings", "settings_json", required=True)
+@click.option("--door", type=click.Path(path_type=Path), required=True)
+@click.option("--lifeline", type=int, required=True)
+@click.option("--restarted", is_flag=True)
+def main(settings_json: str, door: Path, lifeline: int, restarted: bool) -> None:
+    """Load the models and compute batches until SIGTERM."""
+    end_with_parent(lifeline)
+    settings = Settings.model_validate_json(settings_json)
+    configure_logging(settings.log_level, "engine")
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    metrics = Metrics(CollectorRegistry())
+    if restarted:
+        metrics.restarts.labels("engine").inc()
+    uvloop.run(_serve(settings, metrics, door))
+
+
+async def _serve(settings: Settings, metrics: Metrics, path: Path) -> None:
+    def make_loader() -> Loader:
+        from service.engine.runtime import Runtime  # imports TensorFlow: seconds
+
+        return Runtime(settings.device, settings.number_of_tensorflow_threads())
+
+    engine = Engine(settings, metrics, make_loader)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    door = await open_door(engine, bind_door(path))
+    await engine.start()
+    await stop.wait()
+    await engine.stop()
+    door.close()
+
+
+if __name__ == "__main__":
+    main()

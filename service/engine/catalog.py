@@ -1,0 +1,119 @@
+"""What the engine holds, as everyone else sees it: models, versions, states."""
+
+from enum import StrEnum
+from functools import cached_property
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.errors import ModelNotFound, ModelNotReady, VersionNotFound
+from service.manifest import Manifest
+
+
+class State(StrEnum):
+    """Where a version stands. Only `ready` takes requests."""
+
+    LOADING = "loading"
+    READY = "ready"
+    DRAINING = "draining"
+    FAILED = "failed"
+
+
+class VersionStatus(BaseModel):
+    """One version of one model."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int
+    state: State
+    reason: str | None = Field(None, description="why, where the state is failed")
+    manifest: Manifest | None = None
+
+
+class ModelStatus(BaseModel):
+    """All versions of one model that the engine knows, rising."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    versions: tuple[VersionStatus, ...]
+
+    @cached_property
+    def default(self) -> VersionStatus | None:
+        """The newest version that is ready: the one that answers if none is named."""
+        ready = [each for each in self.versions if each.state is State.READY]
+        return ready[-1] if ready else None
+
+    @property
+    def is_coming(self) -> bool:
+        """Whether a version is being loaded."""
+        return any(each.state is State.LOADING for each in self.versions)
+
+
+class Catalog(BaseModel):
+    """A snapshot of the engine. Immutable; a change makes a new one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    settled: bool = Field(False, description="whether the first loading is over")
+    models: dict[str, ModelStatus] = {}
+
+    def model(self, name: str) -> ModelStatus:
+        """The model of this name.
+
+        Raises:
+            ModelNotFound: There is none.
+            ModelNotReady: There may be one; the engine has yet to look.
+        """
+        if name not in self.models:
+            if not self.settled:
+                raise ModelNotReady("The models are being loaded; try again soon.")
+            known = ", ".join(self.models) or "none"
+            raise ModelNotFound(f"No model is named {name!r}; there are: {known}.")
+        return self.models[name]
+
+    def find(self, name: str, version: int | None) -> VersionStatus:
+        """The version that a request means.
+
+        Args:
+            name: The model's.
+            version: None means the newest that is ready.
+
+        Raises:
+            ModelNotFound: No such model.
+            VersionNotFound: No such version of it.
+            ModelNotReady: It is there, and cannot answer.
+        """
+        model = self.model(name)
+        if version is None:
+            if model.default is None:
+                raise ModelNotReady(f"No version of {name} is ready: {_states(model)}.")
+            return model.default
+        for status in model.versions:
+            if status.version == version:
+                if status.state is not State.READY:
+                    raise ModelNotReady(f"{name} {version} is {status.state}.")
+                return status
+        known = ", ".join(str(each.version) for each in model.versions)
+        raise VersionNotFound(
+            f"{name} has no version {version} in memory; there are: {known}."
+        )
+
+    def problems(self) -> list[str]:
+        """What stands between the engine and readiness; empty when it is ready.
+
+        A model that comes while the others serve is none: it is only not there yet.
+        """
+        wrong = [
+            f"{name}: {_states(model)}"
+            for name, model in self.models.items()
+            if model.default is None and (not self.settled or not model.is_coming)
+        ]
+        return wrong if self.settled else ["models are being loaded", *wrong]
+
+
+def _states(model: ModelStatus) -> str:
+    return ", ".join(
+        f"version {each.version} {each.state}"
+        + (f" ({each.reason})" if each.reason else "")
+        for each in model.versions
+    )

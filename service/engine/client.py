@@ -1,0 +1,194 @@
+"""The engine as HTTP processes see it, at the other end of a Unix socket."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+from pydantic_core import from_json
+
+from service.engine import wire
+from service.engine.batcher import Answer
+from service.engine.catalog import Catalog
+from service.engine.link import ANSWER, ID, REQUEST, Link
+from service.engine.rows import Rows
+from service.engine.wire import Kind
+from service.errors import (
+    DeadlineExceeded,
+    EngineGone,
+    ServeryError,
+    Unavailable,
+    by_code,
+)
+
+logger = logging.getLogger(__name__)
+
+RECONNECT_S = 0.05
+HANG_S = 1.0  # beyond its deadline, an answer that the engine should have given
+
+
+class _Connected(Link):
+    """The client's side of one connection."""
+
+    def __init__(
+        self, on_catalog: Callable[[Catalog], None], on_loss: Callable[[], None]
+    ):
+        super().__init__()
+        self.lost = asyncio.Event()
+        self._on_loss = on_loss
+        self.pending: dict[int, asyncio.Future[Answer]] = {}
+        self.deadlines: dict[int, float] = {}
+        self._on_catalog = on_catalog
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.lost.set()
+        self._on_loss()  # before any caller can send more into the void
+        for future in self.pending.values():
+            if not future.done():
+                future.set_exception(
+                    EngineGone("The engine stopped while computing; it is restarting.")
+                )
+        self.pending.clear()
+
+    def receive(self, kind: Kind, body: memoryview) -> None:
+        if kind is Kind.CATALOG:
+            self._on_catalog(Catalog.model_validate_json(bytes(body)))
+            return
+        (number,) = ID.unpack_from(body)
+        future = self.pending.get(number)
+        if future is None or future.done():
+            return
+        if kind is Kind.ERROR:
+            future.set_exception(_read_error(body))
+            return
+        _, version, batch_rows, queue_s, compute_s = ANSWER.unpack_from(body)
+        rows = wire.unpack_rows(body, ANSWER.size)
+        future.set_result(Answer(rows, queue_s, compute_s, batch_rows, version))
+
+
+class EngineClient:
+    """The engine as HTTP processes see it: the same `submit`, and its last catalog.
+
+    Args:
+        path: The door's Unix socket. It need not be there yet.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._numbers = count()
+        self._link: _Connected | None = None
+        self._catalog = Catalog()
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def catalog(self) -> Catalog:
+        """What the engine last said that it holds; empty while it is gone."""
+        return self._catalog
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is an engine at the other end."""
+        return self._link is not None
+
+    async def start(self) -> None:
+        """Connect, and reconnect whenever the engine has been away."""
+        self._keeper = asyncio.create_task(self._keep_connected())
+
+    async def stop(self) -> None:
+        """Close the connection; what is under way fails."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._keeper
+
+    def submit(
+        self,
+        name: str,
+        version: int | None,
+        signature: str,
+        rows: Rows,
+        deadline: float,
+    ) -> asyncio.Future[Answer]:
+        """Send rows to the engine; see `Engine.submit`.
+
+        Every error arrives through the future, `EngineGone` too.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        link = self._link
+        if link is None:
+            future.set_exception(EngineGone("The engine is starting; try again soon."))
+            return future
+        number = next(self._numbers) & 0xFFFFFFFF
+        link.pending[number] = future
+        link.deadlines[number] = deadline
+        future.add_done_callback(partial(self._finish, link, number))
+        link.send(
+            Kind.REQUEST,
+            REQUEST.pack(number, version or 0, deadline),
+            wire.pack_text(name),
+            wire.pack_text(signature),
+            *wire.pack_rows(rows),
+        )
+        if len(link.pending) == 1:
+            link.flush()
+        return future
+
+    def _finish(
+        self,
+        link: _Connected,
+        number: int,
+        future: asyncio.Future[Answer],
+    ) -> None:
+        link.pending.pop(number, None)
+        link.deadlines.pop(number, None)
+        if future.cancelled():
+            link.send(Kind.CANCEL, ID.pack(number))
+
+    async def _keep_connected(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                _, link = await loop.create_unix_connection(
+                    lambda: _Connected(self._set_catalog, self._forget), str(self._path)
+                )
+            except OSError:
+                await asyncio.sleep(RECONNECT_S)
+                continue
+            self._link = link
+            try:
+                await self._watch(link)
+                logger.warning("lost the engine; waiting for a new one")
+            finally:
+                self._forget()
+                link.close()
+
+    async def _watch(self, link: _Connected) -> None:
+        """Until the link is lost: give up what a hanging engine leaves unanswered."""
+        while not link.lost.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(link.lost.wait(), HANG_S)
+            late = time.monotonic() - HANG_S
+            for number, deadline in list(link.deadlines.items()):
+                if deadline < late and not link.pending[number].done():
+                    error = DeadlineExceeded("The engine did not answer in time.")
+                    link.pending[number].set_exception(error)
+
+    def _forget(self) -> None:
+        self._link = None
+        self._catalog = Catalog()
+
+    def _set_catalog(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+
+def _read_error(body: memoryview) -> ServeryError:
+    error = from_json(bytes(body[ID.size :]))
+    kind = by_code(error["code"])
+    if issubclass(kind, Unavailable):
+        return kind(error["message"], retry_after_s=error["retry_after_s"])
+    return kind(error["message"])

@@ -1,0 +1,91 @@
+"""Rows: what requests, batches and answers are made of. Arrays in, arrays out."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from service.errors import InvalidInput, TooManyRows
+from service.manifest import Signature
+
+Array = npt.NDArray[np.generic]
+
+Rows = tuple[Array, ...]
+"""One array an input (or output) of a signature, in its order, equal first dimensions.
+
+Strings travel as `object` arrays of `bytes`.
+"""
+
+
+def count_rows(rows: Rows) -> int:
+    """The number of rows, which all arrays share."""
+    return len(rows[0])
+
+
+def slice_rows(rows: Rows, start: int, stop: int) -> Rows:
+    """Rows `start` to `stop` as views, without a copy."""
+    return tuple(array[start:stop] for array in rows)
+
+
+def merge_rows(parts: Sequence[Rows], size: int | None = None) -> Rows:
+    """Stack `parts` in order; with `size`, repeat the last row up to that many.
+
+    The padding is a row that is known to be valid, never zeros that the model may not
+    have been made for.
+    """
+    count = sum(count_rows(part) for part in parts)
+    missing = (count if size is None else size) - count
+    if missing == 0 and len(parts) == 1:
+        return parts[0]
+    return tuple(
+        np.concatenate([*arrays, *([arrays[-1][-1:]] * missing)])
+        for arrays in zip(*parts, strict=True)
+    )
+
+
+class Form:
+    """What the rows of a signature look like, made ready to check them quickly."""
+
+    def __init__(self, signature: Signature):
+        self._specs = signature.inputs
+        self._dtypes = [
+            np.dtype(object if spec.dtype == "string" else spec.dtype)
+            for spec in signature.inputs
+        ]
+
+    def check(self, rows: Rows, most: int) -> None:
+        """Check rows alone, so that no batch fails for them.
+
+        Args:
+            rows: One array for each input.
+            most: Rows that one request may have.
+
+        Raises:
+            InvalidInput: The number of inputs, a dtype or a shape is wrong.
+            TooManyRows: More than `most`.
+        """
+        if len(rows) != len(self._specs):
+            raise InvalidInput(
+                f"expected {len(self._specs)} inputs, received {len(rows)}"
+            )
+        count = len(rows[0])
+        if count > most:
+            raise TooManyRows(f"expected at most {most} rows, received {count}")
+        for spec, dtype, array in zip(self._specs, self._dtypes, rows, strict=True):
+            if (
+                array.dtype != dtype
+                or len(array) != count
+                or count == 0
+                or not _fits(array.shape[1:], spec.shape[1:])
+            ):
+                raise InvalidInput(
+                    f"{spec.name}: expected {spec.dtype} {list(spec.shape)} with at "
+                    f"least one row, received {array.dtype} {list(array.shape)}"
+                )
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    return shape == wanted or (
+        len(shape) == len(wanted)
+        and all(need in (None, size) for size, need in zip(shape, wanted, strict=True))
+    )

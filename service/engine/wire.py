@@ -1,0 +1,133 @@
+"""Frames on the Unix socket between HTTP processes and the engine.
+
+    frame   = length (u32, of what follows)  kind (u8)  body
+    REQUEST = id (u32)  version (u32, 0 = newest)  deadline (f64)  name  signature  rows
+    ANSWER  = id (u32)  version (u32)  batch rows (u32)  queue, compute (f64)  rows
+    ERROR   = id (u32)  JSON {code, message, retry_after_s}
+    CANCEL  = id (u32)
+    CATALOG = JSON, sent on connection and after every change
+    rows    = count (u8), then for each array: dtype (u8)  dimensions (u8)  shape (u32…)
+              and the data: raw bytes, or for strings the lengths (u32…) and the bytes
+
+Both ends are this code on one machine: native byte order, no version field, and a
+deadline is `time.monotonic()`, one clock for all processes.
+"""
+
+import math
+import struct
+from collections.abc import Iterator
+from enum import IntEnum
+
+import numpy as np
+
+from service.engine.rows import Array, Rows
+
+_LENGTH = struct.Struct("=I")
+_TENSOR = struct.Struct("=BB")
+_DTYPES: tuple[np.dtype[np.generic], ...] = tuple(
+    np.dtype(name)
+    for name in (
+        "object", "bool", "uint8", "int8", "uint16", "int16", "uint32", "int32",
+        "uint64", "int64", "float16", "float32", "float64",
+    )
+)  # fmt: skip
+_STRINGS = 0
+_CODES = {dtype: code for code, dtype in enumerate(_DTYPES)}
+
+Bytes = bytes | bytearray | memoryview
+
+
+class Kind(IntEnum):
+    """The first byte of every frame."""
+
+    REQUEST = 1
+    ANSWER = 2
+    ERROR = 3
+    CANCEL = 4
+    CATALOG = 5
+
+
+class Frames:
+    """Cuts a stream of bytes into frames."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[tuple[Kind, memoryview]]:
+        """Yield the kind and body of every frame that `data` completes."""
+        self._buffer += data
+        start = 0
+        while len(self._buffer) - start >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer, start)
+            end = start + _LENGTH.size + length
+            if end > len(self._buffer):
+                break
+            with memoryview(self._buffer) as buffer:
+                body = bytes(buffer[start + _LENGTH.size + 1 : end])
+            kind = Kind(self._buffer[start + _LENGTH.size])
+            start = end
+            yield kind, memoryview(body)
+        del self._buffer[:start]
+
+
+def frame(kind: Kind, *parts: Bytes) -> list[Bytes]:
+    """The pieces of one frame, to be written in this order."""
+    length = 1 + sum(len(part) for part in parts)
+    return [_LENGTH.pack(length) + bytes([kind]), *parts]
+
+
+def pack_text(text: str) -> bytes:
+    """A name of at most 255 bytes, behind its length."""
+    data = text.encode()
+    return bytes([len(data)]) + data
+
+
+def unpack_text(body: memoryview, offset: int) -> tuple[str, int]:
+    """The name at `offset`, and the offset behind it."""
+    end = offset + 1 + body[offset]
+    return str(body[offset + 1 : end], "utf-8"), end
+
+
+def pack_rows(rows: Rows) -> list[Bytes]:
+    """The pieces of `rows`, in their order."""
+    pieces: list[Bytes] = [bytes([len(rows)])]
+    for array in rows:
+        head = _TENSOR.pack(_CODES[array.dtype], array.ndim)
+        pieces.append(head + struct.pack(f"={array.ndim}I", *array.shape))
+        if array.dtype == object:
+            strings = array.ravel().tolist()
+            pieces.append(struct.pack(f"={len(strings)}I", *map(len, strings)))
+            pieces.extend(strings)
+        else:
+            pieces.append(array.tobytes())
+    return pieces
+
+
+def unpack_rows(body: memoryview, offset: int) -> Rows:
+    """The rows at `offset`, as read-only views where they are not strings."""
+    count = body[offset]
+    offset += 1
+    arrays: list[Array] = []
+    for _ in range(count):
+        code, dimensions = _TENSOR.unpack_from(body, offset)
+        offset += _TENSOR.size
+        shape = struct.unpack_from(f"={dimensions}I", body, offset)
+        offset += 4 * dimensions
+        dtype, size = _DTYPES[code], math.prod(shape)
+        if code == _STRINGS:
+            array, offset = _unpack_strings(body, offset, size)
+        else:
+            array = np.frombuffer(body, dtype, size, offset)
+            offset += size * dtype.itemsize
+        arrays.append(array.reshape(shape))
+    return tuple(arrays)
+
+
+def _unpack_strings(body: memoryview, offset: int, size: int) -> tuple[Array, int]:
+    lengths = struct.unpack_from(f"={size}I", body, offset)
+    offset += 4 * size
+    array = np.empty(size, dtype=object)
+    for index, length in enumerate(lengths):
+        array[index] = bytes(body[offset : offset + length])
+        offset += length
+    return array, offset

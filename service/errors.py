@@ -1,0 +1,189 @@
+"""Every error that a caller can meet, with its HTTP status and its code.
+
+    ServeryError                     500  internal
+    ├── InvalidInput                 422  invalid_input
+    │   ├── InvalidImage             422  invalid_image
+    │   ├── ImageTooLarge            413  image_too_large
+    │   ├── MalformedBody            400  malformed_body
+    │   ├── BodyTooLarge             413  body_too_large
+    │   ├── TooManyRows              413  too_many_rows
+    │   └── UnsupportedMediaType     415  unsupported_media_type
+    ├── NotFound                     404  not_found
+    │   ├── ModelNotFound            404  model_not_found
+    │   └── VersionNotFound          404  version_not_found
+    ├── MethodNotAllowed             405  method_not_allowed
+    ├── Unavailable                  503  unavailable
+    │   ├── QueueFull                503  queue_full
+    │   ├── ModelNotReady            503  model_not_ready
+    │   ├── EngineGone               503  engine_gone
+    │   └── ShuttingDown             503  shutting_down
+    ├── DeadlineExceeded             504  deadline_exceeded
+    └── ModelFailed                  500  model_failed
+
+A message says what was wrong, what was expected and what was received. It goes to the
+caller as it stands, so it never carries internals: those belong in the log.
+"""
+
+from typing import Any, ClassVar
+
+
+class ServeryError(Exception):
+    """The root.
+
+    Attributes:
+        message: For the caller.
+        details: JSON-ready; names the fields that were wrong.
+        headers: What HTTP wants said beside it.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal"
+
+    def __init__(self, message: str, *, details: list[dict[str, Any]] | None = None):
+        super().__init__(message)
+        self.message = message
+        self.details = details
+        self.headers: dict[str, str] = {}
+
+
+class InvalidInput(ServeryError):
+    """The request was understood and its content is wrong."""
+
+    status = 422
+    code = "invalid_input"
+
+
+class InvalidImage(InvalidInput):
+    """The bytes are no image that we can read, or an image with nothing in it."""
+
+    code = "invalid_image"
+
+
+class ImageTooLarge(InvalidInput):
+    """The image has more pixels than the service will decode."""
+
+    status = 413
+    code = "image_too_large"
+
+
+class MalformedBody(InvalidInput):
+    """The body does not parse as what its content type says."""
+
+    status = 400
+    code = "malformed_body"
+
+
+class BodyTooLarge(InvalidInput):
+    """The body is, or is announced to be, over the limit in bytes."""
+
+    status = 413
+    code = "body_too_large"
+
+
+class TooManyRows(InvalidInput):
+    """One request carries more rows than the service takes at once."""
+
+    status = 413
+    code = "too_many_rows"
+
+
+class UnsupportedMediaType(InvalidInput):
+    """The content type is none of those that this endpoint reads."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
+class NotFound(ServeryError):
+    """There is nothing at this address."""
+
+    status = 404
+    code = "not_found"
+
+
+class ModelNotFound(NotFound):
+    """No model of this name is known."""
+
+    code = "model_not_found"
+
+
+class VersionNotFound(NotFound):
+    """The model is known, this version of it is not."""
+
+    code = "version_not_found"
+
+
+class MethodNotAllowed(ServeryError):
+    """The address is right, the method is not: answered with `Allow`."""
+
+    status = 405
+    code = "method_not_allowed"
+
+    def __init__(self, message: str, *, allowed: str):
+        super().__init__(message)
+        self.headers = {"allow": allowed}
+
+
+class Unavailable(ServeryError):
+    """Not now, perhaps soon: answered with `Retry-After`.
+
+    Args:
+        message: What stands in the way.
+        retry_after_s: Whole seconds after which a new try makes sense.
+    """
+
+    status = 503
+    code = "unavailable"
+
+    def __init__(self, message: str, *, retry_after_s: int = 1):
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.headers = {"retry-after": str(retry_after_s)}
+
+
+class QueueFull(Unavailable):
+    """As many rows wait for this model as its queue may hold."""
+
+    code = "queue_full"
+
+
+class ModelNotReady(Unavailable):
+    """The model is known and still loading, or has failed to load."""
+
+    code = "model_not_ready"
+
+
+class EngineGone(Unavailable):
+    """The engine process is not there; a new one is on its way."""
+
+    code = "engine_gone"
+
+
+class ShuttingDown(Unavailable):
+    """The service is draining and takes nothing new."""
+
+    code = "shutting_down"
+
+
+class DeadlineExceeded(ServeryError):
+    """The request's time was up before its answer was ready."""
+
+    status = 504
+    code = "deadline_exceeded"
+
+
+class ModelFailed(ServeryError):
+    """The model raised while computing the batch that this request was in."""
+
+    code = "model_failed"
+
+
+def by_code(code: str) -> type[ServeryError]:
+    """The class with this code; `ServeryError` where the code is unknown."""
+    pending = [ServeryError]
+    while pending:
+        candidate = pending.pop()
+        if candidate.code == code:
+            return candidate
+        pending.extend(candidate.__subclasses__())
+    return ServeryError

@@ -1,0 +1,167 @@
+"""Every metric: name, labels, buckets, help. All names begin with `servery_`.
+
+Several processes write them through files in one folder, which any HTTP process adds
+up when it is scraped (prometheus-client's multiprocess mode). Labels come from fixed
+sets: route templates, status codes, models and labels of loaded manifests.
+"""
+
+import os
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+SECONDS = (
+    0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075,
+    0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0,
+)  # fmt: skip
+ROWS = (1, 2, 4, 8, 12, 16, 20, 24, 28, 32, 48, 64, 128, 256)
+
+
+class Metrics:
+    """The metrics of one process.
+
+    Args:
+        registry: A fresh one. In a process of many, the files are read instead.
+    """
+
+    def __init__(self, registry: CollectorRegistry):
+        self._registry = registry
+        self.request_seconds = Histogram(
+            "servery_request_seconds",
+            "Seconds from the first byte of a request to the last of its answer.",
+            ["route", "status", "model"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.decode_seconds = Histogram(
+            "servery_decode_seconds",
+            "Seconds to parse and prepare the rows of a request.",
+            ["model"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.queue_seconds = Histogram(
+            "servery_queue_seconds",
+            "Seconds that a request waited for a batch.",
+            ["model"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.compute_seconds = Histogram(
+            "servery_compute_seconds",
+            "Seconds that the batches of a request were running.",
+            ["model"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            "servery_requests_in_flight",
+            "Requests under way.",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self.rejections = Counter(
+            "servery_rejections_total",
+            "Requests that got no answer from a model.",
+            ["reason"],
+            registry=registry,
+        )
+        self.predictions = Counter(
+            "servery_predictions_total",
+            "Predictions by the label that they gave.",
+            ["model", "label"],
+            registry=registry,
+        )
+        self.batch_rows = Histogram(
+            "servery_batch_rows",
+            "Rows in a batch, without padding.",
+            ["model"],
+            buckets=ROWS,
+            registry=registry,
+        )
+        self.batch_seconds = Histogram(
+            "servery_batch_seconds",
+            "Seconds that a batch ran.",
+            ["model"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.padding_rows = Counter(
+            "servery_padding_rows_total",
+            "Rows computed only to fill a batch up to an allowed size.",
+            ["model"],
+            registry=registry,
+        )
+        self.waiting_rows = Gauge(
+            "servery_waiting_rows",
+            "Rows that no batch has taken yet.",
+            ["model"],
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self.model_state = Gauge(
+            "servery_model_state",
+            "1 for the state that a version is in.",
+            ["model", "version", "state"],
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self.load_seconds = Gauge(
+            "servery_model_load_seconds",
+            "Seconds to verify and load a version.",
+            ["model", "version"],
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self.warm_seconds = Gauge(
+            "servery_model_warm_seconds",
+            "Seconds to run every batch size of a version once.",
+            ["model", "version"],
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self.restarts = Counter(
+            "servery_process_restarts_total",
+            "Processes that died and were replaced.",
+            ["process"],
+            registry=registry,
+        )
+
+    def exposition(self) -> bytes:
+        """The text that Prometheus scrapes: of all processes, where there are many."""
+        folder = os.environ.get(FOLDER_VARIABLE)
+        if folder is None:
+            return generate_latest(self._registry)
+        merged = CollectorRegistry()
+        MultiProcessCollector(merged, folder)  # type: ignore[no-untyped-call]
+        return generate_latest(merged)
+
+
+class BatchMetrics:
+    """Counts what a batcher does (its `Observer`), with the labels looked up once."""
+
+    def __init__(self, metrics: Metrics, model: str, on_death: Callable[[], None]):
+        self._waiting = metrics.waiting_rows.labels(model)
+        self._rows = metrics.batch_rows.labels(model)
+        self._seconds = metrics.batch_seconds.labels(model)
+        self._padding = metrics.padding_rows.labels(model)
+        self._on_death = on_death
+
+    def queued(self, waiting_rows: int) -> None:
+        """So many rows are waiting now."""
+        self._waiting.set(waiting_rows)
+
+    def ran(self, rows: int, padding: int, seconds: float) -> None:
+        """A batch of `rows`, padded by `padding`, took `seconds`."""
+        self._rows.observe(rows)
+        self._seconds.observe(seconds)
+        if padding:
+            self._padding.inc(padding)
+
+    def died(self) -> None:
+        """No batch will ever be formed again."""
+        self._on_death()

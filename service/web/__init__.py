@@ -1,0 +1,1 @@
+"""The processes that speak HTTP. Nothing in here imports TensorFlow."""

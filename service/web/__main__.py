@@ -1,0 +1,84 @@
+"""An HTTP process. Started by the supervisor, not by hand."""
+
+import gc
+import socket
+import time
+from pathlib import Path
+from types import FrameType
+
+import click
+import uvicorn
+from prometheus_client import CollectorRegistry
+
+from service.engine.client import EngineClient
+from service.lifeline import end_with_parent
+from service.logs import AccessLog, configure_logging
+from service.metrics import Metrics
+from service.settings import Settings
+from service.web.app import create_app
+from service.web.room import Room
+
+KEEP_ALIVE_S = 75
+
+
+@click.command()
+@click.option("--settings", "settings_json", required=True)
+@click.option("--door", type=click.Path(path_type=Path), required=True)
+@click.option("--lifeline", type=int, required=True)
+@click.option("--listener", type=int, required=True)
+@click.option("--name", required=True)
+@click.option("--restarted", is_flag=True)
+def main(
+    settings_json: str,
+    door: Path,
+    lifeline: int,
+    listener: int,
+    name: str,
+    restarted: bool,
+) -> None:
+    """Parse, decode and answer until SIGTERM."""
+    end_with_parent(lifeline)
+    settings = Settings.model_validate_json(settings_json)
+    configure_logging(settings.log_level, name)
+    metrics = Metrics(CollectorRegistry())
+    if restarted:
+        metrics.restarts.labels("http").inc()
+    access_log = AccessLog(name) if settings.access_log else None
+    room = Room(settings, EngineClient(door), metrics, access_log)
+    config = uvicorn.Config(
+        create_app(room),
+        access_log=False,
+        log_config=None,
+        lifespan="on",
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=round(settings.drain_timeout_s),
+    )
+    server = _DrainingServer(config, room)
+    gc.collect()
+    gc.freeze()
+    server.run(sockets=[socket.socket(fileno=listener)])
+
+
+class _DrainingServer(uvicorn.Server):
+    """On SIGTERM: readiness red, serve on for the drain delay, then finish and end."""
+
+    def __init__(self, config: uvicorn.Config, room: Room):
+        super().__init__(config)
+        self._room = room
+        self._leave_at = float("inf")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if not self._room.draining:
+            self._room.draining = True
+            self._leave_at = time.monotonic() + self._room.settings.drain_delay_s
+
+    async def on_tick(self, counter: int) -> bool:
+        if time.monotonic() >= self._leave_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Wires the rooms: routes, errors, and the middleware around them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.errors import MalformedBody, MethodNotAllowed, NotFound, ServeryError
+from service.web import body, routes
+from service.web.exchange import Endpoint, Observed, error_response
+from service.web.room import Room
+
+DESCRIPTION = "Versioned TensorFlow SavedModels, served in full batches."
+
+
+def create_app(room: Room) -> Observed:
+    """The ASGI application around `room`, whose engine starts and stops with it."""
+    api, direct = create_api(room)
+    return Observed(api, room, direct)
+
+
+def create_api(room: Room) -> tuple[FastAPI, dict[str, Endpoint]]:
+    """FastAPI with our routes and our error shape; by path, its direct endpoints."""
+
+    @asynccontextmanager
+    async def lifespan(api: FastAPI) -> AsyncIterator[None]:
+        await room.engine.start()
+        yield
+        await room.engine.stop()
+        room.close()
+
+    api = FastAPI(
+        title="Servery",
+        version=version("servery"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        exception_handlers={
+            ServeryError: _answer,
+            RequestValidationError: _answer_invalid,
+            HTTPException: _answer_http,
+        },
+    )
+    return api, routes.mount(api)
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ServeryError)  # registered for no other  # noqa: S101
+    return error_response(error, request.scope["exchange"])
+
+
+async def _answer_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    return await _answer(request, body.describe(error.errors()))
+
+
+async def _answer_http(request: Request, error: Exception) -> Response:
+    """The framework's own: no such path, no such method."""
+    assert isinstance(error, HTTPException)  # noqa: S101
+    return await _answer(request, _translate(request, error))
+
+
+def _translate(request: Request, error: HTTPException) -> ServeryError:
+    path = request.url.path
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return NotFound(f"There is nothing at {path}; /docs lists what is.")
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        return MethodNotAllowed(
+            f"{path}: expected {allowed}, received {request.method}.", allowed=allowed
+        )
+    return MalformedBody(str(error.detail))

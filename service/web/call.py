@@ -1,0 +1,199 @@
+"""What all predict endpoints do alike: read, decode, ask the engine, answer."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.engine.batcher import Answer
+from service.engine.rows import Rows, count_rows
+from service.errors import InvalidInput, ModelNotFound, ModelNotReady, TooManyRows
+from service.manifest import Manifest
+from service.web.body import (
+    JSON,
+    MULTIPART,
+    media_type,
+    parse_files,
+    parse_json,
+    read_body,
+    refuse,
+)
+from service.web.exchange import ClientDisconnectedError, Exchange
+from service.web.room import Room
+from service.web.schemas import ImagesRequest, how_to_get
+
+Schema = TypeVar("Schema", bound=BaseModel)
+
+TIMEOUT_HEADER = "x-request-timeout-ms"
+MISSING_RETRY_S = 60  # to build a model takes minutes
+PATIENCE_S = 0.05  # an answer that takes longer is worth watching for a hang-up
+
+
+class Call:
+    """One predict request on its way through.
+
+    Args:
+        request: As FastAPI hands it over.
+        model: The name of the model that is asked.
+        version: None means the newest that is ready.
+    """
+
+    def __init__(self, request: Request, model: str, version: int | None):
+        self._request = request
+        self._model = model
+        self._version = version
+        self.room: Room = request.scope["room"]
+        self._exchange: Exchange = request.scope["exchange"]
+        self._exchange.model = model
+        self._hang_up: asyncio.Future[Any] | None = None
+        self._deadline = self.room.deadline(self._timeout_ms())
+        self._check_there()
+
+    async def body(self, *kinds: str) -> tuple[str, bytes]:
+        """The media type and the bytes of the body.
+
+        Args:
+            kinds: The media types that the endpoint reads; `image/*` is any image.
+
+        Raises:
+            UnsupportedMediaType, BodyTooLarge: See `service.web.body`.
+        """
+        kind = media_type(self._request)
+        if kind not in kinds and f"{kind.partition('/')[0]}/*" not in kinds:
+            raise refuse(kind, *kinds)
+        return kind, await read_body(self._request, self.room.settings.max_body_bytes)
+
+    async def json(self, schema: type[Schema]) -> Schema:
+        """The body as an instance of `schema`.
+
+        Raises:
+            MalformedBody, InvalidInput: See `service.web.body.parse_json`.
+        """
+        _, body = await self.body(JSON)
+        return parse_json(body, schema)
+
+    async def images(self) -> list[bytes]:
+        """The image files in the body: multipart, raw or base64 in JSON.
+
+        Raises:
+            MalformedBody, InvalidInput, TooManyRows: See `service.web.body`.
+        """
+        kind, body = await self.body(MULTIPART, "image/*", JSON)
+        if kind == MULTIPART:
+            most = self.room.settings.max_request_rows
+            return await parse_files(self._request, body, most)
+        if kind == JSON:
+            return parse_json(body, ImagesRequest).all_images()
+        return [body]
+
+    def check_count(self, count: int) -> None:
+        """Refuse more rows than a request may have, before they are decoded.
+
+        Raises:
+            TooManyRows: More than `max_request_rows`.
+        """
+        most = self.room.settings.max_request_rows
+        if count > most:
+            raise TooManyRows(f"Expected at most {most} rows, received {count}.")
+
+    async def decode(self, work: Callable[[], Rows], *, in_thread: bool) -> Rows:
+        """Make rows of what was sent, on the clock of the stage `decode`.
+
+        Args:
+            work: Gives the rows.
+            in_thread: Whether it takes so long that others should not wait for it.
+        """
+        began = time.perf_counter()
+        rows = await self.room.in_thread(work) if in_thread else work()
+        self._exchange.stages["decode"] = time.perf_counter() - began
+        return rows
+
+    async def infer(self, rows: Rows, signature: str = "serving_default") -> Answer:
+        """Have the engine compute `rows`; a caller that hangs up takes them back.
+
+        Raises:
+            ServeryError: See `Engine.submit` and `Batcher.submit`.
+            ClientDisconnectedError: Nobody waits for the answer any more.
+        """
+        self._exchange.rows = count_rows(rows)
+        future = self.room.engine.submit(
+            self._model, self._version, signature, rows, self._deadline
+        )
+        answer = await self._attend(future)
+        self._exchange.version = answer.version
+        self._exchange.batch_rows = answer.batch_rows
+        self._exchange.stages["queue"] = answer.queue_s
+        self._exchange.stages["compute"] = answer.compute_s
+        return answer
+
+    def manifest(self, answer: Answer) -> Manifest:
+        """The contract of the version that answered."""
+        status = self.room.engine.catalog.find(self._model, answer.version)
+        assert status.manifest is not None  # ready versions have one  # noqa: S101
+        return status.manifest
+
+    def respond(
+        self, answer: Answer, predictions: list[dict[str, Any]], labels: Iterable[str]
+    ) -> Response:
+        """Answer with `predictions`, and count their labels."""
+        metrics, stages = self.room.metrics, self._exchange.stages
+        for label, number in Counter(labels).items():
+            metrics.predictions.labels(self._model, label).inc(number)
+        metrics.decode_seconds.labels(self._model).observe(stages["decode"])
+        metrics.queue_seconds.labels(self._model).observe(stages["queue"])
+        metrics.compute_seconds.labels(self._model).observe(stages["compute"])
+        content = {
+            "model": self._model,
+            "version": answer.version,
+            "predictions": predictions,
+        }
+        return Response(to_json(content), media_type=JSON)
+
+    def _check_there(self) -> None:
+        """Fail before the body is read; an endpoint's own model is never unknown."""
+        try:
+            self.room.engine.catalog.find(self._model, self._version)
+        except ModelNotFound as error:
+            raise ModelNotReady(
+                f"{self._model} is not in the artifacts folder yet; to get it: "
+                f"{how_to_get(self._model)}",
+                retry_after_s=MISSING_RETRY_S,
+            ) from error
+
+    def _timeout_ms(self) -> int | None:
+        text = self._request.headers.get(TIMEOUT_HEADER)
+        if text is None:
+            return None
+        most = self.room.settings.max_timeout_ms
+        if not text.isdecimal() or not 1 <= int(text) <= most:
+            raise InvalidInput(
+                f"{TIMEOUT_HEADER}: expected milliseconds from 1 to {most}, "
+                f"received {text[:32]!r}."
+            )
+        return int(text)
+
+    async def _attend(self, future: asyncio.Future[Answer]) -> Answer:
+        """Await the answer, and the caller's hang-up if it takes long."""
+        watch = asyncio.get_running_loop().call_later(PATIENCE_S, self._watch, future)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if self._hang_up is not None and self._hang_up.done():
+                raise ClientDisconnectedError from None
+            raise
+        finally:
+            watch.cancel()
+            future.cancel()
+            if self._hang_up is not None:
+                self._hang_up.cancel()
+
+    def _watch(self, future: asyncio.Future[Answer]) -> None:
+        """Cancel `future` when the caller hangs up: all that can still be received."""
+        self._hang_up = asyncio.ensure_future(self._request.receive())
+        self._hang_up.add_done_callback(lambda _: future.cancel())

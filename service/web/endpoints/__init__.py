@@ -1,0 +1,1 @@
+"""One file a model: its request, its rows, its response. Each exposes `router`."""
