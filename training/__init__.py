@@ -1,0 +1,1 @@
+"""Offline training: real data in, versioned SavedModels out. Never served from."""

@@ -1,0 +1,48 @@
+"""Forty short sentences with negation and contrast, to measure short inputs by.
+
+Written and labelled by hand before any model had answered them; never trained on and
+never chosen by.
+"""
+
+SENTENCES: tuple[tuple[str, int], ...] = (
+    ("Loved it.", 1),
+    ("Not good at all.", 0),
+    ("Not bad at all!", 1),
+    ("I didn't like it.", 0),
+    ("I did not expect to enjoy this, but I loved every minute.", 1),
+    ("Looks beautiful, but the story is empty and dull.", 0),
+    ("The acting is great, but the film as a whole is a mess.", 0),
+    ("A bit slow at first, but wonderful in the end.", 1),
+    ("Never boring.", 1),
+    ("Never funny.", 0),
+    ("I couldn't stop laughing.", 1),
+    ("I couldn't wait for it to end.", 0),
+    ("Hardly a masterpiece.", 0),
+    ("Nothing short of brilliant.", 1),
+    ("What a waste of time!", 0),
+    ("Worth every penny.", 1),
+    ("Not worth your time.", 0),
+    ("Don't miss it!", 1),
+    ("Don't bother.", 0),
+    ("Highly recommended.", 1),
+    ("I can't recommend this film to anyone.", 0),
+    ("I can't recommend this film highly enough.", 1),
+    ("There is not a single dull moment.", 1),
+    ("There is not a single good joke in it.", 0),
+    ("It's not perfect, but it is great fun.", 1),
+    ("It tries to be clever, but it is just stupid.", 0),
+    ("Despite its flaws, a moving and memorable film.", 1),
+    ("Despite a great cast, it fails completely.", 0),
+    ("Better than I expected.", 1),
+    ("Worse than I expected.", 0),
+    ("The critics hated it; I thought it was excellent.", 1),
+    ("Everyone loves this film. I found it boring.", 0),
+    ("One of the best films I have ever seen.", 1),
+    ("One of the worst films I have ever seen.", 0),
+    ("No plot, no humour, no point.", 0),
+    ("Simple, honest and very touching.", 1),
+    ("I wanted to like it, but it was awful.", 0),
+    ("I thought I would hate it. I was wrong: it is superb.", 1),
+    ("Could have been a good film, if not for the terrible script.", 0),
+    ("Far from disappointing.", 1),
+)
