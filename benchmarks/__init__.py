@@ -1,0 +1,1 @@
+"""What the service does on this machine: `make bench` measures and writes it down."""
