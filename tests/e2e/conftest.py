@@ -1,0 +1,52 @@
+"""One real server for all tests that leave it as it was."""
+
+import base64
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.e2e.server import Server
+
+SAMPLE = Path(__file__).parents[1] / "data" / "mnist_sample.npz"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    started = Server(
+        tmp_path_factory.mktemp("server") / "log",
+        max_body_bytes=2_000_000,
+        max_image_pixels=20_000_000,
+        http_processes=2,
+    )
+    with started:
+        started.wait_ready()
+        yield started
+        assert started.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def sample() -> tuple[np.ndarray, np.ndarray]:
+    """Real MNIST test images, (rows, 28, 28) uint8, and what they show, (rows,)."""
+    with np.load(SAMPLE) as data:
+        return data["images"], data["labels"]
+
+
+@pytest.fixture(scope="session")
+def seven(sample: tuple[np.ndarray, np.ndarray]) -> bytes:
+    """A handwritten seven, as PNG."""
+    images, labels = sample
+    return to_png(images[int(np.flatnonzero(labels == 7)[0])])
+
+
+def to_png(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def to_base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()

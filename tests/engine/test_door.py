@@ -1,0 +1,178 @@
+"""The engine through a real Unix socket."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+
+from service.engine.batcher import Answer
+from service.engine.client import EngineClient
+from service.engine.door import bind_door, open_door
+from service.engine.engine import Engine
+from service.errors import (
+    DeadlineExceeded,
+    EngineGone,
+    InvalidInput,
+    ModelNotFound,
+    QueueFull,
+)
+from service.metrics import Metrics
+from service.settings import Settings
+from tests.versions import Multiplier, MultiplierLoader, until, write_version
+
+
+class House:
+    """An engine, its door, and a client before it."""
+
+    def __init__(self, folder: Path):
+        self.path = folder / "door.sock"
+        self.settings = Settings(
+            artifacts=folder / "artifacts", max_queue_rows=8, drain_timeout_s=1
+        )
+        self.loader = MultiplierLoader()
+        self.client = EngineClient(self.path)
+
+    async def open(self) -> None:
+        metrics = Metrics(CollectorRegistry())
+        self.engine = Engine(self.settings, metrics, lambda: self.loader)
+        await self.engine.start()
+        self.door = await open_door(self.engine, bind_door(self.path))
+        await until(lambda: self.client.catalog.settled)
+
+    async def close(self) -> None:
+        self.door.close()
+        await self.engine.stop()
+
+    @property
+    def model(self) -> Multiplier:
+        return self.loader.loaded["times", 1]
+
+    def submit(self, *values: int, seconds: float = 30) -> asyncio.Future[Answer]:
+        rows = (np.array(values, np.int64),)
+        deadline = time.monotonic() + seconds
+        return self.client.submit("times", None, "serving_default", rows, deadline)
+
+
+@asynccontextmanager
+async def house_of(folder: Path) -> AsyncIterator[House]:
+    write_version(folder / "artifacts", "times", 1)
+    house = House(folder)
+    await house.client.start()
+    await house.open()
+    try:
+        yield house
+    finally:
+        house.model.free.set()
+        await house.client.stop()
+        await house.close()
+
+
+def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(test())
+
+
+def test_every_request_gets_its_own_rows_back(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with house_of(tmp_path) as house:
+            house.model.free.clear()
+            futures = [house.submit(n) for n in range(5)]
+            house.model.free.set()
+            answers = await asyncio.gather(*futures)
+            assert [int(a.outputs[0][0]) for a in answers] == [0, 2, 4, 6, 8]
+            assert answers[-1].version == 1
+            assert answers[-1].batch_rows >= 1
+
+    run(test)
+
+
+def test_the_client_sees_what_the_engine_holds(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with house_of(tmp_path) as house:
+            assert house.client.catalog == house.engine.catalog
+            write_version(house.settings.artifacts, "plus", 1)
+            await house.engine.reconcile()
+            await until(lambda: house.client.catalog == house.engine.catalog)
+            assert "plus" in house.client.catalog.models
+
+    run(test)
+
+
+def test_errors_cross_the_door_as_themselves(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with house_of(tmp_path) as house:
+            far = time.monotonic() + 30
+            wrong = (np.zeros(1, np.float32),)
+            with pytest.raises(InvalidInput, match="expected int64"):
+                await house.client.submit("times", None, "serving_default", wrong, far)
+            with pytest.raises(ModelNotFound):
+                await house.client.submit("none", None, "serving_default", wrong, far)
+            with pytest.raises(QueueFull) as full:
+                await house.submit(*range(9))
+            assert full.value.headers == {"retry-after": "1"}
+            with pytest.raises(DeadlineExceeded):
+                await house.submit(1, seconds=-1)
+
+    run(test)
+
+
+def test_a_cancelled_request_leaves_the_engine_s_queue(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with house_of(tmp_path) as house:
+            batcher = house.engine._live["times", 1].batchers["serving_default"]
+            house.model.free.clear()
+            running = house.submit(1)
+            await until(house.model.began.is_set)
+            waiting = [house.submit(n) for n in range(3)]
+            await until(lambda: batcher.waiting_rows == 3)
+            waiting[1].cancel()
+            await until(lambda: batcher.waiting_rows == 2)
+            house.model.free.set()
+            await asyncio.gather(running, waiting[0], waiting[2])
+
+    run(test)
+
+
+def test_a_client_that_leaves_takes_its_rows_along(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with house_of(tmp_path) as house:
+            batcher = house.engine._live["times", 1].batchers["serving_default"]
+            house.model.free.clear()
+            running = house.submit(1)
+            await until(house.model.began.is_set)
+            waiting = house.submit(1, 2, 3)
+            await until(lambda: batcher.waiting_rows == 3)
+            await house.client.stop()
+            await until(lambda: batcher.waiting_rows == 0)
+            for future in (running, waiting):
+                with pytest.raises(EngineGone):
+                    await future
+            house.model.free.set()
+
+    run(test)
+
+
+def test_an_engine_that_goes_fails_its_callers_and_a_new_one_is_found(
+    tmp_path: Path,
+) -> None:
+    async def test() -> None:
+        async with house_of(tmp_path) as house:
+            house.model.free.clear()
+            under_way = house.submit(1)
+            await until(house.model.began.is_set)
+            house.client._link.close()  # type: ignore[union-attr]
+            with pytest.raises(EngineGone):
+                await under_way
+            assert house.client.catalog.problems()
+            with pytest.raises(EngineGone):
+                await house.submit(1)
+            house.model.free.set()
+            await until(lambda: house.client.catalog.settled)
+            assert int((await house.submit(4)).outputs[0][0]) == 8
+
+    run(test)

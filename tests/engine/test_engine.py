@@ -1,0 +1,274 @@
+"""Versions come, go and fail without a request noticing."""
+
+import asyncio
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+
+from service.engine.catalog import State
+from service.engine.engine import Engine
+from service.engine.rows import Rows
+from service.errors import (
+    InvalidInput,
+    ModelNotFound,
+    ModelNotReady,
+    TooManyRows,
+    VersionNotFound,
+)
+from service.metrics import Metrics
+from service.settings import Settings
+from tests.versions import MultiplierLoader, until, write_version
+
+
+@asynccontextmanager
+async def engine_of(
+    artifacts: Path, **settings: Any
+) -> AsyncIterator[tuple[Engine, MultiplierLoader]]:
+    loader = MultiplierLoader()
+    values = {"versions_kept": 1, "poll_seconds": 3600.0, **settings}
+    engine = Engine(
+        Settings(artifacts=artifacts, **values),
+        Metrics(CollectorRegistry()),
+        lambda: loader,
+    )
+    await engine.start()
+    try:
+        yield engine, loader
+    finally:
+        await engine.stop()
+
+
+async def multiply(engine: Engine, value: int, version: int | None = None) -> int:
+    rows = (np.array([value]),)
+    deadline = time.monotonic() + 30
+    answer = await engine.submit("times", version, "serving_default", rows, deadline)
+    return int(answer.outputs[0][0])
+
+
+def states(engine: Engine) -> dict[int, State]:
+    versions = engine.catalog.model("times").versions
+    return {each.version: each.state for each in versions}
+
+
+def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(test())
+
+
+def test_the_newest_version_answers_unless_another_is_named(tmp_path: Path) -> None:
+    write_version(tmp_path, "times", 1, factor=2)
+    write_version(tmp_path, "times", 2, factor=3)
+
+    async def test() -> None:
+        async with engine_of(tmp_path, versions_kept=2) as (engine, _):
+            assert await multiply(engine, 7) == 21
+            assert await multiply(engine, 7, version=1) == 14
+
+    run(test)
+
+
+def test_only_as_many_versions_as_asked_for_are_held(tmp_path: Path) -> None:
+    for version in (1, 2, 3):
+        write_version(tmp_path, "times", version)
+
+    async def test() -> None:
+        async with engine_of(tmp_path, versions_kept=2) as (engine, _):
+            assert states(engine) == {2: State.READY, 3: State.READY}
+            with pytest.raises(VersionNotFound, match="no version 1"):
+                await multiply(engine, 7, version=1)
+
+    run(test)
+
+
+def test_a_new_version_takes_over_and_the_old_one_finishes_its_work(
+    tmp_path: Path,
+) -> None:
+    write_version(tmp_path, "times", 1, factor=2)
+
+    async def test() -> None:
+        async with engine_of(tmp_path) as (engine, loader):
+            old = loader.loaded["times", 1]
+            old.free.clear()
+            under_way = asyncio.create_task(multiply(engine, 7))
+            await asyncio.to_thread(old.began.wait)
+            write_version(tmp_path, "times", 2, factor=3)
+            await engine.reconcile()
+            assert await multiply(engine, 7) == 21
+            assert states(engine) == {1: State.DRAINING, 2: State.READY}
+            old.free.set()
+            assert await under_way == 14
+            await until(lambda: states(engine) == {2: State.READY})
+
+    run(test)
+
+
+def test_a_version_that_fails_to_load_leaves_the_old_one_serving(
+    tmp_path: Path,
+) -> None:
+    write_version(tmp_path, "times", 1, factor=2)
+
+    async def test() -> None:
+        async with engine_of(tmp_path) as (engine, _):
+            broken = write_version(tmp_path, "times", 2, broken=True)
+            await engine.reconcile()
+            assert states(engine) == {1: State.READY, 2: State.FAILED}
+            assert await multiply(engine, 7) == 14
+            assert engine.catalog.problems() == []
+            with pytest.raises(ModelNotReady):
+                await multiply(engine, 7, version=2)
+            shutil.rmtree(broken)
+            write_version(tmp_path, "times", 2, factor=3)
+            await engine.reconcile()
+            assert await multiply(engine, 7) == 21
+
+    run(test)
+
+
+def test_a_changed_file_is_refused_and_named(tmp_path: Path) -> None:
+    folder = write_version(tmp_path, "times", 1)
+    (folder / "factor").write_text("3")
+
+    async def test() -> None:
+        async with engine_of(tmp_path) as (engine, _):
+            (problem,) = engine.catalog.problems()
+            assert "factor: expected SHA-256" in problem
+            with pytest.raises(ModelNotReady):
+                await multiply(engine, 7)
+
+    run(test)
+
+
+def test_a_disk_that_vanishes_takes_no_version_away(tmp_path: Path) -> None:
+    write_version(tmp_path, "times", 1)
+
+    async def test() -> None:
+        async with engine_of(tmp_path) as (engine, _):
+            shutil.rmtree(tmp_path / "times")
+            await engine.reconcile()
+            assert await multiply(engine, 7) == 14
+
+    run(test)
+
+
+def test_a_folder_without_a_manifest_is_not_looked_at(tmp_path: Path) -> None:
+    write_version(tmp_path, "times", 1)
+    (tmp_path / "times" / "2").mkdir()
+    write_version(tmp_path, "times", 3).rename(tmp_path / "times" / ".3-being-written")
+
+    async def test() -> None:
+        async with engine_of(tmp_path) as (engine, _):
+            assert states(engine) == {1: State.READY}
+
+    run(test)
+
+
+def test_the_folder_is_watched(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with engine_of(tmp_path, poll_seconds=0.01) as (engine, _):
+            with pytest.raises(ModelNotFound):
+                await multiply(engine, 7)
+            write_version(tmp_path, "times", 1)
+            await until(lambda: "times" in engine.catalog.models)
+            await until(lambda: states(engine) == {1: State.READY})
+            assert await multiply(engine, 7) == 14
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        pytest.param((), "expected 1 inputs, received 0", id="no input"),
+        pytest.param((np.zeros(3),), r"received float64 \[3\]", id="dtype"),
+        pytest.param((np.zeros((3, 1), int),), r"int64 \[3, 1\]", id="shape"),
+        pytest.param((np.zeros(0, int),), "at least one row", id="no row"),
+    ],
+)
+def test_rows_of_a_wrong_form_never_reach_a_batch(
+    tmp_path: Path, rows: tuple[np.ndarray, ...], message: str
+) -> None:
+    write_version(tmp_path, "times", 1)
+
+    async def test() -> None:
+        async with engine_of(tmp_path) as (engine, _):
+            with pytest.raises(InvalidInput, match=message):
+                engine.submit("times", None, "serving_default", rows, 1e9)
+            with pytest.raises(InvalidInput, match="no signature 'encode'"):
+                engine.submit("times", None, "encode", rows, 1e9)
+
+    run(test)
+
+
+def test_more_rows_than_a_request_may_have_are_refused(tmp_path: Path) -> None:
+    write_version(tmp_path, "times", 1)
+
+    async def test() -> None:
+        async with engine_of(tmp_path, max_request_rows=4) as (engine, _):
+            rows = (np.arange(5),)
+            with pytest.raises(TooManyRows, match="at most 4 rows, received 5"):
+                engine.submit("times", None, "serving_default", rows, 1e9)
+
+    run(test)
+
+
+def test_two_models_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    write_version(tmp_path, "times", 1)
+    write_version(tmp_path, "heavy", 1)
+
+    async def test() -> None:
+        async with engine_of(tmp_path) as (engine, loader):
+            heavy = loader.loaded["heavy", 1]
+            heavy.free.clear()
+            rows = (np.array([1]),)
+            slow = engine.submit("heavy", None, "serving_default", rows, 1e9)
+            await asyncio.to_thread(heavy.began.wait)
+            assert await multiply(engine, 7) == 14
+            assert not slow.done()
+            heavy.free.set()
+            await slow
+
+    run(test)
+
+
+def test_a_model_that_comes_later_does_not_turn_readiness_red(tmp_path: Path) -> None:
+    write_version(tmp_path, "times", 1)
+
+    async def test() -> None:
+        async with engine_of(tmp_path) as (engine, _):
+            seen: list[list[str]] = []
+            engine.on_change.append(lambda catalog: seen.append(catalog.problems()))
+            write_version(tmp_path, "later", 1)
+            await engine.reconcile()
+            assert engine.catalog.model("later").default is not None
+            assert seen
+            assert not any(seen)
+
+    run(test)
+
+
+def test_an_operator_may_want_smaller_batches(tmp_path: Path) -> None:
+    write_version(tmp_path, "times", 1)
+
+    async def test() -> None:
+        async with engine_of(tmp_path, max_batch_rows=3) as (engine, loader):
+            sizes: list[int] = []
+            model = loader.loaded["times", 1]
+            run_batch = model.run
+
+            def note(signature: str, rows: Rows) -> Rows:
+                sizes.append(len(rows[0]))
+                return run_batch(signature, rows)
+
+            model.run = note  # type: ignore[method-assign]
+            rows = (np.arange(7),)
+            answer = await engine.submit("times", None, "serving_default", rows, 1e9)
+            assert answer.outputs[0].tolist() == [0, 2, 4, 6, 8, 10, 12]
+            assert sizes == [2, 2, 2, 1]
+
+    run(test)

@@ -1,0 +1,89 @@
+"""The real model, computed for real."""
+
+import gc
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.engine.rows import merge_rows, slice_rows
+from service.engine.runtime import LoadedModel, Runtime, SignatureError
+from service.manifest import Manifest, read_manifest
+
+DIGITS = Path("artifacts/digits/1")
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Runtime:
+    return Runtime("cpu", 1)
+
+
+@pytest.fixture(scope="module")
+def manifest() -> Manifest:
+    return read_manifest(DIGITS)
+
+
+@pytest.fixture(scope="module")
+def digits(runtime: Runtime, manifest: Manifest) -> LoadedModel:
+    model = runtime.load(DIGITS, manifest)
+    model.warm()
+    return model
+
+
+def noise(rows: int, seed: int = 0) -> tuple[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return (rng.integers(0, 256, (rows, 28, 28), np.uint8),)
+
+
+def test_a_batch_gives_each_row_what_it_gets_alone(digits: LoadedModel) -> None:
+    rows = noise(32)
+    (together,) = digits.run("serving_default", rows)
+    (alone,) = merge_rows(
+        [digits.run("serving_default", slice_rows(rows, i, i + 1)) for i in range(32)]
+    )
+    np.testing.assert_allclose(
+        together.astype(np.float64), alone.astype(np.float64), atol=1e-5
+    )
+
+
+def test_every_allowed_size_runs_and_no_other(
+    digits: LoadedModel, manifest: Manifest
+) -> None:
+    for size in manifest.batch_sizes:
+        assert digits.run("serving_default", noise(size))[0].shape == (size, 10)
+    with pytest.raises(KeyError):
+        digits.run("serving_default", noise(5))
+
+
+def test_nothing_is_traced_and_no_memory_grows_while_serving(
+    digits: LoadedModel, manifest: Manifest
+) -> None:
+    sizes = manifest.batch_sizes
+    traces = digits.traces
+    assert traces == len(sizes)
+    batches = {size: noise(size, seed=size) for size in sizes}
+    order = np.random.default_rng(1).choice(sizes, 2000)
+    for size in order[:500]:
+        digits.run("serving_default", batches[int(size)])
+    gc.collect()
+    before = resident_bytes()
+    for size in order[500:]:
+        digits.run("serving_default", batches[int(size)])
+    gc.collect()
+    assert digits.traces == traces
+    assert resident_bytes() - before < 16 * 1024 * 1024
+
+
+def test_a_manifest_that_promises_another_signature_is_refused(
+    runtime: Runtime, manifest: Manifest
+) -> None:
+    data = manifest.model_dump()
+    data["signatures"]["serving_default"]["inputs"][0]["dtype"] = "float32"
+    with pytest.raises(SignatureError, match="float32"):
+        runtime.load(DIGITS, Manifest.model_validate(data))
+
+
+def resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

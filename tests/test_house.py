@@ -1,0 +1,155 @@
+"""The house keeps its rules: walls, documents, snapshots."""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from prometheus_client import CollectorRegistry
+
+from service.__main__ import cli
+from service.engine.client import EngineClient
+from service.errors import ServeryError, by_code
+from service.metrics import Metrics
+from service.settings import Settings
+from service.web.app import create_api
+from service.web.room import Room
+
+ROOT = Path(__file__).parents[1]
+SNAPSHOT = Path(__file__).parent / "openapi.json"
+
+
+def openapi() -> str:
+    room = Room(Settings(), EngineClient(Path("nowhere")), Metrics(CollectorRegistry()))
+    document = create_api(room)[0].openapi()
+    room.close()
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def test_the_openapi_document_is_the_one_we_agreed_on() -> None:
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        SNAPSHOT.write_text(openapi())
+    assert openapi() == SNAPSHOT.read_text(), (
+        "the HTTP interface has changed; if it was meant to, run "
+        "UPDATE_SNAPSHOTS=1 make test and read the difference"
+    )
+
+
+def test_http_processes_never_import_tensorflow() -> None:
+    code = (
+        "import sys, service.web.__main__, service.supervisor, service.web.app\n"
+        "from service.web import endpoints; import pkgutil, importlib\n"
+        "[importlib.import_module(f'service.web.endpoints.{m.name}')"
+        " for m in pkgutil.iter_modules(endpoints.__path__)]\n"
+        "print(sorted({m.partition('.')[0] for m in sys.modules}"
+        " & {'tensorflow', 'keras', 'training'}))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "[]"
+
+
+def test_tensorflow_is_imported_in_one_room_only() -> None:
+    rooms = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "service").rglob("*.py")
+        if {"tensorflow", "keras"} & set(imports(path))
+    }
+    assert rooms == {"service/engine/runtime.py"}
+
+
+def test_the_service_never_imports_training() -> None:
+    for path in (ROOT / "service").rglob("*.py"):
+        assert "training" not in set(imports(path)), path
+
+
+def imports(path: Path) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [alias.name.partition(".")[0] for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.append(node.module.partition(".")[0])
+    return found
+
+
+def test_every_setting_is_documented() -> None:
+    text = (ROOT / "docs" / "settings.md").read_text()
+    for name, field in Settings.model_fields.items():
+        assert f"`SERVERY_{name.upper()}`" in text
+        assert field.description
+        assert field.description in text, name
+
+
+def test_every_metric_is_documented() -> None:
+    registry = CollectorRegistry()
+    Metrics(registry)
+    text = (ROOT / "docs" / "metrics.md").read_text()
+    for family in registry.collect():
+        assert f"`{family.name}" in text, family.name
+        assert family.documentation in text, family.name
+
+
+def test_every_error_is_drawn_and_has_a_code_of_its_own() -> None:
+    drawing = sys.modules[ServeryError.__module__].__doc__ or ""
+    kinds = [ServeryError]
+    for kind in kinds:
+        kinds.extend(kind.__subclasses__())
+    assert len({kind.code for kind in kinds}) == len(kinds)
+    for kind in kinds:
+        line = rf"{kind.__name__} +{kind.status}  {kind.code}\n"
+        assert re.search(line, drawing), kind
+        assert by_code(kind.code) is kind
+    assert by_code("of another age") is ServeryError
+
+
+def test_models_on_disk_are_listed_and_verified() -> None:
+    result = CliRunner().invoke(cli, ["models", "--verify"])
+    assert result.exit_code == 0, result.output
+    assert re.search(r"digits +1 +\S+ +99\.\d\d%", result.output)
+
+
+def test_a_broken_model_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "digits" / "1"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text("{}")
+    result = CliRunner().invoke(cli, ["models", "--artifacts", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "broken" in result.output
+
+
+def test_a_folder_without_models_is_said_plainly(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["models", "--artifacts", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "no model in" in result.output
+
+
+@pytest.mark.parametrize("command", [[], ["serve"], ["models"], ["settings"]])
+def test_help_reads_well(command: list[str]) -> None:
+    result = CliRunner().invoke(cli, [*command, "--help"])
+    assert result.exit_code == 0
+    assert all(len(line) <= 80 for line in result.output.splitlines())
+
+
+def test_settings_are_listed_with_their_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SERVERY_MAX_QUEUE_ROWS", "77")
+    result = CliRunner().invoke(cli, ["settings"])
+    assert "SERVERY_MAX_QUEUE_ROWS=77" in result.output
+
+
+def test_a_setting_out_of_bounds_is_said_plainly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SERVERY_POLL_SECONDS", "-1")
+    result = CliRunner().invoke(cli, ["settings"])
+    assert result.exit_code == 1
+    assert "poll_seconds: Input should be greater than 0" in result.output
+    assert "received '-1'" in result.output

@@ -1,0 +1,57 @@
+"""A real web server and a sample of real digits, for the tests of training."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+DATA = Path(__file__).parent.parent / "data"
+
+
+@dataclass(frozen=True)
+class Site:
+    """A folder that is served over HTTP while the test runs."""
+
+    folder: Path
+    url: str
+
+
+class _Silent(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Say nothing; a test's output is for failures."""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(_Silent, directory=str(folder))
+    )
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield Site(folder, f"http://127.0.0.1:{server.server_port}")
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """(257, 28, 28) uint8 and (257,) uint8: every 39th of MNIST's test images."""
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.uint8]
+
+
+@pytest.fixture(scope="session")
+def mnist_sample() -> Sample:
+    with np.load(DATA / "mnist_sample.npz") as file:
+        return Sample(file["images"], file["labels"])

@@ -1,0 +1,97 @@
+"""Versions on disk and a loader for them, without TensorFlow."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from service.engine.rows import Rows
+from service.manifest import (
+    FILENAME,
+    Manifest,
+    Signature,
+    TensorSpec,
+    Training,
+    hash_files,
+)
+
+DOUBLE = Signature(
+    inputs=(TensorSpec(name="numbers", dtype="int64", shape=(None,)),),
+    outputs=(TensorSpec(name="doubled", dtype="int64", shape=(None,)),),
+)
+
+
+def write_version(
+    artifacts: Path, name: str, version: int, *, factor: int = 2, broken: bool = False
+) -> Path:
+    """A version of a model that multiplies by `factor`; if broken, it does not load."""
+    folder = artifacts / name / str(version)
+    folder.mkdir(parents=True)
+    (folder / "factor").write_text("not a number" if broken else str(factor))
+    manifest = Manifest(
+        name=name,
+        version=version,
+        task="arithmetic",
+        created=datetime(2026, 1, 1, tzinfo=UTC),
+        description="Multiplies.",
+        intended_use="Tests.",
+        limits="None known.",
+        signatures={"serving_default": DOUBLE},
+        labels=(),
+        batch_sizes=(1, 2, 4, 8),
+        training=Training(
+            data=(),
+            seed=0,
+            epochs=0,
+            seconds=0,
+            hardware="none",
+            versions={},
+            git_commit="0",
+            hyperparameters={},
+        ),
+        metrics={},
+        files=hash_files(folder),
+    )
+    (folder / FILENAME).write_text(manifest.model_dump_json())
+    return folder
+
+
+class Multiplier:
+    """What `MultiplierLoader` loads. Blocks in `run` while `free` is not set."""
+
+    def __init__(self, factor: int):
+        self.factor = factor
+        self.free = threading.Event()
+        self.free.set()
+        self.began = threading.Event()
+
+    def run(self, signature: str, rows: Rows) -> Rows:
+        self.began.set()
+        if not self.free.wait(30):
+            raise TimeoutError
+        return (np.asarray(rows[0] * self.factor),)
+
+    def warm(self) -> float:
+        return 0.0
+
+
+class MultiplierLoader:
+    """Loads versions that `write_version` wrote, and remembers them."""
+
+    def __init__(self) -> None:
+        self.loaded: dict[tuple[str, int], Multiplier] = {}
+
+    def load(self, folder: Path, manifest: Manifest) -> Multiplier:
+        model = Multiplier(int((folder / "factor").read_text()))
+        self.loaded[manifest.name, manifest.version] = model
+        return model
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that another task or process is about to do."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110  # what we wait for has no event
+            await asyncio.sleep(0.005)

@@ -1,0 +1,88 @@
+"""The real application, the real engine and one shipped model, in this process."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import httpx
+import tensorflow as tf
+from prometheus_client import CollectorRegistry
+
+from service.engine.engine import Engine
+from service.engine.runtime import LoadedModel
+from service.manifest import Manifest, read_manifest
+from service.metrics import Metrics
+from service.settings import Settings
+from service.web.app import create_app
+from service.web.room import Room
+
+ARTIFACTS = Path(__file__).parents[2] / "artifacts"
+
+
+class CpuLoader:
+    """Loads as `Runtime` does, but leaves TensorFlow's settings to the other tests."""
+
+    def load(self, folder: Path, manifest: Manifest) -> LoadedModel:
+        with tf.device("/CPU:0"):
+            return LoadedModel(tf.saved_model.load(str(folder)), manifest, "/CPU:0")
+
+
+class Service:
+    """One model, behind its endpoint.
+
+    Args:
+        model: its name; the newest version that is shipped is served.
+        folder: an empty one.
+    """
+
+    def __init__(self, model: str, folder: Path):
+        (folder / model).symlink_to(ARTIFACTS / model, target_is_directory=True)
+        settings = Settings(artifacts=folder, max_request_rows=64)
+        metrics = Metrics(CollectorRegistry())
+        self.path = f"/v1/predict/{model}"
+        self.manifest = read_manifest(ARTIFACTS / model / "1")
+        self._engine = Engine(settings, metrics, CpuLoader)
+        self._room = Room(settings, self._engine, metrics)
+        self._app = create_app(self._room)
+        self._runner = asyncio.Runner()
+        self._runner.run(self._engine.start())
+
+    def close(self) -> None:
+        """End the engine and the loop."""
+        self._runner.run(self._engine.stop())
+        self._room.close()
+        self._runner.close()
+
+    def post(self, body: Any = None, content: bytes | None = None) -> httpx.Response:
+        """The answer to a body, of JSON or of any bytes that claim to be."""
+
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self._app)
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://test"
+            ) as client:
+                headers = {"content-type": "application/json"}
+                if content is not None:
+                    return await client.post(
+                        self.path, content=content, headers=headers
+                    )
+                return await client.post(self.path, json=body)
+
+        return self._runner.run(ask())
+
+    def predict(self, body: Any) -> list[dict[str, Any]]:
+        """The predictions for a body that is right."""
+        response = self.post(body)
+        assert response.status_code == 200, response.text
+        answer = response.json()
+        assert answer["model"] == self.manifest.name
+        predictions: list[dict[str, Any]] = answer["predictions"]
+        return predictions
+
+    def refuse(self, body: Any) -> dict[str, Any]:
+        """The error for a body that is wrong."""
+        response = self.post(body)
+        assert response.status_code == 422, response.text
+        error: dict[str, Any] = response.json()
+        assert error["code"] == "invalid_input"
+        return error
