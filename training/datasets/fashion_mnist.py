@@ -41,6 +41,7 @@ SHA256 = {
 }
 _FOLDER = "usr/share/datasets/fashion-mnist"
 SOURCES: tuple[Source, ...] = (
+    # Plain http is all it speaks; what comes is checked.
     Website("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"),
     Website("https://storage.googleapis.com/tensorflow/tf-keras-datasets"),
     Package(

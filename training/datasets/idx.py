@@ -34,7 +34,7 @@ def load_images(
 
     Args:
         files: name → SHA-256 of the uncompressed content, in the order above.
-        sources: see `training.datasets.fetch.obtain`, as for `folder` and what it raises.
+        sources: where to look for what is not in `folder`; see `obtain`.
         folder: where the files lie or will lie.
     """
     contents = obtain(files, sources, folder)
