@@ -41,7 +41,7 @@ lock: .venv/dev.stamp ## pin the newest dependencies that pyproject.toml allows
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
 		--no-emit-index-url --no-emit-find-links --python-version 3.11 --extra train \
-		pyproject.toml --output-file requirements.lock
+		--extra loadtest pyproject.toml --output-file requirements.lock
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
 		--no-emit-index-url --no-emit-find-links --python-version 3.11 --extra dev \
 		--constraint requirements.lock pyproject.toml --output-file requirements-dev.lock

@@ -1,0 +1,1 @@
+"""Load tests: what Servery does under a load, told as a user would see it."""
