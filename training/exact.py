@@ -93,14 +93,14 @@ class ExactDecoder:
         )
         unit, most = 1 / steps.astype(np.float64), int(LATENT_LIMIT * LATENT_STEPS)
         x = self._enter(tf.constant(latents), tf.constant(categories))
-        self._steps: list[_Step] = []
+        self.steps: list[_Step] = []
         for layer in layers:
             step = _Step(layer, unit, most, x)
-            self._steps.append(step)
+            self.steps.append(step)
             unit, most, x = step.unit, LARGEST_ACTIVATION, step(x)
         logits = np.arange(-LOGIT_LIMIT, LOGIT_LIMIT, 1 / LOGIT_STEPS)
         shades = np.rint(255 / (1 + np.exp(-logits))).astype(np.uint8)
-        self._shades = tf.Variable(shades, trainable=False, name="shades")
+        self.shades = tf.Variable(shades, trainable=False, name="shades")
 
     def __call__(self, latent: Any, category: Any) -> Any:
         """Draw images.
@@ -113,9 +113,9 @@ class ExactDecoder:
             uint8 (rows, 28, 28), 0 = background.
         """
         x = self._enter(latent, category)
-        for step in self._steps:
+        for step in self.steps:
             x = step(x)
-        return tf.gather(self._shades, tf.cast(x[..., 0], tf.int32))
+        return tf.gather(self.shades, tf.cast(x[..., 0], tf.int32))
 
     def _enter(self, latent: Any, category: Any) -> Any:
         latent = tf.clip_by_value(latent, -LATENT_LIMIT, LATENT_LIMIT) * LATENT_STEPS
@@ -145,35 +145,35 @@ class _Step:
         worth = np.maximum(worth, np.finfo(np.float32).tiny)
         whole, bias = np.rint(kernel / worth), np.rint(layer.bias / worth)
         _check(whole, bias, most)
-        self._layer = replace(layer, kernel=whole, bias=bias)
+        self.layer = replace(layer, kernel=whole, bias=bias)
         self._kernel = tf.Variable(whole.astype(np.float32), trainable=False)
         self._bias = tf.Variable(bias.astype(np.float32), trainable=False)
         if layer.rectified:
             self.unit = self._highest(x, worth) / LARGEST_ACTIVATION
-            self._offset, self._last = 0.0, float(LARGEST_ACTIVATION)
+            self.offset, self.last = 0.0, float(LARGEST_ACTIVATION)
         else:
             self.unit = np.full_like(worth, 1 / LOGIT_STEPS)
-            self._offset = LOGIT_LIMIT * LOGIT_STEPS
-            self._last = 2 * LOGIT_LIMIT * LOGIT_STEPS - 1
+            self.offset = LOGIT_LIMIT * LOGIT_STEPS
+            self.last = 2 * LOGIT_LIMIT * LOGIT_STEPS - 1
         scale = worth / np.tile(self.unit, len(worth) // len(self.unit))
         # A variable, lest an optimiser of graphs multiplies it into the kernel.
-        self._scale = tf.Variable(scale.astype(np.float32), trainable=False)
+        self.scale = tf.Variable(scale.astype(np.float32), trainable=False)
 
     def __call__(self, x: Any) -> Any:
         """Whole numbers (rows, …, in) to whole numbers (rows, …, out), as float32."""
-        scaled = tf.round(self._sum(x) * self._scale) + self._offset
-        scaled = tf.clip_by_value(scaled, 0.0, self._last)
-        if self._layer.shape is None:
+        scaled = tf.round(self._sum(x) * self.scale) + self.offset
+        scaled = tf.clip_by_value(scaled, 0.0, self.last)
+        if self.layer.shape is None:
             return scaled
-        return tf.reshape(scaled, (-1, *self._layer.shape))
+        return tf.reshape(scaled, (-1, *self.layer.shape))
 
     def _sum(self, x: Any) -> Any:
-        return self._layer.apply(x, self._kernel) + self._bias
+        return self.layer.apply(x, self._kernel) + self._bias
 
     def _highest(self, x: Any, worth: Floats) -> Floats:
         """The largest output of each channel, as the next layer sees channels."""
         sums = self._sum(x).numpy().reshape(-1, len(worth)).max(0)
-        channels = (self._layer.shape or worth.shape)[-1]
+        channels = (self.layer.shape or worth.shape)[-1]
         highest = np.maximum(sums, 1) * worth
         return np.asarray(highest.reshape(-1, channels).max(0))
 

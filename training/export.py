@@ -78,7 +78,7 @@ def export_version(
 
     Args:
         card: what the manifest says of the model.
-        functions: signature → function; `serving_default` must be one of them.
+        functions: signature → function; the first is the SavedModel's default too.
         artifacts_dir: the folder of all models.
         reports: file name → content, to go into `report/`.
         resources: lookup tables and other trackable objects that the functions use;
@@ -129,16 +129,15 @@ def _save(
     `keras.Model.export` also hangs the model's own list of variables onto the saved
     object, and every variable is written twice.
     """
-    if DEFAULT_SIGNATURE not in functions:
-        raise ExportRefused(
-            f"signatures: expected one named {DEFAULT_SIGNATURE}, "
-            f"received {', '.join(functions) or 'none'}"
-        )
+    if not functions:
+        raise ExportRefused("signatures: expected at least one, received none")
     traced = {name: _trace(function) for name, function in functions.items()}
+    default = next(iter(traced.values()))
     module = tf.Module()
     module.weights = _distinct_variables(traced.values())
     module.resources = list(resources)
-    tf.saved_model.save(module, str(draft), signatures=traced)
+    named = {DEFAULT_SIGNATURE: default, **traced}  # TensorFlow Serving looks for it
+    tf.saved_model.save(module, str(draft), signatures=named)
     return {
         name: _describe(functions[name], concrete) for name, concrete in traced.items()
     }

@@ -192,10 +192,23 @@ def test_a_failure_spares_the_versions_that_are_there(
 ) -> None:
     export_version(card, {"serving_default": function}, tmp_path)
 
-    with pytest.raises(ExportRefused, match="expected one named serving_default"):
-        export_version(card, {"other": function}, tmp_path)
+    with pytest.raises(ExportRefused, match="expected at least one, received none"):
+        export_version(card, {}, tmp_path)
 
     assert names_in(tmp_path / "tiny") == {"1"}
+
+
+def test_the_first_signature_is_what_tensorflow_serving_runs_by_default(
+    card: Card, function: Function, tmp_path: Path
+) -> None:
+    folder = export_version(card, {"score": function}, tmp_path)
+
+    served = tf.saved_model.load(str(folder)).signatures
+    assert read_manifest(folder).signatures.keys() == {"score"}
+    scores = [
+        served[name](rows=ROWS)["scores"] for name in ("score", "serving_default")
+    ]
+    np.testing.assert_array_equal(*scores)
 
 
 def test_several_signatures_share_their_variables(card: Card, tmp_path: Path) -> None:
@@ -213,14 +226,12 @@ def test_several_signatures_share_their_variables(card: Card, tmp_path: Path) ->
         sample={"rows": ROWS, "seed": np.arange(4)},
     )
 
-    folder = export_version(
-        card, {"serving_default": decode, "encode": encode}, tmp_path
-    )
+    folder = export_version(card, {"decode": decode, "encode": encode}, tmp_path)
 
     signatures = read_manifest(folder).signatures
     assert [s.name for s in signatures["encode"].outputs] == ["z", "a"]
-    assert [s.name for s in signatures["serving_default"].inputs] == ["rows", "seed"]
-    assert signatures["serving_default"].outputs[1].dtype == "int64"
+    assert [s.name for s in signatures["decode"].inputs] == ["rows", "seed"]
+    assert signatures["decode"].outputs[1].dtype == "int64"
     assert len(tf.train.list_variables(str(folder / "variables" / "variables"))) == 2
 
 
