@@ -7,10 +7,13 @@ sets: route templates, status codes, models and labels of loaded manifests.
 
 import os
 from collections.abc import Callable
+from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from service.processes import ProcessCollector
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -64,6 +67,12 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=registry,
         )
+        self.in_flight_limit = Gauge(
+            "servery_requests_in_flight_limit",
+            "Requests that may be under way; beyond: 503.",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
         self.rejections = Counter(
             "servery_rejections_total",
             "Requests that got no answer from a model.",
@@ -103,6 +112,19 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=registry,
         )
+        self.queue_limit = Gauge(
+            "servery_queue_limit_rows",
+            "Rows that may wait for one model; beyond: 503.",
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self.default_version = Gauge(
+            "servery_model_default_version",
+            "Version that answers where none is named; 0 if none is ready.",
+            ["model"],
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
         self.model_state = Gauge(
             "servery_model_state",
             "1 for the state that a version is in.",
@@ -130,6 +152,14 @@ class Metrics:
             ["process"],
             registry=registry,
         )
+        build_info = Gauge(
+            "servery_build_info",
+            "1, by the version of Servery that runs.",
+            ["version"],
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        build_info.labels(version("servery")).set(1)
 
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes: of all processes, where there are many."""
@@ -138,6 +168,7 @@ class Metrics:
             return generate_latest(self._registry)
         merged = CollectorRegistry()
         MultiProcessCollector(merged, folder)  # type: ignore[no-untyped-call]
+        merged.register(ProcessCollector(os.getppid()))  # our parent supervises us all
         return generate_latest(merged)
 
 

@@ -16,6 +16,7 @@ from service.__main__ import cli
 from service.engine.client import EngineClient
 from service.errors import ServeryError, by_code
 from service.metrics import Metrics
+from service.processes import ProcessCollector
 from service.settings import Settings
 from service.web.app import create_api
 from service.web.room import Room
@@ -90,10 +91,16 @@ def test_every_setting_is_documented() -> None:
 def test_every_metric_is_documented() -> None:
     registry = CollectorRegistry()
     Metrics(registry)
+    families = [*registry.collect(), *ProcessCollector(os.getpid()).collect()]
     text = (ROOT / "docs" / "metrics.md").read_text()
-    for family in registry.collect():
-        assert f"`{family.name}" in text, family.name
-        assert family.documentation in text, family.name
+    exported = {
+        f"{family.name}_total" if family.type == "counter" else family.name: family
+        for family in families
+    }
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.+) \| (.+) \|$", text, re.MULTILINE)
+    assert [name for name, *_ in rows] == sorted(exported)
+    for name, kind, _, meaning in rows:
+        assert (kind, meaning) == (exported[name].type, exported[name].documentation)
 
 
 def test_every_error_is_drawn_and_has_a_code_of_its_own() -> None:

@@ -31,8 +31,7 @@ def main(settings_json: str, door: Path, lifeline: int, restarted: bool) -> None
     configure_logging(settings.log_level, "engine")
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     metrics = Metrics(CollectorRegistry())
-    if restarted:
-        metrics.restarts.labels("engine").inc()
+    metrics.restarts.labels("engine").inc(int(restarted))  # a series from the start
     uvloop.run(_serve(settings, metrics, door))
 
 

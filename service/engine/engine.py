@@ -92,6 +92,7 @@ class Engine:
         self._watcher: asyncio.Task[None] | None = None
         self._catalog = Catalog()
         self.on_change: list[Callable[[Catalog], None]] = []
+        metrics.queue_limit.set(settings.max_queue_rows)
 
     @property
     def catalog(self) -> Catalog:
@@ -316,5 +317,8 @@ class Engine:
                 for name, versions in models.items()
             },
         )
+        for name, model in self._catalog.models.items():
+            default = model.default.version if model.default else 0
+            self._metrics.default_version.labels(name).set(default)
         for listener in self.on_change:
             listener(self._catalog)

@@ -41,8 +41,7 @@ def main(
     settings = Settings.model_validate_json(settings_json)
     configure_logging(settings.log_level, name)
     metrics = Metrics(CollectorRegistry())
-    if restarted:
-        metrics.restarts.labels("http").inc()
+    metrics.restarts.labels("http").inc(int(restarted))  # a series from the start
     access_log = AccessLog(name) if settings.access_log else None
     room = Room(settings, EngineClient(door), metrics, access_log)
     config = uvicorn.Config(

@@ -68,6 +68,7 @@ class Observed:
         self._room = room
         self._direct = direct
         self._in_flight = room.metrics.in_flight
+        room.metrics.in_flight_limit.set(room.settings.max_in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -96,10 +97,13 @@ class Observed:
     async def _serve(
         self, scope: Scope, receive: Receive, send: Send, exchange: Exchange
     ) -> None:
+        endpoint = self._direct.get(scope["path"])
+        if endpoint is not None:  # so that one that is turned away has its route too
+            scope["template"] = scope["path"]
         try:
             if self._room.in_flight > self._room.settings.max_in_flight:
                 raise Unavailable("Too many requests are under way; try again soon.")
-            await self._dispatch(scope, receive, send)
+            await self._dispatch(scope, receive, send, endpoint)
         except ClientDisconnectedError:
             exchange.status = CLIENT_CLOSED_REQUEST
             exchange.code = "client_disconnected"
@@ -112,12 +116,12 @@ class Observed:
             internal = ServeryError("Internal error; the log knows more by this id.")
             await error_response(internal, exchange)(scope, receive, send)
 
-    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = self._direct.get(scope["path"])
+    async def _dispatch(
+        self, scope: Scope, receive: Receive, send: Send, endpoint: Endpoint | None
+    ) -> None:
         if endpoint is None or scope["method"] != "POST" or scope["query_string"]:
             await self.app(scope, receive, send)
             return
-        scope["template"] = scope["path"]
         response = await endpoint(Request(scope, receive))
         await response(scope, receive, send)
 

@@ -1,0 +1,93 @@
+"""What the service's processes cost: memory and CPU time, as the kernel counts them.
+
+Read from `/proc` when Prometheus asks, so that a request pays nothing for it.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+PROC = Path("/proc")
+LIMITS = (  # of a control group: version 2, version 1
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+
+class ProcessCollector(Collector):
+    """Metrics of a supervisor and its children.
+
+    Args:
+        supervisor: Its process id.
+    """
+
+    def __init__(self, supervisor: int):
+        self._supervisor = supervisor
+
+    def collect(self) -> Iterable[Metric]:
+        """The families, without samples where there is no `/proc`."""
+        resident = GaugeMetricFamily(
+            "servery_process_resident_bytes",
+            "Memory that a process holds.",
+            labels=["process"],
+        )
+        cpu = CounterMetricFamily(
+            "servery_process_cpu_seconds_total",
+            "CPU time that a process has used.",
+            labels=["process"],
+        )
+        limit = GaugeMetricFamily(
+            "servery_memory_limit_bytes",
+            "Memory that all may hold together: the container's, or the machine's.",
+        )
+        for pid in (self._supervisor, *_children(self._supervisor)):
+            with suppress(OSError):  # it may end while we look
+                name = _name(pid)
+                resident.add_metric([name], _resident_bytes(pid))
+                cpu.add_metric([name], _cpu_seconds(pid))
+        with suppress(OSError):
+            limit.add_metric([], memory_limit_bytes())
+        return resident, cpu, limit
+
+
+def memory_limit_bytes(files: Iterable[Path] = LIMITS) -> int:
+    """The least of what the control group allows and what the machine has.
+
+    Args:
+        files: Where a control group says its limit in bytes, or `max` for none.
+    """
+    found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for file in files:
+        with suppress(OSError, ValueError):
+            found.append(int(file.read_text()))
+    return min(found)
+
+
+def _children(pid: int) -> Iterator[int]:
+    for thread in (PROC / str(pid) / "task").glob("*"):
+        with suppress(OSError):
+            yield from map(int, (thread / "children").read_text().split())
+
+
+def _name(pid: int) -> str:
+    """What the supervisor calls this process; its command line says so."""
+    words = (PROC / str(pid) / "cmdline").read_bytes().decode().split("\0")
+    if "--name" in words:
+        return words[words.index("--name") + 1]
+    return "engine" if "service.engine" in words else "supervisor"
+
+
+def _resident_bytes(pid: int) -> int:
+    pages = (PROC / str(pid) / "statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _cpu_seconds(pid: int) -> float:
+    # After the command in brackets, utime and stime are fields 14 and 15: proc(5).
+    stat = (PROC / str(pid) / "stat").read_text().rpartition(") ")[2].split()
+    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
