@@ -12,6 +12,7 @@
     │   ├── ModelNotFound            404  model_not_found
     │   └── VersionNotFound          404  version_not_found
     ├── MethodNotAllowed             405  method_not_allowed
+    ├── NotAcceptable                406  not_acceptable
     ├── Unavailable                  503  unavailable
     │   ├── QueueFull                503  queue_full
     │   ├── ModelNotReady            503  model_not_ready
@@ -122,6 +123,13 @@ class MethodNotAllowed(ServeryError):
     def __init__(self, message: str, *, allowed: str):
         super().__init__(message)
         self.headers = {"allow": allowed}
+
+
+class NotAcceptable(ServeryError):
+    """The caller accepts none of the kinds of answer that this endpoint gives."""
+
+    status = 406
+    code = "not_acceptable"
 
 
 class Unavailable(ServeryError):

@@ -1,6 +1,5 @@
-"""What all predict endpoints do alike: read, decode, ask the engine, answer."""
+"""What all endpoints of models do alike: read, decode, ask the engine, answer."""
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -12,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.engine.batcher import Answer
+from service.engine.catalog import VersionStatus
 from service.engine.rows import Rows, count_rows
 from service.errors import InvalidInput, ModelNotFound, ModelNotReady, TooManyRows
 from service.manifest import Manifest
@@ -24,36 +24,54 @@ from service.web.body import (
     read_body,
     refuse,
 )
-from service.web.exchange import ClientDisconnectedError, Exchange
+from service.web.exchange import Exchange
+from service.web.patience import attend
 from service.web.room import Room
 from service.web.schemas import ImagesRequest, how_to_get
 
+T = TypeVar("T")
 Schema = TypeVar("Schema", bound=BaseModel)
 
 TIMEOUT_HEADER = "x-request-timeout-ms"
 MISSING_RETRY_S = 60  # to build a model takes minutes
-PATIENCE_S = 0.05  # an answer that takes longer is worth watching for a hang-up
 
 
 class Call:
-    """One predict request on its way through.
+    """One request to a model on its way through.
 
     Args:
         request: As FastAPI hands it over.
-        model: The name of the model that is asked.
+        model: The name of the model that is asked; empty where only the body tells,
+            which `turn_to` then says.
         version: None means the newest that is ready.
     """
 
     def __init__(self, request: Request, model: str, version: int | None):
         self._request = request
-        self._model = model
         self._version = version
         self.room: Room = request.scope["room"]
         self._exchange: Exchange = request.scope["exchange"]
-        self._exchange.model = model
-        self._hang_up: asyncio.Future[Any] | None = None
         self._deadline = self.room.deadline(self._timeout_ms())
+        if model:
+            self.turn_to(model)
+
+    def turn_to(self, model: str) -> None:
+        """Ask this model from now on.
+
+        Raises:
+            ModelNotReady, VersionNotFound: It cannot answer.
+        """
+        self._model = self._exchange.model = model
         self._check_there()
+
+    def pin(self) -> Manifest:
+        """The contract of the version that answers; from now on no other one does.
+
+        For endpoints that need it before they ask, or that ask more than once.
+        """
+        status = self.room.engine.catalog.find(self._model, self._version)
+        self._version = status.version
+        return _manifest(status)
 
     async def body(self, *kinds: str) -> tuple[str, bytes]:
         """The media type and the bytes of the body.
@@ -77,6 +95,18 @@ class Call:
         """
         _, body = await self.body(JSON)
         return parse_json(body, schema)
+
+    async def json_or_nothing(self, schema: type[Schema]) -> Schema:
+        """The body as an instance of `schema`; no body is an empty object.
+
+        Raises:
+            MalformedBody, InvalidInput: See `service.web.body.parse_json`.
+        """
+        kinds = (JSON,) if media_type(self._request) else ("",)
+        _, body = await self.body(*kinds)
+        if body and kinds != (JSON,):
+            raise refuse("", JSON)
+        return parse_json(body or b"{}", schema)
 
     async def images(self) -> list[bytes]:
         """The image files in the body: multipart, raw or base64 in JSON.
@@ -109,10 +139,16 @@ class Call:
             work: Gives the rows.
             in_thread: Whether it takes so long that others should not wait for it.
         """
-        began = time.perf_counter()
-        rows = await self.room.in_thread(work) if in_thread else work()
-        self._exchange.stages["decode"] = time.perf_counter() - began
-        return rows
+        return await self._timed("decode", work, in_thread=in_thread)
+
+    async def encode(self, work: Callable[[], T], *, in_thread: bool) -> T:
+        """Make what is sent of an answer, on the clock of the stage `encode`.
+
+        Args:
+            work: Gives it.
+            in_thread: Whether it takes so long that others should not wait for it.
+        """
+        return await self._timed("encode", work, in_thread=in_thread)
 
     async def infer(self, rows: Rows, signature: str = "serving_default") -> Answer:
         """Have the engine compute `rows`; a caller that hangs up takes them back.
@@ -125,35 +161,44 @@ class Call:
         future = self.room.engine.submit(
             self._model, self._version, signature, rows, self._deadline
         )
-        answer = await self._attend(future)
+        answer = await attend(self._request, future)
         self._exchange.version = answer.version
         self._exchange.batch_rows = answer.batch_rows
-        self._exchange.stages["queue"] = answer.queue_s
-        self._exchange.stages["compute"] = answer.compute_s
+        stages = self._exchange.stages
+        stages["queue"] = stages.get("queue", 0.0) + answer.queue_s
+        stages["compute"] = stages.get("compute", 0.0) + answer.compute_s
         return answer
 
     def manifest(self, answer: Answer) -> Manifest:
         """The contract of the version that answered."""
-        status = self.room.engine.catalog.find(self._model, answer.version)
-        assert status.manifest is not None  # ready versions have one  # noqa: S101
-        return status.manifest
+        return _manifest(self.room.engine.catalog.find(self._model, answer.version))
 
     def respond(
         self, answer: Answer, predictions: list[dict[str, Any]], labels: Iterable[str]
     ) -> Response:
         """Answer with `predictions`, and count their labels."""
-        metrics, stages = self.room.metrics, self._exchange.stages
-        for label, number in Counter(labels).items():
-            metrics.predictions.labels(self._model, label).inc(number)
-        metrics.decode_seconds.labels(self._model).observe(stages["decode"])
-        metrics.queue_seconds.labels(self._model).observe(stages["queue"])
-        metrics.compute_seconds.labels(self._model).observe(stages["compute"])
+        self.count(labels)
         content = {
             "model": self._model,
             "version": answer.version,
             "predictions": predictions,
         }
         return Response(to_json(content), media_type=JSON)
+
+    def count(self, labels: Iterable[str]) -> None:
+        """Count what is answered by its labels, and what it took by its stages."""
+        metrics, stages = self.room.metrics, self._exchange.stages
+        for label, number in Counter(labels).items():
+            metrics.predictions.labels(self._model, label).inc(number)
+        metrics.decode_seconds.labels(self._model).observe(stages["decode"])
+        metrics.queue_seconds.labels(self._model).observe(stages["queue"])
+        metrics.compute_seconds.labels(self._model).observe(stages["compute"])
+
+    async def _timed(self, stage: str, work: Callable[[], T], *, in_thread: bool) -> T:
+        began = time.perf_counter()
+        result = await self.room.in_thread(work) if in_thread else work()
+        self._exchange.stages[stage] = time.perf_counter() - began
+        return result
 
     def _check_there(self) -> None:
         """Fail before the body is read; an endpoint's own model is never unknown."""
@@ -178,22 +223,7 @@ class Call:
             )
         return int(text)
 
-    async def _attend(self, future: asyncio.Future[Answer]) -> Answer:
-        """Await the answer, and the caller's hang-up if it takes long."""
-        watch = asyncio.get_running_loop().call_later(PATIENCE_S, self._watch, future)
-        try:
-            return await future
-        except asyncio.CancelledError:
-            if self._hang_up is not None and self._hang_up.done():
-                raise ClientDisconnectedError from None
-            raise
-        finally:
-            watch.cancel()
-            future.cancel()
-            if self._hang_up is not None:
-                self._hang_up.cancel()
 
-    def _watch(self, future: asyncio.Future[Answer]) -> None:
-        """Cancel `future` when the caller hangs up: all that can still be received."""
-        self._hang_up = asyncio.ensure_future(self._request.receive())
-        self._hang_up.add_done_callback(lambda _: future.cancel())
+def _manifest(status: VersionStatus) -> Manifest:
+    assert status.manifest is not None  # ready versions have one  # noqa: S101
+    return status.manifest

@@ -156,7 +156,7 @@ async def root() -> Response:
 def mount(app: FastAPI) -> dict[str, Endpoint]:
     """Add these routes, and the `router` of every module in `endpoints`.
 
-    Each such module names its `MODEL`, so that one that is missing can be told.
+    Each such module names its `MODELS`, so that one that is missing can be told.
 
     Returns:
         By path, the endpoints of `DirectRoute`s.
@@ -167,7 +167,7 @@ def mount(app: FastAPI) -> dict[str, Endpoint]:
         name = f"{endpoints.__name__}.{module.name}"
         endpoint = importlib.import_module(name)
         app.include_router(endpoint.router)
-        app.state.endpoint_models.add(endpoint.MODEL)
+        app.state.endpoint_models.update(endpoint.MODELS)
         for route in endpoint.router.routes:
             if isinstance(route, DirectRoute):
                 direct[route.path] = route.endpoint

@@ -13,6 +13,7 @@ from service.web.images import is_quick, read_drawing, read_images
 from service.web.schemas import PREDICT_ERRORS, DirectRoute, Version, images_body
 
 MODEL = "digits"
+MODELS = (MODEL,)
 
 # A seven from the MNIST test set (its first image), 28×28, as PNG.
 EXAMPLE = (

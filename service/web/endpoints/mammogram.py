@@ -19,6 +19,7 @@ from service.web.call import Call
 from service.web.schemas import PREDICT_ERRORS, DirectRoute, Version, json_body
 
 MODEL = "mammogram"
+MODELS = (MODEL,)
 YOUNGEST, OLDEST = 18, 120
 UNKNOWN = "unknown"
 NOTICE = (

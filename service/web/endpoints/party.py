@@ -21,6 +21,7 @@ from service.web.call import Call
 from service.web.schemas import PREDICT_ERRORS, DirectRoute, Version, json_body
 
 MODEL = "party"
+MODELS = (MODEL,)
 
 VoteName = Literal[
     "handicapped-infants",

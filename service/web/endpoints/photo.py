@@ -14,6 +14,7 @@ from service.web.images import read_images, read_photo
 from service.web.schemas import PREDICT_ERRORS, DirectRoute, Version, images_body
 
 MODEL = "photo"
+MODELS = (MODEL,)
 
 SHORT_SIDE, SIDE = 256, 224  # of the photo, and of the middle that is cut out of it
 DEFAULT_TOP_K, MOST_TOP_K = 5, 20

@@ -15,6 +15,7 @@ from service.web.call import Call
 from service.web.schemas import PREDICT_ERRORS, DirectRoute, Version
 
 MODEL = "sentiment"
+MODELS = (MODEL,)
 TEXT = "text/plain"
 MOST_CHARACTERS = 100_000  # in one text: some seven times the longest review
 QUICK_CHARACTERS = 20_000  # of all texts, which are checked without a thread
