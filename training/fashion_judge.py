@@ -86,7 +86,7 @@ class Judge:
     """A trained classifier of clothing.
 
     Attributes:
-        network: Keras model, pixels (rows, 28, 28) to features and logits.
+        network: traced, pixels (rows, 28, 28) float32 to features and logits.
         sha256: of its weights, to say in a manifest who judged.
     """
 
@@ -105,7 +105,7 @@ class Judge:
                 f"received {images.shape} {images.dtype}"
             )
         parts = [
-            self.network(images[start : start + 500].astype(np.float32), training=False)
+            self.network(tf.cast(images[start : start + 500], tf.float32))
             for start in range(0, len(images), 500)
         ]
         features, logits = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -257,7 +257,10 @@ def measure(model: Any, parts: Mapping[str, Rows]) -> dict[str, Any]:
 def as_judge(model: Any, sha256: str) -> Judge:
     """Let a model of `build_model` show its features beside its logits."""
     features = model.get_layer("features_relu").output
-    return Judge(keras.Model(model.input, [features, model.output]), sha256)
+    both = keras.Model(model.input, [features, model.output])
+    images = tf.TensorSpec((None, 28, 28), tf.float32)
+    see = tf.function(lambda pixels: both(pixels, training=False))
+    return Judge(see.get_concrete_function(images), sha256)
 
 
 def write_judge(
@@ -266,7 +269,7 @@ def write_judge(
     """Write the weights, and beside them the facts, with the weights' SHA-256."""
     folder.mkdir(exist_ok=True)
     weights = {str(i).zfill(2): array for i, array in enumerate(model.get_weights())}
-    np.savez(folder / WEIGHTS, **weights)  # type: ignore[arg-type] # numpy's stub
+    np.savez(folder / WEIGHTS, **weights)
     content = (folder / WEIGHTS).read_bytes()
     facts = {
         "weights": WEIGHTS,
@@ -303,7 +306,8 @@ def load_judge(folder: Path = JUDGE_DIR) -> Judge:
 
 
 def _one_hot(labels: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
-    return np.eye(len(CATEGORIES), dtype=np.float32)[labels]
+    rows: npt.NDArray[np.float32] = np.eye(len(CATEGORIES), dtype=np.float32)[labels]
+    return rows
 
 
 def _convolve(x: Any, filters: int, name: str) -> Any:
