@@ -90,6 +90,30 @@ def settings() -> None:
         click.echo(f"    {field.description}")
 
 
+class _LoadTest(click.Group):
+    """The commands of `loadtest`, imported when one is asked for: they are an extra."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return self._group().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return self._group().get_command(ctx, cmd_name)
+
+    def _group(self) -> click.Group:
+        try:
+            from loadtest.commands import cli as group
+        except ImportError as error:
+            raise click.ClickException(
+                f"{error}. The load tests are an extra: pip install 'servery[loadtest]'"
+            ) from error
+        return group
+
+
+cli.add_command(
+    _LoadTest("loadtest", help="Load a running service: what its users would see.")
+)
+
+
 def _accuracy(manifest: Manifest) -> str:
     test = manifest.metrics.get("test")
     accuracy = test.get("accuracy") if isinstance(test, dict) else None
