@@ -1,0 +1,92 @@
+"""What the clothing GAN says of itself: the manifest's words, and the pictures."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from service.manifest import Training
+from training import report
+from training.clothing_gan_choice import draw_softly, load_epoch, width
+from training.datasets.fashion_mnist import CATEGORIES
+from training.decoder import draw_latents
+from training.export import Card
+from training.generator_report import draw_epochs, draw_grid, draw_players
+from training.split import Rows
+
+BATCH_SIZES = (1, 2, 4, 8, 16, 32)
+_COLUMNS = 12
+
+
+def describe(ran: Training, metrics: Mapping[str, Any], temperature: float) -> Card:
+    """Say what the model is, what it is for and what it is not for."""
+    return Card(
+        name="clothing_gan",
+        task="image generation",
+        description=(
+            "Clothing that never was, 28×28 grey pixels, light on black, of any of ten "
+            "categories or a mixture of two: the generator of a conditional GAN "
+            "(projection discriminator, spectral normalisation, hinge loss) trained on "
+            "Fashion-MNIST, with its averaged weights rewritten in whole numbers, so "
+            "that a latent gives the same bytes everywhere."
+        ),
+        intended_use=(
+            "Pictures for demonstrations, tests and teaching, and figures beside those "
+            "of another generator of the same data."
+        ),
+        limits=(
+            "Knows nothing but the catalogue pictures of one shop around 2017, small "
+            "and grey. Draws shirts that pass for t-shirts, pullovers or coats more "
+            "often than any other category, as real ones do. A mixture of categories "
+            "was never trained on. No likelihood, and no way from an image back to a "
+            "latent: the VAE has both."
+        ),
+        labels=CATEGORIES,
+        batch_sizes=BATCH_SIZES,
+        constants={"temperature": temperature},
+        training=ran,
+        metrics=metrics,
+    )
+
+
+def draw_reports(
+    drawn: Rows, confusion: Any, history: Mapping[str, Sequence[float]], frames: Any
+) -> dict[str, bytes]:
+    """Draw what is worth seeing: file name → PNG or GIF.
+
+    Args:
+        drawn: images and the category asked for, as many of each, in order.
+        confusion: (categories, categories) rows by [asked, judged].
+        history: name → value at each epoch.
+        frames: as `draw_frames` gives them.
+    """
+    each = len(drawn) // len(CATEGORIES)
+    grid = drawn.inputs.reshape(len(CATEGORIES), each, 28, 28)[:, :_COLUMNS]
+    return {
+        "samples.png": draw_grid(grid, CATEGORIES),
+        "players.png": draw_players(history),
+        "confusion_matrix.png": report.draw_confusion_matrix(
+            np.asarray(confusion), CATEGORIES
+        ),
+        "epochs.gif": draw_epochs(frames, CATEGORIES),
+    }
+
+
+def draw_frames(
+    generator: keras.Model, folder: Path, epochs: int, temperature: float
+) -> dict[int, Any]:
+    """Draw the same latents with each epoch's generator.
+
+    Returns:
+        Epoch → (categories, 8, 28, 28) uint8; the generator is left at the last epoch.
+    """
+    asked = np.repeat(np.arange(len(CATEGORIES)), 8)
+    latents = draw_latents(np.random.default_rng(4), len(asked), width(generator))
+    frames = {}
+    for epoch in range(1, epochs + 1):
+        load_epoch(generator, folder, epoch)
+        images = draw_softly(generator, latents * np.float32(temperature), asked)
+        frames[epoch] = images.reshape(len(CATEGORIES), 8, 28, 28)
+    return frames

@@ -1,0 +1,121 @@
+"""The training loop of the clothing GAN: epochs, progress, and what is kept of each."""
+
+import json
+import logging
+import math
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from training.clothing_gan_duel import Duel, Recipe
+from training.decoder import draw_latents, one_hot
+from training.split import Rows
+
+log = logging.getLogger(__name__)
+
+HISTORY = "history.json"
+_SETTLING_ROWS = 8_192
+
+
+class Diverged(RuntimeError):
+    """A loss is not finite; what was trained is of no use."""
+
+
+def fit(
+    duel: Duel, training: Rows, recipe: Recipe, seed: int, folder: Path
+) -> dict[str, list[float]]:
+    """Train both players, and keep the averaged generator of every epoch.
+
+    Args:
+        duel: the players, at their beginning.
+        training: images (rows, 28, 28) uint8, and their categories.
+        recipe: the duel's.
+        seed: of the order of the images.
+        folder: where `checkpoint` of each epoch goes, and the history so far.
+
+    Returns:
+        What `Duel.step` tells → its mean over each epoch.
+
+    Raises:
+        Diverged: A loss is not finite.
+    """
+    step = tf.function(duel.step, autograph=False)
+    history: dict[str, list[float]] = {}
+    number = 0
+    for epoch in range(1, recipe.epochs + 1):
+        log.info("Epoch %d/%d", epoch, recipe.epochs)
+        bar = keras.utils.Progbar(
+            count_steps(training, recipe), verbose=1 if sys.stdout.isatty() else 2
+        )
+        sums: dict[str, float] = {}
+        for batch in _shuffle(training, recipe.batch_size, (seed, epoch)):
+            told = {
+                name: float(value)
+                for name, value in step(tf.constant(number, tf.int64), *batch).items()
+            }
+            _refuse_divergence(told, epoch, number)
+            number += 1
+            bar.add(1, list(told.items()))
+            sums = {name: sums.get(name, 0.0) + told[name] for name in told}
+        for name, total in sums.items():
+            history.setdefault(name, []).append(total / count_steps(training, recipe))
+        duel.average.save_weights(checkpoint(folder, epoch))
+        (folder / HISTORY).write_text(json.dumps(history, indent=2))
+    return history
+
+
+def count_steps(training: Rows, recipe: Recipe) -> int:
+    """Count the whole batches of an epoch."""
+    return len(training) // recipe.batch_size
+
+
+def checkpoint(folder: Path, epoch: int) -> Path:
+    """Name the file of the averaged generator's weights after an epoch."""
+    return folder / f"epoch-{epoch:03}.weights.h5"
+
+
+def settle(generator: keras.Model, latent_dims: int, seed: int) -> None:
+    """Measure the moments of normalisation anew, as these weights cause them.
+
+    Averaged weights have moments of their own, unlike the averages of moments; a pass
+    over many latents of all categories finds them ("standing statistics" in Brock et
+    al., "Large scale GAN training for high fidelity natural image synthesis", 2019).
+    """
+    rng = np.random.default_rng(seed)
+    latents = draw_latents(rng, _SETTLING_ROWS, latent_dims)
+    categories = one_hot(np.arange(_SETTLING_ROWS) % 10)
+    layers = [
+        layer
+        for layer in generator.layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    momentum = layers[0].momentum
+    for layer in layers:
+        layer.momentum = 0.0  # the last batch counts alone
+    generator([latents, categories], training=True)
+    for layer in layers:
+        layer.momentum = momentum
+
+
+def _shuffle(
+    training: Rows, batch_size: int, seed: tuple[int, int]
+) -> Iterator[tuple[Any, Any]]:
+    """Whole batches in random order: images float32, 0 to 1, and one-hot categories."""
+    order = np.random.default_rng(seed).permutation(len(training))
+    for start in range(0, len(order) - batch_size + 1, batch_size):
+        rows = order[start : start + batch_size]
+        images = training.inputs[rows].astype(np.float32) / 255
+        yield tf.constant(images), tf.constant(one_hot(training.labels[rows]))
+
+
+def _refuse_divergence(told: dict[str, float], epoch: int, number: int) -> None:
+    wrong = {name: value for name, value in told.items() if not math.isfinite(value)}
+    if wrong:
+        raise Diverged(
+            f"epoch {epoch}, step {number}: expected finite losses, received {wrong}"
+        )
