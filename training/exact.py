@@ -156,12 +156,15 @@ class _Step:
             self.offset = LOGIT_LIMIT * LOGIT_STEPS
             self.last = 2 * LOGIT_LIMIT * LOGIT_STEPS - 1
         scale = worth / np.tile(self.unit, len(worth) // len(self.unit))
-        # A variable, lest an optimiser of graphs multiplies it into the kernel.
         self.scale = tf.Variable(scale.astype(np.float32), trainable=False)
 
     def __call__(self, x: Any) -> Any:
         """Whole numbers (rows, …, in) to whole numbers (rows, …, out), as float32."""
-        scaled = tf.round(self._sum(x) * self.scale) + self.offset
+        sums = self._sum(x)
+        # Neither changes a sum that matters. Without them an optimiser of graphs would
+        # multiply the scale into the kernel, where it is no whole number any more.
+        sums = tf.nn.relu(sums) if self.layer.rectified else tf.round(sums)
+        scaled = tf.round(sums * self.scale) + self.offset
         scaled = tf.clip_by_value(scaled, 0.0, self.last)
         if self.layer.shape is None:
             return scaled

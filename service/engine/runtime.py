@@ -1,7 +1,10 @@
 """The only room where TensorFlow is imported: device, loading, warming, running.
 
-A batch runs through a concrete function traced for exactly its size, so that nothing is
-traced while callers wait.
+Each signature is traced once, for any number of rows, and its variables become
+constants of the graph: TensorFlow then folds what follows from them, normalisation into
+convolutions above all, and lays weights out for the processor once instead of in every
+batch. Every batch size is run before callers come, so that nothing is prepared while
+they wait.
 """
 
 import logging
@@ -15,6 +18,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings of TensorFlow's o
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import (
+    convert_variables_to_constants_v2,
+)
 
 from service.engine.rows import Rows
 from service.manifest import Manifest, Signature, TensorSpec
@@ -63,17 +69,16 @@ class Runtime:
 
 
 class LoadedModel:
-    """One version in memory, with a concrete function for each signature and size."""
+    """One version in memory, with a concrete function for each signature."""
 
     def __init__(self, saved_model: Any, manifest: Manifest, device: str):
-        self._saved_model = saved_model  # owns the variables
+        self._saved_model = saved_model  # owns variables and lookup tables
         self._device = device
         self._manifest = manifest
         self._traces = 0
         self._functions = {
-            (name, size): self._trace(name, signature, size)
+            name: self._trace(name, signature)
             for name, signature in manifest.signatures.items()
-            for size in manifest.batch_sizes
         }
 
     @property
@@ -91,21 +96,21 @@ class LoadedModel:
         Returns:
             The signature's outputs, in its order.
         """
-        function = self._functions[signature, len(rows[0])]
+        function = self._functions[signature]
         with tf.device(self._device):
             outputs = function(*[tf.constant(array) for array in rows])
             return tuple(output.numpy() for output in outputs)
 
     def warm(self) -> float:
-        """Run every function once, and return the seconds that it took."""
+        """Run every signature at every batch size, and return the seconds it took."""
         began = time.perf_counter()
-        for name, size in self._functions:
-            inputs = self._manifest.signatures[name].inputs
-            self.run(name, tuple(_example(spec, size) for spec in inputs))
+        for name, signature in self._manifest.signatures.items():
+            for size in self._manifest.batch_sizes:
+                self.run(name, tuple(_example(spec, size) for spec in signature.inputs))
         return time.perf_counter() - began
 
-    def _trace(self, name: str, signature: Signature, size: int) -> Any:
-        """A concrete function of `size` rows: inputs by position, outputs as a list."""
+    def _trace(self, name: str, signature: Signature) -> Any:
+        """A concrete function: inputs by position, outputs as a list."""
         saved = self._saved_model.signatures[name]
         _check_signature(name, signature, saved.structured_input_signature[1])
         names = [spec.name for spec in signature.inputs]
@@ -116,12 +121,25 @@ class LoadedModel:
             results = saved(**dict(zip(names, tensors, strict=True)))
             return [results[output] for output in outputs]
 
-        return tf.function(call, autograph=False).get_concrete_function(
-            *[
-                tf.TensorSpec([size, *spec.shape[1:]], spec.dtype)
-                for spec in signature.inputs
-            ]
-        )
+        specs = [
+            tf.TensorSpec([None, *spec.shape[1:]], spec.dtype)
+            for spec in signature.inputs
+        ]
+        traced = tf.function(call, autograph=False).get_concrete_function(*specs)
+        return _freeze(traced, specs)
+
+
+def _freeze(traced: Any, specs: list[Any]) -> Any:
+    """The same function with constants for variables, where it has nothing but these.
+
+    Lookup tables cannot become constants.
+    """
+    if len(traced.captured_inputs) > len(traced.variables):
+        return traced
+    frozen = convert_variables_to_constants_v2(traced)
+    return tf.function(
+        lambda *tensors: frozen(*tensors), autograph=False
+    ).get_concrete_function(*specs)
 
 
 def _check_signature(name: str, signature: Signature, saved: Mapping[str, Any]) -> None:

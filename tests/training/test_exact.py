@@ -1,5 +1,6 @@
 """What a decoder in whole numbers draws is exact: any order of sums gives the same."""
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -8,6 +9,8 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
+from service.engine.runtime import LoadedModel
+from service.manifest import Training, read_manifest
 from training.decoder import build_decoder, draw_latents, one_hot
 from training.exact import (
     CATEGORY_STEPS,
@@ -18,9 +21,30 @@ from training.exact import (
     build_function,
     read_layers,
 )
+from training.export import Card, export_version
 
 LATENT_DIMS = 12
 ROWS = 300
+CARD = Card(
+    name="tiny",
+    task="test",
+    description="A decoder for tests.",
+    intended_use="Tests.",
+    limits="All else.",
+    labels=(),
+    batch_sizes=(1, 5, 32),
+    training=Training(
+        data=(),
+        seed=1,
+        epochs=0,
+        seconds=0,
+        hardware="any",
+        versions={},
+        git_commit="none",
+        hyperparameters={},
+    ),
+    metrics={},
+)
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +109,22 @@ def test_every_sum_is_the_one_that_integers_give(
     expected = reference(exact, latent, category)
 
     np.testing.assert_array_equal(exact(latent, category).numpy(), expected)
+
+
+def test_the_service_draws_the_same_bytes(
+    decoder: keras.Model, sample: dict[str, Any], tmp_path: Path
+) -> None:
+    function = build_function(decoder, sample)
+    folder = export_version(CARD, {"decode": function}, tmp_path)
+    served = LoadedModel(
+        tf.saved_model.load(str(folder)), read_manifest(folder), "/CPU:0"
+    )
+
+    for size in (1, 5, 32):
+        rows = tuple(sample[name][:size] for name in ("latent", "category"))
+        (images,) = served.run("decode", rows)
+        live = function.call(*(tf.constant(array) for array in rows))["image"]
+        np.testing.assert_array_equal(images, live.numpy())
 
 
 def test_latents_beyond_four_are_taken_as_four(draw: Any) -> None:
