@@ -115,7 +115,8 @@ def _draw_ways(functions: Mapping[str, Function], test: Rows) -> bytes:
         "latent": np.linspace(starts, stops, STEPS, axis=1).reshape(-1, dims),
         "category": np.linspace(first, last, STEPS, axis=1).reshape(-1, 10),
     }
-    steps = call(functions["decode"], {k: np.float32(v) for k, v in inputs.items()})
+    inputs = {name: array.astype(np.float32) for name, array in inputs.items()}
+    steps = call(functions["decode"], inputs)
     shown = steps["image"].reshape(len(WAYS), STEPS, 28, 28)
     strip = np.concatenate([ends[:, :1], shown, ends[:, 1:]], axis=1)
     return draw_grid(strip, [CATEGORIES[one] for one, _ in WAYS])
