@@ -27,14 +27,14 @@ UNSHAPED = (Shape.CONSTANT, Shape.SOAK)  # which a closed loop may be
 
 @click.group(context_settings=CONTEXT)
 def cli() -> None:
-    r"""Load a running service, and tell what its users would see.
+    """Load a running service, and tell what its users would see.
 
     \b
     servery serve                       # in another terminal
     servery loadtest run                # 32 connections for 10 s
     servery loadtest run --rate 200 --assert "p99<100ms,errors<0.1%"
     servery loadtest find-limit --objective "p99<100ms,errors<0.1%"
-    """
+    """  # noqa: D301
 
 
 @cli.command()
@@ -100,7 +100,7 @@ def run(
     html_file: Path | None,
     **given: Any,
 ) -> None:
-    r"""Run one test and report. Ctrl-C ends it early and still reports.
+    """Run one test and report. Ctrl-C ends it early and still reports.
 
     Conditions may be set on p50, p99, p99.9 and so on, mean and max, in us, ms or s; on
     errors, in %; on goodput, rate and requests. An endpoint may stand before them.
@@ -110,7 +110,7 @@ def run(
     servery loadtest run --rate 100 --to-rate 800 --profile steps
     servery loadtest run --rate 300 --mix digits=80,party=20
     servery loadtest run --rate 200 --assert "digits.p99<50ms,errors<0.1%"
-    """
+    """  # noqa: D301
     load = _read_run(given)
     try:
         report = run_alone(load, given["processes"], objective or ())
@@ -166,7 +166,7 @@ def run(
 def find_limit(
     *, objective: Objective, json_file: Path | None, probe: float, **given: Any
 ) -> None:
-    r"""Find the highest rate that holds an objective.
+    """Find the highest rate that holds an objective.
 
     Open loop, Poisson arrivals. The rate is doubled until the objective fails twice,
     then narrowed down; a longer test confirms the answer.
@@ -174,7 +174,7 @@ def find_limit(
     \b
     servery loadtest find-limit --objective "p99<50ms,errors<0.1%"
     servery loadtest find-limit --objective "p99<100ms" --mix digits
-    """
+    """  # noqa: D301
     base = read_load(given)
     try:
         with Hunt(base, objective, probe, given["processes"]) as hunt:

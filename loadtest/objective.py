@@ -31,8 +31,8 @@ _SIGNS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
-_PER_CENT = {"%": 0.01}
+_SECONDS = {"us": 1e6, "ms": 1e3, "s": 1.0}  # so many make one
+_SHARES = {"%": 100.0}
 _PLAIN = {"": 1.0}
 _FIGURES: dict[str, Callable[[Summary], float]] = {
     "errors": lambda summary: summary.errors,
@@ -94,7 +94,7 @@ class Verdict:
     def __str__(self) -> str:
         condition = self.condition
         kind = _units(condition.figure)
-        shown = f"{self.measured / kind[condition.unit]:.4g}{condition.unit}"
+        shown = f"{self.measured * kind[condition.unit]:.4g}{condition.unit}"
         if self.measured != self.measured:  # NaN
             shown = "nothing measured"
         return f"{'kept  ' if self.is_kept else 'FAILED'}  {condition.text}: {shown}"
@@ -142,12 +142,12 @@ def _parse(text: str) -> Condition:
             f"received {number}{unit}"
         )
     return Condition(
-        text, workload or ALL, figure, sign, float(number) * units[unit], unit
+        text, workload or ALL, figure, sign, float(number) / units[unit], unit
     )
 
 
 def _units(figure: str, text: str = "") -> dict[str, float]:
-    """The units that a figure may be given in, and what each is worth."""
+    """The units that a figure may be given in, and how many make one."""
     if figure in ("mean", "max"):
         return _SECONDS
     if figure[0] == "p" and figure[1:2].isdigit():
@@ -159,4 +159,4 @@ def _units(figure: str, text: str = "") -> dict[str, float]:
             f"objective: {text!r}: expected p50, p99 and the like or "
             f"{', '.join(_FIGURES)}, received {figure!r}"
         )
-    return _PER_CENT if figure == "errors" else _PLAIN
+    return _SHARES if figure == "errors" else _PLAIN

@@ -61,8 +61,8 @@ def draw_distribution(report: Report) -> str:
     """Which share of requests stayed within which latency, the tail drawn out."""
 
     def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        for summary, colour in zip(_shown(report), _colours(report), strict=True):
+        axes, shown = figure.subplots(), _shown(report)
+        for summary, colour in zip(shown, mpl.color_sequences["tab10"], strict=False):
             # Beyond a request in n, only the 1 - 1/n quantile has been seen.
             most = min(1e5, max(2.0, float(len(summary.waited_s))))
             odds = np.geomspace(1, most, 200)
@@ -73,7 +73,8 @@ def draw_distribution(report: Report) -> str:
         axes.set_xticks([1 / (1 - n / 100) for n in NINES], [f"{n:g}" for n in NINES])
         axes.minorticks_off()
         axes.set_xlim(1, max(2.0, min(1e5, float(len(report.total.waited_s)))))
-        axes.legend(fontsize=8)
+        if shown:
+            axes.legend(fontsize=8)
 
     return _to_svg("distribution", draw)
 
@@ -106,14 +107,10 @@ def _shown(report: Report) -> list[Summary]:
     return [summary for summary in found if len(summary.waited_s)]
 
 
-def _colours(report: Report) -> list[Any]:
-    cycle = mpl.colormaps["tab10"]
-    return [cycle(n) for n in range(len(_shown(report)))]
-
-
 def _logarithmic(axes: Any) -> None:
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    if np.isfinite(axes.dataLim.bounds).all():  # else there is nothing to scale
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.grid(visible=True)
 
 

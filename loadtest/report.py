@@ -14,6 +14,7 @@ from loadtest.service_figures import ServiceFigures
 from loadtest.summary import Summary, Window, summarise
 
 BUSY = 0.9  # of a core: beyond it a client process may be what is slow
+LEAST_S = 0.001  # of a test that was broken off at once
 MOST_LAG_S = 0.010  # p99: beyond it the client did not send when it was meant to
 
 
@@ -134,7 +135,8 @@ def describe(load: Load) -> str:
 def _window(load: Load, outcome: Outcome) -> Window:
     end_s = load.duration_s
     if outcome.broken_off:
-        end_s = min(end_s, outcome.seconds)
+        last_s = outcome.results.intended_s[-1:].sum()  # 0 where nothing was sent
+        end_s = min(end_s, max(float(last_s), LEAST_S))
     return Window(min(load.warmup_s, end_s / 2), end_s)
 
 

@@ -3,7 +3,6 @@
 import ipaddress
 import math
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -17,6 +16,9 @@ class TargetError(RuntimeError):
     """The service does not answer as Servery does."""
 
 
+Key = tuple[str, tuple[tuple[str, str], ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """All samples of `/metrics` at one moment.
@@ -25,7 +27,7 @@ class Snapshot:
         samples: By name and labels, sorted.
     """
 
-    samples: dict[tuple[str, tuple[tuple[str, str], ...]], float]
+    samples: dict[Key, float]
 
     def since(self, before: "Snapshot") -> "Snapshot":
         """What was added since: only counters and histograms mean anything in it."""
@@ -59,7 +61,13 @@ class Snapshot:
 
         As `histogram_quantile` of Prometheus does it.
         """
-        bounds = sorted(float(each) for each in self.values(f"{name}_bucket", "le"))
+        bounds = sorted(
+            {
+                float(dict(carried)["le"])
+                for each, carried in self.samples
+                if each == f"{name}_bucket"
+            }
+        )
         rank = share * self.total(f"{name}_count", **labels)
         below, lower = 0.0, 0.0
         for bound in bounds if rank else ():
@@ -132,7 +140,7 @@ class Target:
             TargetError: It tells none.
         """
         text = self._get("/metrics").text
-        samples: dict[Any, float] = {}
+        samples: dict[Key, float] = {}
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 key = (sample.name, tuple(sorted(sample.labels.items())))
