@@ -132,11 +132,11 @@ class Call:
         if count > most:
             raise TooManyRows(f"Expected at most {most} rows, received {count}.")
 
-    async def decode(self, work: Callable[[], Rows], *, in_thread: bool) -> Rows:
+    async def decode(self, work: Callable[[], T], *, in_thread: bool) -> T:
         """Make rows of what was sent, on the clock of the stage `decode`.
 
         Args:
-            work: Gives the rows.
+            work: Gives the rows, or what they are made of.
             in_thread: Whether it takes so long that others should not wait for it.
         """
         return await self._timed("decode", work, in_thread=in_thread)

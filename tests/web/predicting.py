@@ -1,4 +1,4 @@
-"""The real application, the real engine and one shipped model, in this process."""
+"""The real application and the real engine, in this process."""
 
 import asyncio
 from pathlib import Path
@@ -27,20 +27,16 @@ class CpuLoader:
             return LoadedModel(tf.saved_model.load(str(folder)), manifest, "/CPU:0")
 
 
-class Service:
-    """One model, behind its endpoint.
+class Application:
+    """The whole application around the models in a folder.
 
     Args:
-        model: its name; the newest version that is shipped is served.
-        folder: an empty one.
+        artifacts: the folder of all models.
     """
 
-    def __init__(self, model: str, folder: Path):
-        (folder / model).symlink_to(ARTIFACTS / model, target_is_directory=True)
-        settings = Settings(artifacts=folder, max_request_rows=64)
+    def __init__(self, artifacts: Path):
+        settings = Settings(artifacts=artifacts, max_request_rows=64)
         metrics = Metrics(CollectorRegistry())
-        self.path = f"/v1/predict/{model}"
-        self.manifest = read_manifest(ARTIFACTS / model / "1")
         self._engine = Engine(settings, metrics, CpuLoader)
         self._room = Room(settings, self._engine, metrics)
         self._app = create_app(self._room)
@@ -53,22 +49,39 @@ class Service:
         self._room.close()
         self._runner.close()
 
-    def post(self, body: Any = None, content: bytes | None = None) -> httpx.Response:
-        """The answer to a body, of JSON or of any bytes that claim to be."""
+    def ask(self, path: str, method: str = "POST", **request: Any) -> httpx.Response:
+        """The answer to a request, in httpx's own words."""
 
-        async def ask() -> httpx.Response:
+        async def send() -> httpx.Response:
             transport = httpx.ASGITransport(self._app)
             async with httpx.AsyncClient(
                 transport=transport, base_url="http://test"
             ) as client:
-                headers = {"content-type": "application/json"}
-                if content is not None:
-                    return await client.post(
-                        self.path, content=content, headers=headers
-                    )
-                return await client.post(self.path, json=body)
+                return await client.request(method, path, **request)
 
-        return self._runner.run(ask())
+        return self._runner.run(send())
+
+
+class Service(Application):
+    """One shipped model, behind its endpoint.
+
+    Args:
+        model: its name; the newest version that is shipped is served.
+        folder: an empty one.
+    """
+
+    def __init__(self, model: str, folder: Path):
+        (folder / model).symlink_to(ARTIFACTS / model, target_is_directory=True)
+        self.path = f"/v1/predict/{model}"
+        self.manifest = read_manifest(ARTIFACTS / model / "1")
+        super().__init__(folder)
+
+    def post(self, body: Any = None, content: bytes | None = None) -> httpx.Response:
+        """The answer to a body, of JSON or of any bytes that claim to be."""
+        if content is None:
+            return self.ask(self.path, json=body)
+        headers = {"content-type": "application/json"}
+        return self.ask(self.path, content=content, headers=headers)
 
     def predict(self, body: Any) -> list[dict[str, Any]]:
         """The predictions for a body that is right."""

@@ -1,0 +1,69 @@
+"""Latent vectors: drawn from a seed, settled on the grid of decoders, and blended.
+
+All functions are pure: the seed comes from the caller.
+"""
+
+import numpy as np
+
+LIMIT = 4.0
+STEPS = 32  # to a unit: the grid to which the decoders round what they are given
+LARGEST_SEED = 2**32 - 1
+
+
+def draw_latents(seed: int, rows: int, dims: int, temperature: float) -> np.ndarray:
+    """Draw standard-normal vectors, multiplied by `temperature`.
+
+    By NumPy's legacy generator, whose stream NumPy has frozen (NEP 19): a seed means
+    the same vectors for ever. They are drawn one after the other, so fewer rows are the
+    first of more.
+
+    Args:
+        seed: 0 to 2³² − 1.
+        rows: How many vectors.
+        dims: How long each is.
+        temperature: 0 draws the middle of the latent space only.
+
+    Returns:
+        float32 (rows, dims), settled.
+    """
+    drawn = np.random.RandomState(seed).standard_normal((rows, dims))
+    return settle(drawn * temperature)
+
+
+def settle(latents: np.ndarray) -> np.ndarray:
+    """Put vectors where the decoder will see them: within ±4, on multiples of 1/32.
+
+    The decoder does the same; done here too, what we say of a picture is exactly what
+    it was drawn from, and the same whatever the last bit of a processor's logarithm.
+
+    Args:
+        latents: floats (rows, dims), finite.
+
+    Returns:
+        float32 (rows, dims).
+    """
+    steps = np.rint(np.clip(latents, -LIMIT, LIMIT) * STEPS)
+    settled: np.ndarray = steps / STEPS + 0.0  # + 0 makes -0 a plain 0
+    return settled.astype(np.float32)
+
+
+def blend(first: np.ndarray, last: np.ndarray, steps: int) -> np.ndarray:
+    """Go in a straight line, at an even pace, from one vector to another.
+
+    A straight line and no arc: an arc keeps the length that random vectors of many
+    dimensions have, but encodings are shorter than those and of unequal lengths, and
+    their middle is where the decoder was trained most. A line also has a meaning for
+    the weights of categories, and no exceptions for opposite or empty vectors.
+
+    Args:
+        first: float32 (dims,).
+        last: float32 (dims,).
+        steps: At least 2, both ends counted.
+
+    Returns:
+        float64 (steps, dims); its ends are exactly those given.
+    """
+    position = np.linspace(0, 1, steps)[:, None]
+    start = first.astype(np.float64)
+    blended: np.ndarray = start + position * (last - start)
+    return blended
