@@ -10,6 +10,7 @@ Needs root, debootstrap and buildah; what it downloads and builds stays below --
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -78,7 +79,7 @@ class Builder:
         """The image's layers from the first: what made it, its bytes."""
         found = json.loads(self.call("inspect", "--type", "image", image))
         steps = [
-            each["created_by"].split("#(nop)")[-1].strip()
+            re.sub(r"^.*#\(nop\)|(dir|file):\w+ in ", "", each["created_by"])
             for each in found["OCIv1"]["history"]
             if not each.get("empty_layer")
         ]

@@ -38,9 +38,10 @@ LIST_PROCESSES = r"""
 import pathlib
 for folder in sorted(pathlib.Path("/proc").glob("[0-9]*")):
     status = dict(line.split(":", 1) for line in open(folder / "status"))
-    command = (folder / "cmdline").read_text().replace("\0", " ")
-    memory = status.get("VmRSS", "").strip()
-    print(folder.name, status["State"].split()[0], memory, command[:60], sep="\t")
+    state, memory = status["State"].split()[0], status.get("VmRSS", "").strip()
+    command = (folder / "cmdline").read_text().split("\0")
+    if "-c" not in command:
+        print(folder.name, state, memory, *command[1:3], sep="\t")
 """
 KILL_ENGINE = r"""
 import os, pathlib, signal
@@ -57,22 +58,27 @@ class Container:
         tree: The image's root file system.
         config: What the image says of itself.
         variables: Settings beside its own, `NAME=value`.
+        log: File for what it prints.
     """
 
-    def __init__(self, tree: Path, config: dict[str, Any], variables: list[str]):
+    def __init__(
+        self, tree: Path, config: dict[str, Any], variables: list[str], log: Path
+    ):
         self._user = config["User"].partition(":")[::2]
         self._environment = ["env", "-i", *config["Env"], *variables]
         self._health = config["Healthcheck"]["Test"]
         user, group = self._user
-        self._unshare = subprocess.Popen(
-            [
-                *("unshare", "--mount", "--pid", "--fork", "--ipc", "--uts"),
-                *("sh", "-c", MOUNTS, tree),
-                *("setpriv", "--reuid", user, "--regid", group, "--clear-groups"),
-                *(*NOBODY_ELSE, *self._environment),
-                *(*config["Entrypoint"], *config["Cmd"]),
-            ]
-        )
+        command = [
+            *("unshare", "--mount", "--pid", "--fork", "--ipc", "--uts"),
+            *("sh", "-c", MOUNTS, str(tree)),
+            *("setpriv", "--reuid", user, "--regid", group, "--clear-groups"),
+            *(*NOBODY_ELSE, *self._environment),
+            *(*config["Entrypoint"], *config["Cmd"]),
+        ]
+        with log.open("wb") as file:
+            self._unshare = subprocess.Popen(
+                command, stdout=file, stderr=subprocess.STDOUT
+            )
         wait(lambda: bool(self._children()))
         (self.pid,) = self._children()
 
@@ -126,7 +132,7 @@ def wait(condition: Callable[[], bool]) -> float:
     while not condition():
         if time.monotonic() - began > PATIENCE_S:
             raise TimeoutError(f"{condition} did not hold within {PATIENCE_S} s")
-        time.sleep(0.05)
+        time.sleep(0.1)
     return time.monotonic() - began
 
 
@@ -142,6 +148,14 @@ def ask_digit(port: int) -> int:
     return digit
 
 
+def cpu_seconds(port: int) -> float:
+    """What all the service's processes have used, however busy the machine is."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        lines: list[str] = answer.read().decode().splitlines()
+    name = "servery_process_cpu_seconds_total{"
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+
 def free_port() -> int:
     """A TCP port of this machine that nobody listens on."""
     with socket.socket() as listener:
@@ -152,7 +166,8 @@ def free_port() -> int:
 
 def prove(container: Container, port: int, stop: signal.Signals) -> None:
     """Health, an answer, nothing written, a new engine for a dead one, a clean end."""
-    print(f"healthy after {wait(container.is_healthy):.1f} s")
+    healthy = wait(container.is_healthy)
+    print(f"healthy after {healthy:.1f} s, {cpu_seconds(port):.1f} s of CPU time")
     print(container.call("id").stdout.strip())
     digit = ask_digit(port)
     print(f"seven.png: {digit}")
@@ -184,8 +199,11 @@ def main() -> None:
     try:
         tree = Path(builder.call("mount", mounted))
         config, port = builder.config(image), free_port()
-        settings = [f"SERVERY_PORT={port}", "SERVERY_HTTP_PROCESSES=1"]
-        container = Container(tree, config, settings)
+        settings = [
+            *(f"SERVERY_PORT={port}", "SERVERY_ACCESS_LOG=false"),
+            *("SERVERY_HTTP_PROCESSES=1", "SERVERY_TENSORFLOW_THREADS=1"),
+        ]
+        container = Container(tree, config, settings, options.root / "service.log")
         try:
             prove(container, port, signal.Signals[config["StopSignal"]])
         finally:
