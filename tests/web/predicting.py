@@ -1,11 +1,16 @@
 """The real application and the real engine, in this process."""
 
 import asyncio
+import base64
+import io
+import json
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import tensorflow as tf
+from PIL import Image
 from prometheus_client import CollectorRegistry
 
 from service.engine.engine import Engine
@@ -17,6 +22,27 @@ from service.web.app import create_app
 from service.web.room import Room
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
+
+
+def accepted(response: httpx.Response) -> dict[str, Any]:
+    """The JSON of an answer to what was right."""
+    assert response.status_code == 200, response.text
+    facts: dict[str, Any] = response.json()
+    return facts
+
+
+def refused(response: httpx.Response, status: int, code: str) -> str:
+    """The JSON, as text, of an answer to what was wrong in this way."""
+    assert response.status_code == status, response.text
+    body = response.json()
+    assert body["code"] == code
+    return json.dumps(body, ensure_ascii=False)
+
+
+def read_png(png: str | bytes) -> np.ndarray:
+    """The pixels of a PNG, which as text is in base64."""
+    data = base64.b64decode(png) if isinstance(png, str) else png
+    return np.asarray(Image.open(io.BytesIO(data)))
 
 
 class CpuLoader:

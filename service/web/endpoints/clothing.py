@@ -35,6 +35,7 @@ from service.web.wardrobe import PNG, ZIP, Wardrobe
 MODELS = tuple(GENERATORS.values())
 MOST_IMAGES = 256
 HOTTEST = 1.5
+EXAMPLE = {"category": "sandal", "count": 4, "seed": 7}
 
 router = APIRouter(tags=["generate"], route_class=DirectRoute)
 
@@ -110,9 +111,7 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
         **PREDICT_ERRORS,
         **error_responses(406),
     },
-    openapi_extra=json_body(
-        GenerateRequest, {"category": "sandal", "count": 4, "seed": 7}
-    ),
+    openapi_extra=json_body(GenerateRequest, EXAMPLE, required=False),
 )
 async def generate_clothing(request: Request, version: Version = None) -> Response:
     """Clothing that never was.
