@@ -125,9 +125,9 @@ class Judge:
 def train(options: RunOptions) -> None:
     """The judge of drawn clothing: a CNN on Fashion-MNIST.
 
-    About a quarter of an hour. Written to training/judge/ and not to the artifacts;
-    one that is there is kept, for figures of two judges do not compare: remove it to
-    train another. A quick one is not kept.
+    About a quarter of an hour on two cores with nothing else to do. Written to
+    training/judge/ and not to the artifacts; one that is there is kept, for figures of
+    two judges do not compare: remove it to train another. A quick one is not kept.
     """
     if not options.quick and (JUDGE_DIR / WEIGHTS).exists():
         log.info("Kept the judge in %s; remove it to train another", JUDGE_DIR)
