@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,6 +60,13 @@ def test_a_lock_pins_the_versions_that_were_tested_by_hash(lock: str) -> None:
     assert installed.get("tensorflow-cpu", tested["tensorflow"]) == tested["tensorflow"]
     text = (ROOT / lock).read_text()
     assert text.count(" \\\n    --hash=sha256:") >= len(installed)
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_has_all_that_serving_needs(lock: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = {re.split(r"[^\w-]", each)[0] for each in project["dependencies"]}
+    assert needed <= pins(lock).keys()
 
 
 def test_the_gpu_comes_with_the_libraries_that_it_needs() -> None:
