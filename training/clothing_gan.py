@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import keras
 
-from service.manifest import Training
 from training import provenance
-from training.clothing_gan_card import describe, draw_frames, draw_reports
+from training.clothing_gan_card import animate, describe, draw_reports
 from training.clothing_gan_choice import (
+    Trained,
     build_decode,
     choose_epoch,
     choose_temperature,
@@ -20,6 +19,7 @@ from training.clothing_gan_choice import (
 )
 from training.clothing_gan_duel import Duel, Recipe
 from training.clothing_gan_fitting import count_steps, fit
+from training.clothing_gan_recogniser import build_recogniser, fit_recogniser
 from training.datasets import fashion_mnist
 from training.datasets.idx import ImageSet
 from training.export import export_version
@@ -32,7 +32,7 @@ from training.split import Rows, split_evenly
 log = logging.getLogger(__name__)
 
 DRAWN = 10_000
-QUICK = Recipe(epochs=2, train_rows=12_000)
+QUICK = Recipe(epochs=2, train_rows=12_000, recogniser_epochs=1)
 
 
 @click.command(name="clothing_gan")
@@ -53,50 +53,49 @@ def train(options: RunOptions) -> None:
 
     make_repeatable(options.seed)
     run = provenance.begin_run(options.seed)
-    duel = Duel(recipe, recipe.epochs * count_steps(training, recipe), options.seed)
+    recogniser = build_recogniser(recipe.recogniser_widths)
+    recognised = fit_recogniser(recogniser, training, recipe.recogniser_epochs)
+    log.info("The recogniser knows %.1f %% of its own images", 100 * recognised)
+    steps = recipe.epochs * count_steps(training, recipe)
+    duel = Duel(recipe, recogniser, steps, options.seed)
     history = fit(duel, training, recipe, options.seed, folder)
     rows = {"train": len(training), "validation": len(validation)}
     rows |= {"test": len(data.test_labels)}
     ran = run.finish((fashion_mnist.describe(rows),), recipe.epochs, asdict(recipe))
     (folder / "training.json").write_text(ran.model_dump_json(indent=2))
-    export(duel.average, history, data, validation, ran, folder, options.artifacts_dir)
+    trained = Trained(duel.average, folder, history, ran)
+    export(trained, validation, data, options.artifacts_dir)
 
 
 def export(
-    generator: keras.Model,
-    history: dict[str, list[float]],
-    data: ImageSet,
-    validation: Rows,
-    ran: Training,
-    folder: Path,
-    artifacts_dir: Path,
+    trained: Trained, validation: Rows, data: ImageSet, artifacts_dir: Path
 ) -> Path:
-    """Choose an epoch and a temperature, measure, write the version.
+    """Choose an epoch and a temperature, measure what they draw, write the version.
 
     Args:
-        generator: of the recipe's shape, with any weights.
-        folder: with the checkpoint of each epoch.
+        trained: what the training left.
+        validation: images to choose by.
+        data: whose test images are looked at once, after the choice.
+        artifacts_dir: the folder of all models.
+
+    Returns:
+        The version's folder.
     """
     judge = load_judge()
-    distances = choose_epoch(generator, folder, ran.epochs, judge, validation)
-    decode = build_decode(generator)
+    distances = choose_epoch(trained, judge, validation)
+    decode = build_decode(trained.generator)
     temperature, tried = choose_temperature(decode, judge, validation)
     drawn = draw_evenly(decode, DRAWN, temperature, seed=0)
-    # the only look at the test images
-    measured = measure_generator(judge, drawn.inputs, drawn.labels, data)
+    test = measure_generator(judge, drawn.inputs, drawn.labels, data)
     metrics: dict[str, Any] = {
-        "test": measured,
+        "test": test,
         "floor": measure_floor(judge, data),
         "validation": {"temperatures": tried, "frechet_distances": distances},
-        "parameters": generator.count_params(),
+        "parameters": trained.generator.count_params(),
     }
-    frames = draw_frames(generator, folder, ran.epochs, temperature)
-    history = history | {"Fréchet distance": distances}
-    place = export_version(
-        describe(ran, metrics, temperature),
-        {"decode": decode},
-        artifacts_dir,
-        reports=draw_reports(drawn, measured["confusion"], history, frames),
-    )
-    log.info("Wrote %s: Fréchet distance %.2f", place, measured["frechet_distance"])
+    reports = draw_reports(drawn, test["confusion"], trained.history, distances)
+    reports["epochs.gif"] = animate(trained, temperature)
+    card = describe(trained.ran, metrics, temperature)
+    place = export_version(card, {"decode": decode}, artifacts_dir, reports=reports)
+    log.info("Wrote %s: Fréchet distance %.2f", place, test["frechet_distance"])
     return place

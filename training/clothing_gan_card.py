@@ -1,15 +1,13 @@
 """What the clothing GAN says of itself: the manifest's words, and the pictures."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from service.manifest import Training
 from training import report
-from training.clothing_gan_choice import draw_softly, load_epoch, width
+from training.clothing_gan_choice import Trained, draw_softly, spread_evenly, width
 from training.datasets.fashion_mnist import CATEGORIES
 from training.decoder import draw_latents
 from training.export import Card
@@ -52,41 +50,42 @@ def describe(ran: Training, metrics: Mapping[str, Any], temperature: float) -> C
 
 
 def draw_reports(
-    drawn: Rows, confusion: Any, history: Mapping[str, Sequence[float]], frames: Any
+    drawn: Rows,
+    confusion: Sequence[Sequence[int]],
+    history: Mapping[str, Sequence[float]],
+    distances: Sequence[float],
 ) -> dict[str, bytes]:
-    """Draw what is worth seeing: file name → PNG or GIF.
+    """Draw what is worth seeing: file name → PNG.
 
     Args:
         drawn: images and the category asked for, as many of each, in order.
-        confusion: (categories, categories) rows by [asked, judged].
+        confusion: rows by [asked, judged].
         history: name → value at each epoch.
-        frames: as `draw_frames` gives them.
+        distances: Fréchet distance at each epoch.
     """
     each = len(drawn) // len(CATEGORIES)
     grid = drawn.inputs.reshape(len(CATEGORIES), each, 28, 28)[:, :_COLUMNS]
+    curves = {**history, "Fréchet distance, validation": distances}
     return {
         "samples.png": draw_grid(grid, CATEGORIES),
-        "players.png": draw_players(history),
+        "players.png": draw_players(curves),
         "confusion_matrix.png": report.draw_confusion_matrix(
             np.asarray(confusion), CATEGORIES
         ),
-        "epochs.gif": draw_epochs(frames, CATEGORIES),
     }
 
 
-def draw_frames(
-    generator: keras.Model, folder: Path, epochs: int, temperature: float
-) -> dict[int, Any]:
-    """Draw the same latents with each epoch's generator.
+def animate(trained: Trained, temperature: float) -> bytes:
+    """Draw what the same latents became from epoch to epoch, as a GIF.
 
-    Returns:
-        Epoch → (categories, 8, 28, 28) uint8; the generator is left at the last epoch.
+    The generator is left at the last epoch.
     """
-    asked = np.repeat(np.arange(len(CATEGORIES)), 8)
-    latents = draw_latents(np.random.default_rng(4), len(asked), width(generator))
+    asked = spread_evenly(len(CATEGORIES) * _COLUMNS)
+    rng = np.random.default_rng(4)
+    latents = draw_latents(rng, len(asked), width(trained.generator)) * temperature
     frames = {}
-    for epoch in range(1, epochs + 1):
-        load_epoch(generator, folder, epoch)
-        images = draw_softly(generator, latents * np.float32(temperature), asked)
-        frames[epoch] = images.reshape(len(CATEGORIES), 8, 28, 28)
-    return frames
+    for epoch in range(1, trained.ran.epochs + 1):
+        trained.load(epoch)
+        images = draw_softly(trained.generator, latents, asked)
+        frames[epoch] = images.reshape(len(CATEGORIES), _COLUMNS, 28, 28)
+    return draw_epochs(frames, CATEGORIES)

@@ -1,4 +1,4 @@
-"""The discriminator of the clothing GAN, and what both players are scored by."""
+"""The discriminator of the clothing GAN, and the losses of both players."""
 
 from typing import Any
 
@@ -11,16 +11,16 @@ _LEAK = 0.1
 
 
 def build_discriminator(widths: tuple[int, int, int, int]) -> keras.Model:
-    """Build the discriminator: images and categories to a score, and to what it sees.
+    """Build the discriminator: images and categories to a score.
 
     Spectral normalisation (Miyato et al., "Spectral normalization for generative
     adversarial networks", 2018) keeps each layer from stretching its input, so that
-    the discriminator cannot run away from the generator. A projection (Miyato and Koyama,
-    "cGANs with projection discriminator", 2018) judges an image as one of a category.
+    the discriminator cannot run away from the generator. A projection (Miyato and
+    Koyama, "cGANs with projection discriminator", 2018) judges an image as one of a
+    category.
 
     Inputs are images (rows, 28, 28) float32, 0 to 1, and categories (rows, 10) float32,
-    one-hot. Outputs are the score (rows, 1), higher for what seems real, and logits
-    (rows, 10) of the category that is seen in the image alone.
+    one-hot. The score (rows, 1) is higher for what seems real.
 
     Args:
         widths: channels at 14×14, 7×7, 7×7 and 4×4.
@@ -43,8 +43,7 @@ def build_discriminator(widths: tuple[int, int, int, int]) -> keras.Model:
     asked = layers.SpectralNormalization(embedding, name="asked")(category)
     fits = layers.Dot(axes=1, name="fits")([x, asked])
     score = layers.Add(name="score")([real, fits])
-    seen = layers.Dense(CATEGORIES, name="seen")(x)
-    return keras.Model([image, category], [score, seen], name="discriminator")
+    return keras.Model([image, category], score, name="discriminator")
 
 
 def discriminator_hinge(real: Any, drawn: Any) -> Any:
@@ -62,16 +61,5 @@ def discriminator_hinge(real: Any, drawn: Any) -> Any:
 
 
 def generator_hinge(drawn: Any) -> Any:
-    """What the generator pays: the less, the higher its images score, float32 (rows, 1)."""
+    """What the generator pays: less for images of higher score, float32 (rows, 1)."""
     return -tf.reduce_mean(drawn)
-
-
-def category_loss(category: Any, logits: Any) -> Any:
-    """Mean cross-entropy in nats; both (rows, 10), one-hot and logits.
-
-    The auxiliary loss of Odena et al., "Conditional image synthesis with auxiliary
-    classifier GANs", 2017.
-    """
-    return tf.reduce_mean(
-        tf.nn.softmax_cross_entropy_with_logits(labels=category, logits=logits)
-    )

@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,26 +45,17 @@ def fit(
         Diverged: A loss is not finite.
     """
     step = tf.function(duel.step, autograph=False)
+    steps = count_steps(training, recipe)
     history: dict[str, list[float]] = {}
-    number = 0
     for epoch in range(1, recipe.epochs + 1):
         log.info("Epoch %d/%d", epoch, recipe.epochs)
-        bar = keras.utils.Progbar(
-            count_steps(training, recipe), verbose=1 if sys.stdout.isatty() else 2
-        )
-        sums: dict[str, float] = {}
-        for batch in _shuffle(training, recipe.batch_size, (seed, epoch)):
-            told = {
-                name: float(value)
-                for name, value in step(tf.constant(number, tf.int64), *batch).items()
-            }
-            _refuse_divergence(told, epoch, number)
-            number += 1
-            bar.add(1, list(told.items()))
-            sums = {name: sums.get(name, 0.0) + told[name] for name in told}
-        for name, total in sums.items():
-            history.setdefault(name, []).append(total / count_steps(training, recipe))
-        duel.average.save_weights(checkpoint(folder, epoch))
+        told = _Mean(steps)
+        batches = _shuffle(training, recipe.batch_size, (seed, epoch))
+        for number, batch in enumerate(batches, start=(epoch - 1) * steps):
+            told.add(step(tf.constant(number, tf.int64), *batch))
+        for name, value in told.values.items():
+            history.setdefault(name, []).append(value)
+        save(duel.average, checkpoint(folder, epoch))
         (folder / HISTORY).write_text(json.dumps(history, indent=2))
     return history
 
@@ -76,7 +67,19 @@ def count_steps(training: Rows, recipe: Recipe) -> int:
 
 def checkpoint(folder: Path, epoch: int) -> Path:
     """Name the file of the averaged generator's weights after an epoch."""
-    return folder / f"epoch-{epoch:03}.weights.h5"
+    return folder / f"epoch-{epoch:03}.npz"
+
+
+def save(network: keras.Model, path: Path) -> None:
+    """Write a network's weights, for `load`."""
+    weights = {str(i).zfill(3): array for i, array in enumerate(network.get_weights())}
+    np.savez(path, **weights)
+
+
+def load(network: keras.Model, path: Path) -> None:
+    """Give a network of the same shape the weights that `save` wrote."""
+    with np.load(path) as weights:
+        network.set_weights([weights[name] for name in sorted(weights.files)])
 
 
 def settle(generator: keras.Model, latent_dims: int, seed: int) -> None:
@@ -113,9 +116,23 @@ def _shuffle(
         yield tf.constant(images), tf.constant(one_hot(training.labels[rows]))
 
 
-def _refuse_divergence(told: dict[str, float], epoch: int, number: int) -> None:
-    wrong = {name: value for name, value in told.items() if not math.isfinite(value)}
-    if wrong:
-        raise Diverged(
-            f"epoch {epoch}, step {number}: expected finite losses, received {wrong}"
+class _Mean:
+    """The means over an epoch so far, shown as it goes on."""
+
+    def __init__(self, steps: int):
+        self.values: dict[str, float] = {}
+        self._added = 0
+        self._bar = keras.utils.Progbar(
+            steps,
+            stateful_metrics=("generator", "discriminator", "obeyed"),
+            verbose=1 if sys.stdout.isatty() else 2,
         )
+
+    def add(self, told: Mapping[str, Any]) -> None:
+        for name, scalar in told.items():
+            value, mean = float(scalar), self.values.get(name, 0.0)
+            if not math.isfinite(value):
+                raise Diverged(f"{name}: expected a finite number, received {value}")
+            self.values[name] = mean + (value - mean) / (self._added + 1)
+        self._added += 1
+        self._bar.update(self._added, list(self.values.items()))
