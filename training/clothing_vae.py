@@ -121,7 +121,7 @@ def train(options: RunOptions) -> None:
         "reference": reference.metrics,
         "decoder_mflop": round(provenance.count_mflop(vae.decoder), 2),
         "encoder_mflop": round(provenance.count_mflop(vae.encoder), 2),
-        "parameters": vae.count_params(),
+        "parameters": vae.encoder.count_params() + vae.decoder.count_params(),
     }
     folder = export_version(
         describe(ran, metrics, temperature),

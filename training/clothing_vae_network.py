@@ -21,8 +21,8 @@ class Weights:
     """
 
     kl: float = 1.0
-    category: float = 2.0
-    consistency: float = 4.0
+    category: float = 10.0
+    consistency: float = 10.0
 
 
 def build_encoder(
