@@ -8,11 +8,14 @@ what every picture was drawn from, and the encoder is the decoder's inverse.
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from service.manifest import TensorSpec, Training
 from training.datasets.fashion_mnist import CATEGORIES
+from training.decoder import build_decoder, draw_latents, one_hot
+from training.exact import build_function
 from training.export import Card, Function, export_version
 
 DIMS = 6
@@ -28,8 +31,30 @@ IMAGE = TensorSpec(name="image", dtype="uint8", shape=(None, 28, 28))
 
 def write_generators(artifacts: Path) -> None:
     """Write version 1 of `clothing_vae` and of `clothing_gan`, whose line is darker."""
-    for name, shade in (("clothing_vae", 254), ("clothing_gan", 128)):
-        functions = {"decode": _decoder(shade)}
+    vae = {"decode": _decoder(254), "encode": _encoder()}
+    export_version(_card("clothing_vae"), vae, artifacts)
+    export_version(_card("clothing_gan"), {"decode": _decoder(128)}, artifacts)
+
+
+def write_networks(artifacts: Path) -> None:
+    """Write the same, but their decoders are networks of the real kind, untrained.
+
+    Only with these do the sums of a picture depend on their order, unless the whole
+    numbers that `training.exact` makes of them keep their promise.
+    """
+    rng = np.random.default_rng(0)
+    sample = {
+        "latent": draw_latents(rng, 64, DIMS),
+        "category": one_hot(np.arange(64) % 10),
+    }
+    for seed, name in enumerate(("clothing_vae", "clothing_gan")):
+        keras.utils.set_random_seed(seed)
+        network = build_decoder(DIMS, 64, (32, 16, 8))
+        for variable in network.weights:  # untrained, it would draw plain grey
+            noise = np.abs(rng.standard_normal(variable.shape))
+            if "norm" in variable.path:
+                variable.assign(0.5 + noise)
+        functions = {"decode": build_function(network, sample)}
         if name == "clothing_vae":
             functions["encode"] = _encoder()
         export_version(_card(name), functions, artifacts)

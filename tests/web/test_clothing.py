@@ -274,6 +274,8 @@ def test_a_generator_that_is_not_there_says_how_to_get_it(
             response = empty.ask(GENERATE, json={"generator": name})
             said = refused(response, 503, "model_not_ready")
             assert f"python -m training clothing_{name}" in said
+        models = accepted(empty.ask("/v1/models", "GET"))["models"]
+        assert {"clothing_vae", "clothing_gan"} <= {each["name"] for each in models}
         for path in ("reconstruct", "interpolate"):
             said = refused(empty.ask(f"/v1/{path}/clothing"), 503, "model_not_ready")
             assert "python -m training clothing_vae" in said

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from service.web.clothing import CATEGORIES, EXAMPLE_IMAGE
 from service.web.endpoints import clothing_interpolate
@@ -197,7 +197,8 @@ def test_the_way_is_shown_as_an_animation(application: Application) -> None:
     gif = Image.open(io.BytesIO(response.content))
 
     assert response.headers["content-type"] == "image/gif"
-    assert (gif.size, gif.n_frames, gif.info["loop"]) == ((56, 56), 10, 0)
+    assert (gif.size, gif.info["loop"]) == ((56, 56), 0)
+    assert sum(1 for _ in ImageSequence.Iterator(gif)) == 10
     for index, frame in enumerate(facts["frames"]):
         gif.seek(index)
         assert np.array_equal(np.asarray(gif.convert("L")), read_png(frame["image"]))

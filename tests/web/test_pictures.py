@@ -5,7 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from service.web.pictures import (
     END_MS,
@@ -35,8 +35,8 @@ def test_a_png_holds_every_pixel_scale_times(scale: int) -> None:
 
 
 def test_equal_arrays_give_equal_bytes() -> None:
-    for make in (lambda: to_png(IMAGES[0], 3), lambda: to_gif(IMAGES, 2)):
-        assert make() == make()
+    assert to_png(IMAGES[0], 3) == to_png(IMAGES[0].copy(), 3)
+    assert to_gif(IMAGES, 2) == to_gif(IMAGES.copy(), 2)
     files = {"a.png": b"1", "b.json": b"2"}
     assert to_zip(files) == to_zip(files)
 
@@ -89,7 +89,7 @@ def test_an_animation_goes_there_and_back_for_ever(steps: int) -> None:
     shown = [*range(steps), *range(steps - 2, 0, -1)]
 
     assert gif.info["loop"] == 0
-    assert gif.n_frames == len(shown)
+    assert sum(1 for _ in ImageSequence.Iterator(gif)) == len(shown)
     for frame, index in enumerate(shown):
         gif.seek(frame)
         pixels = np.asarray(gif.convert("L"))[::2, ::2]
