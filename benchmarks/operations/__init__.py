@@ -1,0 +1,1 @@
+"""What operations show: overload, recovery, SIGTERM under load, kill -9."""
