@@ -177,14 +177,16 @@ class BatchMetrics:
 
     def __init__(self, metrics: Metrics, model: str, on_death: Callable[[], None]):
         self._waiting = metrics.waiting_rows.labels(model)
+        self._waiting_here = 0
         self._rows = metrics.batch_rows.labels(model)
         self._seconds = metrics.batch_seconds.labels(model)
         self._padding = metrics.padding_rows.labels(model)
         self._on_death = on_death
 
     def queued(self, waiting_rows: int) -> None:
-        """So many rows are waiting now."""
-        self._waiting.set(waiting_rows)
+        """So many rows are waiting now, beside those of the model's other batchers."""
+        self._waiting.inc(waiting_rows - self._waiting_here)
+        self._waiting_here = waiting_rows
 
     def ran(self, rows: int, padding: int, seconds: float) -> None:
         """A batch of `rows`, padded by `padding`, took `seconds`."""

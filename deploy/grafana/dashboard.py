@@ -22,7 +22,7 @@ RECORDING_RULES = HERE.parent / "prometheus" / "rules" / "recording.yml"
 SOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 SERVICE = 'job="$job", instance=~"$instance"'
 MODEL = f'{SERVICE}, model=~"$model"'
-REQUESTS = f'{MODEL}, route=~"/v1/(predict|generate)/.*"'
+REQUESTS = f'{MODEL}, route=~"/v1/(predict|generate|reconstruct|interpolate)/.*"'
 SELECTORS = {"@service": SERVICE, "@model": MODEL, "@requests": REQUESTS}
 
 COLUMNS = 24
