@@ -36,7 +36,7 @@ class Recipe:
         averaging: share of the averaged weights that each step keeps.
     """
 
-    epochs: int = 13
+    epochs: int = 14
     train_rows: int = 55_000
     validation_rows: int = 5_000
     batch_size: int = 64
@@ -48,7 +48,7 @@ class Recipe:
     discriminator_rate: float = 6e-4
     recogniser_widths: tuple[int, int, int] = (24, 48, 64)
     recogniser_epochs: int = 3
-    category_weight: float = 0.5
+    category_weight: float = 0.05
     averaging: float = 0.999
 
 
