@@ -7,6 +7,7 @@ waits for the answers before; a closed one has no such time, and counts from sen
 import asyncio
 import time
 from collections.abc import Iterator
+from itertools import islice
 
 import httpx
 import numpy as np
@@ -25,6 +26,11 @@ class Client:
 
     Args:
         share: What to send.
+
+    Attributes:
+        recorder: What became of what was sent.
+        connections: What it is sent on.
+        choices: What is sent next: the number of the workload, and the request.
     """
 
     def __init__(self, share: Share):
@@ -32,7 +38,8 @@ class Client:
         self.recorder = Recorder(tuple(self._load.mix))
         self.connections = Connections(share.connections(), self._load.timeout_s)
         self._requests = self._prepare()
-        self._choices = self._choose()
+        # As with the times: all draw the same, and each takes every n-th.
+        self.choices = islice(self._choose(), share.index, None, share.processes)
         self._broken_off = asyncio.Event()
         self._start = 0.0
 
@@ -67,7 +74,7 @@ class Client:
             await self._sleep_until(intended_s)
             if self._broken_off.is_set():
                 return
-            workload, request = next(self._choices)
+            workload, request = next(self.choices)
             if self.connections.are_exhausted():
                 now_s = self._now()
                 self.recorder.add(workload, UNSENT, (intended_s, now_s, now_s))
@@ -83,7 +90,7 @@ class Client:
     async def _keep_busy(self) -> None:
         await self._sleep_until(0)
         while not self._broken_off.is_set() and self._now() < self._load.duration_s:
-            workload, request = next(self._choices)
+            workload, request = next(self.choices)
             await self._exchange(workload, request, self._now())
 
     async def _exchange(
@@ -120,7 +127,7 @@ class Client:
 
     def _choose(self) -> Iterator[tuple[int, httpx.Request]]:
         """Workloads by their shares, and of each one of its requests, without end."""
-        rng = np.random.default_rng([self._load.seed, 1, self._share.index])
+        rng = np.random.default_rng([self._load.seed, 1])
         shares = np.array(list(self._load.mix.values()))
         while True:
             drawn = rng.choice(len(shares), DRAWN, p=shares / shares.sum())
