@@ -231,7 +231,8 @@ def _bare(folders: Mapping[str, Path], seconds: float) -> Rates:
 
 def _seconds_a_call(call: Callable[[], object], seconds: float) -> float:
     """The median."""
-    taken, until = [], time.perf_counter() + seconds
+    taken: list[float] = []
+    until = time.perf_counter() + seconds
     while not taken or time.perf_counter() < until:
         began = time.perf_counter()
         call()
