@@ -19,9 +19,9 @@ import click
 import numpy as np
 
 from benchmarks.facts import ROOT
-from benchmarks.load import Load, run_load
+from benchmarks.load import Load, LoadError, run_load
 from benchmarks.processes import Watch
-from benchmarks.servers import Running, running
+from benchmarks.servers import Running, ServerError, running
 from benchmarks.subjects import cores, servery
 from benchmarks.summary import Median
 from benchmarks.table import figure, spread, table
@@ -40,7 +40,10 @@ if TYPE_CHECKING:
 COUNTS = (1, 16, 256)
 LOADS = (1, 32)  # connections
 SEEDS = 16  # bodies sent in turn
-QUEUE_ROWS = max(COUNTS) * max(LOADS) * 2  # the default refuses the largest load
+SETTINGS = {  # by default much of the largest load is refused, or late
+    "SERVERY_MAX_QUEUE_ROWS": str(2 * max(COUNTS) * max(LOADS)),
+    "SERVERY_TIMEOUT_MS": "60000",
+}
 
 Key = tuple[str, int, int]  # generator, count, connections
 Rates = dict[tuple[str, int], tuple[float, float]]  # by generator and count
@@ -72,11 +75,12 @@ def main(seconds: int, rounds: int, artifacts: Path, output: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="servery-bench-") as name:
         bodies = write_bodies(folders, Path(name))
         server, _ = servery(artifacts.resolve())
-        server = replace(
-            server, environment={"SERVERY_MAX_QUEUE_ROWS": str(QUEUE_ROWS)}
-        )
-        with running([server], Path(name)) as started:
-            loads = _loads(started[server.name], bodies, seconds, rounds)
+        server = replace(server, environment=SETTINGS)
+        try:
+            with running([server], Path(name)) as started:
+                loads = _loads(started[server.name], bodies, seconds, rounds)
+        except (LoadError, ServerError) as error:
+            raise click.ClickException(str(error)) from error
     page = render(loads, _bare(folders, seconds), watch.others())
     (output / "benchmarks-clothing.md").write_text(page, encoding="utf-8")
     click.echo(page)
@@ -172,7 +176,7 @@ def render(loads: Mapping[Key, list[Load]], bare: Rates, others: float) -> str:
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         cores=cores(),
         others=f"{others:.0%}",
-        queue=f"{QUEUE_ROWS:,}",
+        settings=", ".join(f"`{key}={value}`" for key, value in SETTINGS.items()),
         served=table([head, *figures], served),
         bare=table([head, "decoder, images/s", "with pictures, images/s"], alone),
     )
@@ -246,8 +250,9 @@ Written by `python -m benchmarks.generate` on {date}, on {cores} cores, of which
 programs took {others} meanwhile. Every request asks for so many images, of all
 categories in turn, and gets JSON with a PNG in base64 and the latent vector of each;
 wrk on the same cores; medians of the rounds, the lowest and the highest behind them.
-`SERVERY_MAX_QUEUE_ROWS={queue}`, since 32 requests for 256 images are more rows than
-may wait by default: those beyond are refused at once, with 503.
+The service runs with {settings}:
+32 requests for 256 images are more rows than may wait by default, and those beyond are
+refused at once. “Refused” counts what was not answered with images.
 
 {served}
 ## Images a second without a server
