@@ -12,6 +12,7 @@ from loadtest.objective import Objective, Verdict, judge
 from loadtest.results import UNSENT, Results
 from loadtest.service_figures import ServiceFigures
 from loadtest.summary import Summary, Window, summarise
+from loadtest.wording import milliseconds
 
 BUSY = 0.9  # of a core: beyond it a client process may be what is slow
 LEAST_S = 0.001  # of a test that was broken off at once
@@ -39,7 +40,8 @@ class ClientFigures:
             found.append(f"a client process took {max(self.cpu_shares):.0%} of a core")
         if self.lag_p99_s > MOST_LAG_S:
             found.append(
-                f"1 % of requests were sent {_ms(self.lag_p99_s)} late or more"
+                "1 % of requests were sent "
+                f"{milliseconds(self.lag_p99_s)} ms late or more"
             )
         if self.unsent:
             found.append(f"{self.unsent} requests were not sent: too many under way")
@@ -145,7 +147,3 @@ def _client(counted: Results, outcome: Outcome) -> ClientFigures:
     lag_s = float(np.quantile(sent.lag_s, 0.99)) if len(sent) else 0.0
     unsent = int(np.count_nonzero(counted.had(UNSENT)))
     return ClientFigures(outcome.cpu_shares, lag_s, unsent)
-
-
-def _ms(seconds: float) -> str:
-    return f"{1000 * seconds:.3g} ms"

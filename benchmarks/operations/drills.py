@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.operations.flood import REFUSED, UNCONNECTED, Flooded, flood
 from benchmarks.operations.overload import HEAD_START_S, Plan
 from benchmarks.operations.sockets import BROKEN, CLOSED
-from benchmarks.operations.subject import Subject, running, wait_for
+from benchmarks.operations.subject import Subject, SubjectError, running, wait_for
 from loadtest.load import Load
 from loadtest.rates import constant
 from loadtest.results import OK, TIMEOUT
@@ -132,16 +132,24 @@ def classify(
         rate: Requests a second.
         exit_s: That the service took to end.
         exit_code: Of the service.
+
+    Raises:
+        SubjectError: The log does not name those that were answered.
     """
     counts = flooded.results.counts()
     logged = set(_NAME.findall(log))
     read = sum(name in logged for name in flooded.unanswered)
     broken = counts.get(BROKEN, 0)
+    answered = sum(n for kind, n in counts.items() if kind[0].isdigit())
+    if answered > len(logged):  # else nothing could ever be found to be lost
+        raise SubjectError(
+            f"expected an access log with {answered} requests, received {len(logged)}"
+        )
     silent = counts.get(CLOSED, 0) + broken + counts.get(TIMEOUT, 0)
     lost = max(read, broken + counts.get(TIMEOUT, 0))
     return Terminated(
         rate=rate,
-        answered=sum(n for kind, n in counts.items() if kind[0].isdigit()),
+        answered=answered,
         refused=counts.get(REFUSED, 0) + counts.get(UNCONNECTED, 0),
         unread=silent - lost,
         lost=lost,

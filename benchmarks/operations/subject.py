@@ -39,6 +39,7 @@ class Subject:
                 [*command, "--artifacts", str(artifacts)],
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                env=os.environ | {"SERVERY_ACCESS_LOG": "true"},
                 start_new_session=True,
             )
         wait_for(lambda: b"Servery on http" in self.log.read_bytes(), "the address")

@@ -14,6 +14,7 @@ from benchmarks.operations.overload import Overload, Run, recovery
 from benchmarks.operations.plot import draw
 from benchmarks.operations.report import Measured, render
 from benchmarks.operations.sockets import BROKEN, CLOSED
+from benchmarks.operations.subject import SubjectError
 from loadtest.arrivals import Arrivals
 from loadtest.limit import Limit
 from loadtest.load import Load
@@ -60,12 +61,20 @@ def test_what_the_service_has_read_and_not_answered_is_lost() -> None:
     kinds = [OK, OK, "503 shutting_down", REFUSED, CLOSED, CLOSED, CLOSED]
     results = record(*(("digits", kind, 0, 0, 1) for kind in kinds))
     flooded = Flooded(results, ("flood-4-0.1", "flood-5-0.2", "flood-6-0.3"), 0.1)
-    log = '{"request_id":"flood-1-0.0","status":200}\n{"request_id": "flood-5-0.2"}\n'
+    names = ["flood-0-0.0", "flood-1-0.0", "flood-2-0.0", "flood-5-0.2"]
+    log = "".join(f'{{"request_id":"{name}","status":200}}\n' for name in names)
 
     seen = classify(flooded, log, 7, 0.5, 0)
 
     assert (seen.answered, seen.good, seen.refused) == (3, 2, 1)
     assert (seen.unread, seen.lost) == (2, 1)
+
+
+def test_without_an_access_log_nothing_is_said_of_what_was_lost() -> None:
+    flooded = Flooded(record(("digits", OK, 0, 0, 1)), (), 0.1)
+
+    with pytest.raises(SubjectError, match="access log with 1 requests, received 0"):
+        classify(flooded, "", 7, 0.5, 0)
 
 
 @pytest.mark.parametrize("kind", [BROKEN, TIMEOUT])
