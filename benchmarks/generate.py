@@ -51,7 +51,7 @@ Folder = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--seconds", default=10, show_default=True, help="Of one load.")
+@click.option("--seconds", default=20, show_default=True, help="Of one load.")
 @click.option("--rounds", default=3, show_default=True, help="Of all loads.")
 @click.option(
     "--artifacts",
