@@ -84,11 +84,9 @@ class Sender:
     async def run(self) -> None:
         """Send everything and wait for what is under way."""
         for intended_s in Share(self._load).schedule().tolist():
-            if (left_s := intended_s - self._now()) > 0:
-                await asyncio.sleep(left_s)
+            # Behind time, nothing is slept, but answers are read all the same.
+            await asyncio.sleep(max(0.0, intended_s - self._now()))
             self._begin(intended_s)
-            if self._under_way % 64 == 0:
-                await asyncio.sleep(0)  # behind time, answers must still be read
         self._all_sent = True
         if self._under_way:
             await self._all_ended.wait()

@@ -89,7 +89,7 @@ def send(url: str, rate: float, seconds: float) -> Results:
         *(url, {"digits": 1.0}, ["digits"], seconds),
         rates=constant(rate, seconds),
         arrivals=Arrivals.CONSTANT,
-        connections=500,
+        connections=1000,
     )
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context) as client:
