@@ -16,6 +16,7 @@ from training.split import Rows
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 _COLUMNS = 12
+_ANIMATED_COLUMNS = 6  # for a file below 1 MB
 
 
 def describe(ran: Training, metrics: Mapping[str, Any], temperature: float) -> Card:
@@ -80,12 +81,12 @@ def animate(trained: Trained, temperature: float) -> bytes:
 
     The generator is left at the last epoch.
     """
-    asked = spread_evenly(len(CATEGORIES) * _COLUMNS)
+    asked = spread_evenly(len(CATEGORIES) * _ANIMATED_COLUMNS)
     rng = np.random.default_rng(4)
     latents = draw_latents(rng, len(asked), width(trained.generator)) * temperature
     frames = {}
     for epoch in range(1, trained.ran.epochs + 1):
         trained.load(epoch)
         images = draw_softly(trained.generator, latents, asked)
-        frames[epoch] = images.reshape(len(CATEGORIES), _COLUMNS, 28, 28)
+        frames[epoch] = images.reshape(len(CATEGORIES), _ANIMATED_COLUMNS, 28, 28)
     return draw_epochs(frames, CATEGORIES)
