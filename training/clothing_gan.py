@@ -23,7 +23,7 @@ from training.clothing_gan_recogniser import build_recogniser, fit_recogniser
 from training.datasets import fashion_mnist
 from training.datasets.idx import ImageSet
 from training.export import export_version
-from training.fashion_judge import load_judge
+from training.fashion_judge import Judge, load_judge
 from training.fitting import make_repeatable
 from training.generator_measures import measure_floor, measure_generator
 from training.options import RunOptions, run_options
@@ -44,6 +44,7 @@ def train(options: RunOptions) -> None:
     """
     recipe = QUICK if options.quick else Recipe()
     recipe = replace(recipe, epochs=options.epochs or recipe.epochs)
+    judge = load_judge()  # without one, better now than after an hour
     data = fashion_mnist.load(options.data_dir)
     whole = Rows(data.train_images, data.train_labels)
     training, validation = split_evenly(whole, recipe.validation_rows, options.seed)
@@ -64,16 +65,21 @@ def train(options: RunOptions) -> None:
     ran = run.finish((fashion_mnist.describe(rows),), recipe.epochs, asdict(recipe))
     (folder / "training.json").write_text(ran.model_dump_json(indent=2))
     trained = Trained(duel.average, folder, history, ran)
-    export(trained, validation, data, options.artifacts_dir)
+    export(trained, judge, validation, data, options.artifacts_dir)
 
 
 def export(
-    trained: Trained, validation: Rows, data: ImageSet, artifacts_dir: Path
+    trained: Trained,
+    judge: Judge,
+    validation: Rows,
+    data: ImageSet,
+    artifacts_dir: Path,
 ) -> Path:
     """Choose an epoch and a temperature, measure what they draw, write the version.
 
     Args:
         trained: what the training left.
+        judge: who measures.
         validation: images to choose by.
         data: whose test images are looked at once, after the choice.
         artifacts_dir: the folder of all models.
@@ -81,7 +87,6 @@ def export(
     Returns:
         The version's folder.
     """
-    judge = load_judge()
     distances = choose_epoch(trained, judge, validation)
     decode = build_decode(trained.generator)
     temperature, tried = choose_temperature(decode, judge, validation)
