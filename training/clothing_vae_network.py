@@ -91,8 +91,9 @@ class ConditionalVae(keras.Model):  # type: ignore[misc] # Keras has no stubs
     Kingma et al., "Semi-supervised learning with deep generative models", 2014 (M2),
     but that the posterior does not see the category. In training it also draws from
     the prior, and the encoder's guess for what came is held against what was asked
-    for; that gradient passes through the image into the decoder only, lest the
-    encoder learns to see what is not there.
+    for. That gradient passes through the image into the decoder, not into the guess,
+    which would learn to see what is not there. (A trace of it reaches the posterior,
+    since the decoder normalises over all rows of a batch.)
 
     Args:
         encoder: as `build_encoder` makes it.

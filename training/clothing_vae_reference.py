@@ -145,7 +145,10 @@ def train_reference(
         for name, part in parts.items()
     }
     plane = model.encoder.predict(test.inputs, batch_size=500, verbose=0)[0]
-    return Reference(_describe(recipe, measured), history, plane)
+    facts = {"latent_dims": LATENT_DIMS, "kl_weight": KL_WEIGHT}
+    return Reference(
+        facts | measured | {"hyperparameters": asdict(recipe)}, history, plane
+    )
 
 
 def build_encoder(recipe: ReferenceRecipe) -> keras.Model:
@@ -158,11 +161,9 @@ def build_encoder(recipe: ReferenceRecipe) -> keras.Model:
 
 
 def build_decoder(recipe: ReferenceRecipe) -> keras.Model:
-    """Build latents (rows, 2) to logits (rows, 28, 28).
+    """Build latents (rows, 2) to logits (rows, 28, 28), by way of waves on the plane.
 
-    It begins with waves over the plane, since dense layers alone are slow to draw
-    neighbours apart (Tancik et al., "Fourier features let networks learn high
-    frequency functions in low dimensional domains", 2020).
+    Tancik et al., "Fourier features let networks learn high frequency functions", 2020.
     """
     layers = keras.layers
     latent = keras.Input((LATENT_DIMS,))
@@ -195,17 +196,5 @@ def _measure(
         for start in range(0, len(pixels), 500)
     ]
     means = {name: np.mean([float(part[name]) for part in parts]) for name in parts[0]}
-    return {name: round(float(mean), 2) for name, mean in means.items()} | {
-        "rows": len(pixels)
-    }
-
-
-def _describe(
-    recipe: ReferenceRecipe, measured: dict[str, dict[str, float]]
-) -> dict[str, Any]:
-    return {
-        "latent_dims": LATENT_DIMS,
-        "kl_weight": KL_WEIGHT,
-        **measured,
-        "hyperparameters": asdict(recipe),
-    }
+    rounded = {name: round(float(mean), 2) for name, mean in means.items()}
+    return rounded | {"rows": len(pixels)}
