@@ -38,8 +38,7 @@ COPY deploy/container/ready.py /installed/bin/ready
 FROM system
 LABEL org.opencontainers.image.title="Servery" \
       org.opencontainers.image.description="Versioned TensorFlow SavedModels, served in full batches" \
-      org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.base.name="docker.io/library/debian:bookworm-slim"
+      org.opencontainers.image.licenses="Apache-2.0"
 # Nothing but TMPDIR is written to: metrics of each process, the engine's socket.
 ENV PATH=/opt/servery/bin:$PATH \
     HOME=/tmp \

@@ -4,7 +4,7 @@ BIN := .venv/bin
 PHOTO := artifacts/photo/1/manifest.json
 
 .DEFAULT_GOAL := help
-.PHONY: help serve photo test lint types train bench lock clean
+.PHONY: help serve photo test lint types train bench dashboard lock clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -37,6 +37,9 @@ train: .venv/dev.stamp ## train every model into artifacts/, as a new version
 bench: .venv/dev.stamp ## measure this machine, write docs/benchmarks.md
 	$(BIN)/python -m benchmarks
 
+dashboard: .venv/dev.stamp ## make Grafana's dashboard of its table
+	$(BIN)/python -m deploy.grafana.dashboard
+
 lock: .venv/dev.stamp ## pin the newest dependencies that pyproject.toml allows
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
@@ -45,6 +48,13 @@ lock: .venv/dev.stamp ## pin the newest dependencies that pyproject.toml allows
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
 		--no-emit-index-url --no-emit-find-links --python-version 3.11 --extra dev \
 		--constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
+		--no-emit-index-url --no-emit-find-links --python-version 3.11 \
+		--constraint requirements.lock --override deploy/container/cpu.in \
+		pyproject.toml deploy/container/cpu.in --output-file requirements-cpu.lock
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
+		--no-emit-index-url --no-emit-find-links --python-version 3.11 --extra gpu \
+		--constraint requirements.lock pyproject.toml --output-file requirements-gpu.lock
 
 clean: ## remove .venv and the caches
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
