@@ -93,7 +93,7 @@ class Snapshot:
         found = [
             value
             for (name, _), value in self.samples.items()
-            if name.endswith("resident_memory_bytes")
+            if name == "servery_process_resident_bytes"
         ]
         return sum(found) or None
 

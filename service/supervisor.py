@@ -122,11 +122,13 @@ class Supervisor:
             *("--lifeline", str(self._lifeline)),
             *(["--restarted"] if restarted else []),
         ]
-        if name != "engine":
+        inherited = [self._lifeline]
+        if name != "engine":  # it outlives the others, and must not hold the port
+            inherited.append(self._listener.fileno())
             arguments += ["--name", name, "--listener", str(self._listener.fileno())]
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", module, *arguments),
-            pass_fds=[self._lifeline, self._listener.fileno()],
+            pass_fds=inherited,
             env=os.environ | {FOLDER_VARIABLE: str(self._metrics_folder)},
             start_new_session=True,  # a Ctrl-C is ours to pass on
         )

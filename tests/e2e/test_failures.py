@@ -1,6 +1,7 @@
 """Things that die, fill up, run out of time or are told to stop."""
 
 import asyncio
+import errno
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -123,6 +125,31 @@ def test_sigterm_loses_no_request_that_was_accepted(
 def in_flight(text: str) -> float:
     lines = [line for line in text.splitlines() if "requests_in_flight " in line]
     return float(lines[-1].rpartition(" ")[2]) if lines else 0
+
+
+def test_the_port_is_closed_while_what_was_accepted_is_finished(
+    mortal: Server, seven: bytes
+) -> None:
+    engine = mortal.child("engine")
+    os.kill(engine, signal.SIGSTOP)  # so that a request is under way for as long
+    try:
+        with ThreadPoolExecutor() as pool:
+            job = pool.submit(mortal.client.post, PATH, content=seven, headers=PNG)
+            until(lambda: metric(mortal, "servery_requests_in_flight") >= 2)
+            mortal.process.send_signal(signal.SIGTERM)
+            until(lambda: refuses(mortal.url))
+            assert not mortal.ended
+            os.kill(engine, signal.SIGCONT)
+            assert job.result().status_code == 200
+    finally:
+        os.kill(engine, signal.SIGCONT)
+    assert mortal.process.wait(30) == 0
+
+
+def refuses(url: str) -> bool:
+    host, port = url.removeprefix("http://").split(":")
+    with socket.socket() as connection:
+        return connection.connect_ex((host, int(port))) == errno.ECONNREFUSED
 
 
 def test_readiness_turns_red_before_the_door_closes(

@@ -138,8 +138,8 @@ def snapshot(**counts: float) -> Snapshot:
         ("servery_batch_rows_sum", label): counts["rows"],
         ("servery_batch_rows_count", label): counts["inf"],
         ("servery_request_seconds_count", whole): counts["answers"],
-        ("process_resident_memory_bytes", (("process", "engine"),)): 300.0,
-        ("process_resident_memory_bytes", (("process", "http"),)): 200.0,
+        ("servery_process_resident_bytes", (("process", "engine"),)): 300.0,
+        ("servery_process_resident_bytes", (("process", "http"),)): 200.0,
     }
     return Snapshot(samples)
 
