@@ -91,16 +91,17 @@ def export(
     decode = build_decode(trained.generator)
     temperature, tried = choose_temperature(decode, judge, validation)
     drawn = draw_evenly(decode, DRAWN, temperature, seed=0)
-    test = measure_generator(judge, drawn.inputs, drawn.labels, data)
+    found = measure_generator(judge, drawn.inputs, drawn.labels, data)
     metrics: dict[str, Any] = {
-        "test": test,
+        "drawing": found,
         "floor": measure_floor(judge, data),
-        "validation": {"temperatures": tried, "frechet_distances": distances},
+        "frechet_distance_by_epoch": distances,
+        "temperatures_tried": tried,
         "parameters": trained.generator.count_params(),
     }
-    reports = draw_reports(drawn, test["confusion"], trained.history, distances)
+    reports = draw_reports(drawn, found["confusion"], trained.history, distances)
     reports["epochs.gif"] = animate(trained, temperature)
     card = describe(trained.ran, metrics, temperature)
     place = export_version(card, {"decode": decode}, artifacts_dir, reports=reports)
-    log.info("Wrote %s: Fréchet distance %.2f", place, test["frechet_distance"])
+    log.info("Wrote %s: Fréchet distance %.2f", place, found["frechet_distance"])
     return place

@@ -287,14 +287,15 @@ def test_what_is_shipped_is_what_was_measured() -> None:
 
     verify_files(SHIPPED, manifest)
 
-    test = manifest.metrics["test"]
+    found = manifest.metrics["drawing"]
     assert manifest.labels == CATEGORIES
     assert set(manifest.signatures) == {"decode"}
     assert manifest.training.data[0].rows["test"] == 10_000
-    assert test["images"] == test["reference_images"] == 10_000
-    assert test["category_accuracy"]["mean"] >= 0.90
-    assert test["category_accuracy"]["lowest"] >= 0.75
-    assert test["categories_covered"] == 10
+    assert found["images"] == found["reference_images"] == 10_000
+    assert found["category_accuracy"]["mean"] >= 0.90
+    assert found["category_accuracy"]["lowest"] >= 0.75
+    assert found["categories_covered"] == 10
+    assert manifest.metrics["parameters"] < 1_000_000
 
 
 @shipped
