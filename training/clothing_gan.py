@@ -40,7 +40,8 @@ QUICK = Recipe(epochs=2, train_rows=12_000, recogniser_epochs=1)
 def train(options: RunOptions) -> None:
     """Clothing that never was: a conditional GAN on Fashion-MNIST.
 
-    About half an hour on two cores. Each epoch's generator is kept in a folder of its own.
+    About half an hour on two cores. Each epoch's generator is kept in a folder of
+    its own, which is named as it begins.
     """
     recipe = QUICK if options.quick else Recipe()
     recipe = replace(recipe, epochs=options.epochs or recipe.epochs)
