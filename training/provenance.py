@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
+
 from service.manifest import Data, Training
 
 _ROOT = Path(__file__).parent.parent
@@ -93,8 +95,10 @@ def _layer_flop(layer: Any) -> int:
     kernel = getattr(layer, "kernel", None)
     if kernel is None:
         return 0
-    places = math.prod(layer.output.shape[1:-1])  # 1 for a dense layer
-    return int(2 * places * math.prod(kernel.shape))
+    # A transposed convolution lays its kernel on every place of its input. Dense: 1.
+    transposed = isinstance(layer, keras.layers.Conv2DTranspose)
+    image = layer.input if transposed else layer.output
+    return int(2 * math.prod(image.shape[1:-1]) * math.prod(kernel.shape))
 
 
 def _git(*arguments: str) -> str:
