@@ -19,8 +19,9 @@ def samples(pid: int) -> dict[tuple[str, str], float]:
 
 
 def test_every_process_is_named_and_measured() -> None:
-    wait = "import sys; print(flush=True); sys.stdin.read()"
-    command = [sys.executable, "-c", wait, "--name", "http-3"]
+    work = "import sys, time\nwhile time.process_time() < 0.05: pass\n"
+    wait = "print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", work + wait, "--name", "http-3"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as child:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,9 +62,11 @@ def test_a_closed_loop_counts_what_the_service_counts(
     assert report.is_kept
     assert set(report.total.outcomes) == {OK}
     assert report.service
-    counted = {each.model: each.answered for each in report.service.models}
+    counted: Counter[str] = Counter()
+    for each in report.service.models:
+        counted[each.model.partition("_")[0]] += each.answered  # clothing has two
     assert counted == {each.name: each.requests for each in report.workloads}
-    assert all(1 <= each.rows_a_batch <= 8 for each in report.service.models)
+    assert all(each.rows_a_batch >= 1 for each in report.service.models)
     assert len(report.client.cpu_shares) == 2
 
 

@@ -1,0 +1,13 @@
+"""What all tests share."""
+
+import sys
+
+import pytest
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Set TensorFlow's threads, which can be done only before it first computes."""
+    if "tensorflow" in sys.modules:
+        from service.engine.runtime import Runtime
+
+        Runtime("cpu", 1)
