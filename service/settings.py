@@ -65,7 +65,7 @@ class Settings(BaseSettings):
         60_000, ge=1, description="The most that X-Request-Timeout-Ms may ask for."
     )
     max_in_flight: int = Field(
-        2048, ge=1, description="Requests under way in one HTTP process; beyond: 503."
+        256, ge=1, description="Requests under way in one HTTP process; beyond: 503."
     )
     max_body_bytes: int = Field(
         16 * 1024 * 1024, ge=1, description="Bytes of one request's body; beyond: 413."
