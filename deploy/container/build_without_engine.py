@@ -21,7 +21,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEFAULT_ROOT = Path(tempfile.gettempdir()) / "servery-image"
-BASE = "docker.io/library/debian:bookworm-slim"
+BASE = "debian:bookworm-slim"
 LEFT_OUT = ("doc", "info", "locale", "man")  # of /usr/share; the slim image has none
 NO_CACHE = 'Dir::Cache::pkgcache ""; Dir::Cache::srcpkgcache "";\n'  # as the slim image
 
