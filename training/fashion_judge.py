@@ -22,6 +22,7 @@ from service.manifest import Training
 from training import evaluate, provenance
 from training.datasets import fashion_mnist
 from training.datasets.fashion_mnist import CATEGORIES
+from training.decoder import one_hot
 from training.fitting import build_adamw, fit_best, make_repeatable
 from training.options import RunOptions, run_options
 from training.split import Rows, split_evenly
@@ -191,7 +192,7 @@ def fit(
         ),
         metrics=["accuracy"],
     )
-    untouched = (validation.inputs.astype(np.float32), _one_hot(validation.labels))
+    untouched = (validation.inputs.astype(np.float32), one_hot(validation.labels))
     held_out = tf.data.Dataset.from_tensor_slices(untouched).batch(500)
     stream = stream_varied(training, recipe, seed)
     return fit_best(model, stream, held_out, recipe.epochs, steps)
@@ -206,7 +207,7 @@ def stream_varied(training: Rows, recipe: Recipe, seed: int) -> Any:
         return tf.cast(vary(images, seeds, recipe.shift), tf.float32), labels
 
     return (
-        tf.data.Dataset.from_tensor_slices((training.inputs, _one_hot(training.labels)))
+        tf.data.Dataset.from_tensor_slices((training.inputs, one_hot(training.labels)))
         .shuffle(len(training), seed=seed)
         .batch(recipe.batch_size, drop_remainder=True)
         .repeat()
@@ -303,11 +304,6 @@ def load_judge(folder: Path = JUDGE_DIR) -> Judge:
     with np.load(folder / WEIGHTS) as weights:
         model.set_weights([weights[name] for name in sorted(weights.files)])
     return as_judge(model, found)
-
-
-def _one_hot(labels: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
-    rows: npt.NDArray[np.float32] = np.eye(len(CATEGORIES), dtype=np.float32)[labels]
-    return rows
 
 
 def _convolve(x: Any, filters: int, name: str) -> Any:

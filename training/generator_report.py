@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 
-from training.report import _encode as encode
+from training.report import encode
 
 Images = npt.NDArray[np.uint8]
 

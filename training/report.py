@@ -36,7 +36,7 @@ def draw_learning_curves(history: Mapping[str, Sequence[float]]) -> bytes:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3, which="both")
         axes.legend()
-    return _encode(figure)
+    return encode(figure)
 
 
 def draw_confusion_matrix(
@@ -61,7 +61,7 @@ def draw_confusion_matrix(
     axes.set_xticks(range(len(names)), names)
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="predicted", ylabel="true", title=f"{errors.sum()} errors")
-    return _encode(figure)
+    return encode(figure)
 
 
 def draw_worst_mistakes(
@@ -95,7 +95,7 @@ def draw_worst_mistakes(
         true, said = names[labels[row]], names[predictions[row]]
         axes.set_title(f"{true} → {said}  {confidence[row]:.0%}", size=8)
     figure.suptitle("true → predicted, and how sure", size=9)
-    return _encode(figure)
+    return encode(figure)
 
 
 def draw_reliability(
@@ -125,10 +125,11 @@ def draw_reliability(
     )
     axes.grid(alpha=0.3)
     axes.legend(loc="upper left")
-    return _encode(figure)
+    return encode(figure)
 
 
-def _encode(figure: Figure) -> bytes:
+def encode(figure: Figure) -> bytes:
+    """Write a figure as PNG, without a trace of when or by which program."""
     file = io.BytesIO()
     with mpl.rc_context({"savefig.dpi": _DOTS_PER_INCH}):
         figure.savefig(file, format="png", metadata={"Software": None})

@@ -1,12 +1,12 @@
 """Figures and pictures for a model that says yes or no: ROC, and quality by length."""
 
-import io
 from itertools import pairwise
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+
+from training.report import encode
 
 Integers = npt.NDArray[np.integer]
 Floats = npt.NDArray[np.floating]
@@ -67,7 +67,7 @@ def draw_roc(labels: Integers, scores: Floats) -> bytes:
     )
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
-    return _encode(figure)
+    return encode(figure)
 
 
 def draw_accuracy_by_length(correct: npt.NDArray[np.bool_], lengths: Integers) -> bytes:
@@ -89,11 +89,4 @@ def draw_accuracy_by_length(correct: npt.NDArray[np.bool_], lengths: Integers) -
         title="accuracy by length (with reviews in each bin)",
     )
     axes.tick_params(axis="x", labelsize=7)
-    return _encode(figure)
-
-
-def _encode(figure: Figure) -> bytes:
-    file = io.BytesIO()
-    with mpl.rc_context({"savefig.dpi": 110}):
-        figure.savefig(file, format="png", metadata={"Software": None})
-    return file.getvalue()
+    return encode(figure)

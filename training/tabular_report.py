@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from training.evaluate import reliability
-from training.report import _encode as encode
+from training.report import encode
 
 Labels = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.floating]
