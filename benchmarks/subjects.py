@@ -46,6 +46,7 @@ class Target:
         path: Where predictions are.
         media_type: Of the body: JSON with base64, or the picture itself.
         connections: The loads, as connections kept busy.
+        model: What it is asked for, a name in `WORK`.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Target:
     path: str
     media_type: str = "application/json"
     connections: tuple[int, ...] = CONNECTIONS
+    model: str = "digits"
 
 
 def cores() -> int:
