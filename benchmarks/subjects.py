@@ -5,8 +5,10 @@ One more server to compare with is one more `Server` and its `Target`s here.
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 CONNECTIONS = (1, 8, 32, 128)
 RAW_CONNECTIONS = (32,)
@@ -36,6 +38,17 @@ class Server:
     metrics: str | None = None
 
 
+def as_it_is(fields: dict[str, str]) -> Any:
+    """A request without an envelope."""
+    return fields
+
+
+def first_prediction(answer: Any) -> dict[str, Any]:
+    """Of an answer as Servery gives it."""
+    prediction: dict[str, Any] = answer["predictions"][0]
+    return prediction
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """One address of one server.
@@ -46,7 +59,11 @@ class Target:
         path: Where predictions are.
         media_type: Of the body: JSON with base64, or the picture itself.
         connections: The loads, as connections kept busy.
-        model: What it is asked for, a name in `WORK`.
+        model: What it is asked for: digits, photo or sentiment.
+        wrap: Makes of a request's fields, `image` in base64 or `text`, the JSON that
+            the server's protocol wants.
+        unwrap: Finds in the JSON of an answer the fields of the prediction: `digit`,
+            `classes` (indices, best first) or `probability`.
     """
 
     name: str
@@ -55,6 +72,8 @@ class Target:
     media_type: str = "application/json"
     connections: tuple[int, ...] = CONNECTIONS
     model: str = "digits"
+    wrap: Callable[[dict[str, str]], Any] = as_it_is
+    unwrap: Callable[[Any], dict[str, Any]] = first_prediction
 
 
 def cores() -> int:
