@@ -1,0 +1,159 @@
+"""Which peers are measured: how each is started, and what it is asked.
+
+Every one has an environment of its own in `.venv-peers/`, which `make peers` builds.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from benchmarks.peers import v2
+from benchmarks.subjects import Server, Target
+
+ROOT = Path(__file__).parent.parent.parent
+ENVIRONMENTS = ROOT / ".venv-peers"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerTarget(Target):
+    """A target that may speak a protocol of its own.
+
+    Attributes:
+        wrap: A JSON body as Servery takes it to the body that this target takes.
+        unwrap: This target's answer to JSON with `predictions`: of digits `digit`,
+            `confidence`, `probabilities`; of photo the five best `classes` and their
+            `probabilities`; of sentiment `probability`.
+    """
+
+    wrap: Callable[[bytes], bytes] = bytes
+    unwrap: Callable[[bytes], bytes] = bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One framework.
+
+    Attributes:
+        name: In every table.
+        folder: In `benchmarks/peers/` and in `.venv-peers/`.
+        health: A path that answers 200 when it serves.
+        path: Where predictions are; `{model}` stands for the name of the model.
+        wrap: Of `PeerTarget`, by model.
+        unwrap: Of `PeerTarget`.
+        environment: Beside what every peer gets.
+    """
+
+    name: str
+    folder: str
+    health: str
+    path: str = "/{model}"
+    wrap: Callable[[str], Callable[[bytes], bytes]] = lambda _: bytes
+    unwrap: Callable[[bytes], bytes] = bytes
+    environment: Mapping[str, str] | None = None
+
+    @property
+    def python(self) -> Path:
+        """The interpreter of its environment; not there before `make peers`."""
+        return ENVIRONMENTS / self.folder / "bin" / "python"
+
+    def server(
+        self, models: Mapping[str, Path], *, workers: int, cores: int
+    ) -> tuple[Server, list[Target]]:
+        """One configuration: so many workers, among which the cores are shared."""
+        name = f"{self.name}, {workers} worker{'s' if workers > 1 else ''}"
+        folders = {model: str(folder.resolve()) for model, folder in models.items()}
+        server = Server(
+            name=name,
+            command=(
+                *(str(self.python), "-m", f"benchmarks.peers.{self.folder}.server"),
+                *("--port", "{port}"),
+            ),
+            health=self.health,
+            environment={
+                "PYTHONPATH": str(ROOT),
+                "PEER_MODELS": json.dumps(folders),
+                "PEER_WORKERS": str(workers),
+                "PEER_THREADS": str(max(1, cores // workers)),
+                "TF_CPP_MIN_LOG_LEVEL": "2",
+                **(self.environment or {}),
+            },
+        )
+        return server, [self._target(name, model) for model in models]
+
+    def _target(self, server: str, model: str) -> Target:
+        return PeerTarget(
+            name=server if model == "digits" else f"{server}, {model}",
+            server=server,
+            path=self.path.format(model=model),
+            model=model,
+            wrap=self.wrap(model),
+            unwrap=self.unwrap,
+        )
+
+
+def _wrap_for_mlserver(model: str) -> Callable[[bytes], bytes]:
+    kind = "str" if model == "sentiment" else "base64"
+    return partial(v2.wrap, shape=(1,), content_type=kind)
+
+
+def _wrap_for_triton(model: str) -> Callable[[bytes], bytes]:
+    return partial(v2.wrap, shape=(1, 1), content_type=None)
+
+
+PEERS = (
+    Peer("mosec", "mosec", health="/"),
+    Peer("LitServe", "litserve", health="/health"),
+    Peer(
+        "BentoML",
+        "bentoml",
+        health="/readyz",
+        environment={"BENTOML_DO_NOT_TRACK": "True"},
+    ),
+    Peer(
+        "MLServer",
+        "mlserver",
+        health="/v2/health/ready",
+        path="/v2/models/{model}/infer",
+        wrap=_wrap_for_mlserver,
+        unwrap=v2.unwrap,
+    ),
+    Peer(
+        "Ray Serve",
+        "ray",
+        health="/-/healthz",
+        environment={"RAY_USAGE_STATS_ENABLED": "0"},
+    ),
+    Peer(
+        "Triton",
+        "pytriton",
+        health="/v2/health/ready",
+        path="/v2/models/{model}/infer",
+        wrap=_wrap_for_triton,
+        unwrap=v2.unwrap,
+    ),
+)
+
+
+def peers(
+    models: Mapping[str, Path], *, cores: int
+) -> list[tuple[Server, list[Target]]]:
+    """Every configuration of every peer whose environment has been built.
+
+    Args:
+        models: The versions to serve, by name: digits, photo, sentiment, or some of
+            them. A server loads these and no others.
+        cores: That there are. One worker with as many threads of TensorFlow, and a
+            worker a core with one thread each, are configurations.
+
+    Returns:
+        Servers, to be started one at a time, each with a target a model.
+    """
+    numbers = sorted({1, max(1, cores)})
+    return [
+        peer.server(models, workers=workers, cores=cores)
+        for peer in PEERS
+        if peer.python.exists()
+        for workers in numbers
+    ]

@@ -1,0 +1,38 @@
+"""The envelope of the Open Inference Protocol, which MLServer and Triton insist on.
+
+    {"image": "iVBOR…"} ─▶ {"inputs": [{"name": "image", "datatype": "BYTES", …}]}
+    {"predictions": […]} ◀─ {"outputs": [{"name": "digit", "data": [7]}, …]}
+
+A JSON body in either case, with the same base64 in it; `docs` of the protocol:
+https://github.com/kserve/open-inference-protocol, inference_rest.md.
+"""
+
+import json
+from typing import Any
+
+
+def wrap(body: bytes, *, shape: tuple[int, ...], content_type: str | None) -> bytes:
+    """A request with one field, as every other peer takes it, as one row of BYTES.
+
+    Args:
+        body: A JSON object with one text in it.
+        shape: Of the input.
+        content_type: MLServer's name for what the text is: `base64` or `str`.
+    """
+    ((field, text),) = json.loads(body).items()
+    tensor = {"name": field, "shape": shape, "datatype": "BYTES", "data": [text]}
+    if content_type:
+        tensor["parameters"] = {"content_type": content_type}
+    return json.dumps({"inputs": [tensor]}).encode()
+
+
+def unwrap(answer: bytes) -> bytes:
+    """An answer of one row, as every other peer gives it.
+
+    An output of the form (1,) or (1, 1) becomes a number, any longer one a list.
+    """
+    row: dict[str, Any] = {}
+    for output in json.loads(answer)["outputs"]:
+        data = output["data"]
+        row[output["name"]] = data[0] if len(data) == 1 else data
+    return json.dumps({"predictions": [row]}).encode()
