@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 CONNECTIONS = (1, 8, 32, 128)
 RAW_CONNECTIONS = (32,)
@@ -38,17 +37,6 @@ class Server:
     metrics: str | None = None
 
 
-def as_it_is(fields: dict[str, str]) -> Any:
-    """A request without an envelope."""
-    return fields
-
-
-def first_prediction(answer: Any) -> dict[str, Any]:
-    """Of an answer as Servery gives it."""
-    prediction: dict[str, Any] = answer["predictions"][0]
-    return prediction
-
-
 @dataclass(frozen=True, slots=True)
 class Target:
     """One address of one server.
@@ -60,10 +48,9 @@ class Target:
         media_type: Of the body: JSON with base64, or the picture itself.
         connections: The loads, as connections kept busy.
         model: What it is asked for: digits, photo or sentiment.
-        wrap: Makes of a request's fields, `image` in base64 or `text`, the JSON that
-            the server's protocol wants.
-        unwrap: Finds in the JSON of an answer the fields of the prediction: `digit`,
-            `classes` (indices, best first) or `probability`.
+        wrap: A JSON body as Servery takes it to the body that this server takes.
+        unwrap: This server's answer to JSON with `predictions`: of digits `digit`, of
+            photo `classes` (their numbers, best first), of sentiment `probability`.
     """
 
     name: str
@@ -72,8 +59,8 @@ class Target:
     media_type: str = "application/json"
     connections: tuple[int, ...] = CONNECTIONS
     model: str = "digits"
-    wrap: Callable[[dict[str, str]], Any] = as_it_is
-    unwrap: Callable[[Any], dict[str, Any]] = first_prediction
+    wrap: Callable[[bytes], bytes] = bytes
+    unwrap: Callable[[bytes], bytes] = bytes
 
 
 def cores() -> int:
