@@ -3,8 +3,6 @@
 Whatever TensorFlow is told, its threads and its precision, is told here.
 """
 
-import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.peers.rows import WORK, Prediction, Row
+from benchmarks.peers.setting import read_setting
 
 
 class Model:
@@ -64,8 +63,8 @@ class Model:
 
 
 def load_model(name: str) -> Model:
-    """One of `PEER_MODELS`, warm, with `PEER_THREADS` threads."""
-    folder = Path(json.loads(os.environ["PEER_MODELS"])[name])
-    model = Model(name, folder, int(os.environ["PEER_THREADS"]))
+    """One of those in the setting, warm."""
+    setting = read_setting()
+    model = Model(name, setting.models[name], setting.threads)
     model.warm()
     return model

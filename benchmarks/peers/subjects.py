@@ -5,7 +5,7 @@ Every one has an environment of its own in `.venv-peers/`, which `make peers` bu
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -42,6 +42,7 @@ class Peer:
         path: Where predictions are; `{model}` stands for the name of the model.
         wrap: Of `PeerTarget`, by model.
         unwrap: Of `PeerTarget`.
+        arguments: Of its command, beside the port.
         environment: Beside what every peer gets.
     """
 
@@ -51,7 +52,8 @@ class Peer:
     path: str = "/{model}"
     wrap: Callable[[str], Callable[[bytes], bytes]] = lambda _: bytes
     unwrap: Callable[[bytes], bytes] = bytes
-    environment: Mapping[str, str] | None = None
+    arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def python(self) -> Path:
@@ -68,7 +70,7 @@ class Peer:
             name=name,
             command=(
                 *(str(self.python), "-m", f"benchmarks.peers.{self.folder}.server"),
-                *("--port", "{port}"),
+                *("--port", "{port}", *self.arguments),
             ),
             health=self.health,
             environment={
@@ -77,7 +79,7 @@ class Peer:
                 "PEER_WORKERS": str(workers),
                 "PEER_THREADS": str(max(1, cores // workers)),
                 "TF_CPP_MIN_LOG_LEVEL": "2",
-                **(self.environment or {}),
+                **self.environment,
             },
         )
         return server, [self._target(name, model) for model in models]
@@ -103,7 +105,12 @@ def _wrap_for_triton(model: str) -> Callable[[bytes], bytes]:
 
 
 PEERS = (
-    Peer("mosec", "mosec", health="/"),
+    Peer(
+        "mosec",
+        "mosec",
+        health="/",
+        arguments=("--address", "127.0.0.1", "--wait", "0", "--timeout", "30000"),
+    ),
     Peer("LitServe", "litserve", health="/health"),
     Peer(
         "BentoML",
