@@ -26,7 +26,7 @@ class Load:
     """What wrk saw.
 
     Attributes:
-        requests: That were answered, rightly or not.
+        requests: That were answered, refusals among them.
         seconds: That it took.
         p50_ms: Half of them took at most so many milliseconds; p95 and p99 alike. wrk
             adds for a connection that stalled the requests that it would have sent.
@@ -44,6 +44,11 @@ class Load:
     p99_ms: float
     errors: dict[str, int]
     client_cpu_s: float = 0.0
+
+    @property
+    def good(self) -> int:
+        """Requests that were answered with what they asked for."""
+        return self.requests - self.errors.get("status", 0)
 
 
 def require_wrk() -> str:

@@ -1,32 +1,25 @@
-"""The run: every target at every load, in short rounds that take turns.
+"""One server's turn: every target at every load, in short rounds.
 
-So whatever else happens on the machine happens to all alike, and a ratio of two medians
-is worth more than either. What other programs spoiled is measured once more.
+What other programs spoiled is measured once more.
 """
 
-import math
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 import httpx
 from tqdm import tqdm
 
 from benchmarks import processes
-from benchmarks.bare import SIZES, BareModel
-from benchmarks.load import Load, run_load
-from benchmarks.results import Results, Sample, Upkeep
+from benchmarks.bare import BareModel
+from benchmarks.load import Load, LoadError, run_load
+from benchmarks.results import Sample, Turn, Upkeep, keep
 from benchmarks.servers import Running
-from benchmarks.subjects import CONNECTIONS, Target
+from benchmarks.subjects import Target, loads
 
-T = TypeVar("T")
-
-SETTLE_S = 2.0  # between load and idleness
-BUSY_CONNECTIONS = 32  # to warm up, and to reach `Plan.requests`
-LONGEST_S = 60  # that reaching them may take
+BUSY_CONNECTIONS = 8  # to warm up
 SPOILED = 0.1  # share of the machine that others took during a sample
 
 
@@ -35,163 +28,145 @@ class Plan:
     """How long everything is measured.
 
     Attributes:
-        rounds: Of all targets at all loads; medians are over them.
+        rounds: Of all targets of a server at all loads; Servery, which has a turn
+            before and after every other server, has half of them in each.
         seconds: Of one load in one round.
-        bare_seconds: Of one batch size of the bare model in one round.
         warm_seconds: Of load for each target before the first round.
-        idle_seconds: For which nothing is asked, before and after the load.
-        again_seconds: After the rounds, for what others spoiled.
-        requests: Each server has answered at least so many when memory is read again,
-            where it can within a minute.
+        idle_seconds: For which nothing is asked, after the load.
+        again_seconds: After the rounds of one turn, for what others spoiled.
+        starts: Of the service.
     """
 
     rounds: int
     seconds: int
-    bare_seconds: float
     warm_seconds: int
     idle_seconds: float
     again_seconds: float
-    requests: int
+    starts: int
 
 
-FULL = Plan(9, 1, 0.5, 2, 10.0, 120.0, 100_000)
-QUICK = Plan(2, 1, 0.3, 1, 3.0, 10.0, 0)
+FULL = Plan(2, 2, 1, 5.0, 12.0, 3)
+QUICK = Plan(1, 1, 1, 2.0, 3.0, 1)
 
-Step = int | tuple[Target, int]
-"""A batch size of the bare model, or a target at a load."""
+Step = tuple[Target, int]
+"""A target at a load."""
 
 
 class Bench:
-    """One run.
+    """Measures one server after the other.
 
     Args:
         plan: How long.
-        servers: By name; all are up from first to last, and idle while not measured.
-        targets: What is loaded.
-        bodies: By media type, the folder with the bodies of requests.
-        bare: The model without a server.
+        bodies: By the name of the target, the folder with its requests.
+        failed: Where it is said who could not be measured, and why.
     """
 
     def __init__(
-        self,
-        plan: Plan,
-        servers: dict[str, Running],
-        targets: Sequence[Target],
-        bodies: dict[str, Path],
-        bare: BareModel,
-    ):
-        self._plan = plan
-        self._servers = servers
-        self._targets = targets
+        self, plan: Plan, bodies: Mapping[str, Path], failed: dict[str, str]
+    ) -> None:
+        self.plan = plan
         self._bodies = bodies
-        self._bare = bare
-        self._results = Results()
+        self._failed = failed
 
-    def run(self) -> Results:
-        """Measure everything, with a bar that shows how far it is."""
-        plan, results = self._plan, self._results
-        results.before = self._upkeep()
-        for target in _shown(self._targets, "warming up"):
-            self._load(target, BUSY_CONNECTIONS, plan.warm_seconds)
-        self._again(self._rounds())
-        results.keep(plan.rounds)
-        self._fill_up()
-        time.sleep(SETTLE_S)
-        results.after = self._upkeep()
-        return results
+    def warm(self, server: Running, targets: Sequence[Target]) -> None:
+        """Let every target run in.
 
-    def _rounds(self) -> list[Step]:
-        """Measure every step, and return those that others spoiled."""
-        steps = list(schedule(self._plan.rounds, self._targets))
-        bar = _shown(steps, "measuring")
-        return [step for step in bar if self._measure(step, bar) > SPOILED]
+        Raises:
+            LoadError: One answers nothing.
+        """
+        for target in targets:
+            self.load(server, target, BUSY_CONNECTIONS, self.plan.warm_seconds)
 
-    def _again(self, spoiled: list[Step]) -> None:
-        """Measure what was spoiled once more, and again, for a limited time."""
-        until = time.monotonic() + self._plan.again_seconds
-        with _shown(spoiled, "once more") as bar:
-            waiting = deque(spoiled)
-            while waiting and time.monotonic() < until:
-                step = waiting.popleft()
-                if self._measure(step, bar) > SPOILED:
-                    waiting.append(step)
-                else:
-                    bar.update()
+    def turn(self, server: Running, targets: Sequence[Target], rounds: int) -> Turn:
+        """Measure a server that has run in."""
+        steps = list(schedule(rounds, targets))
+        with tqdm(steps, desc=f"{server.server.name:32}", unit="load") as bar:
+            taken = [sample for step in bar if (sample := self._sample(server, step))]
+        taken += self._again(server, targets, taken)
+        upkeep = self._upkeep(server)
+        turn = Turn(server.server.name, taken, upkeep=upkeep, measured=len(taken))
+        return keep(turn, rounds)
 
-    def _measure(self, step: Step, bar: "tqdm[Step]") -> float:
-        """Measure one step; the share of the machine that others took meanwhile."""
-        self._results.measured += 1
-        watch = processes.Watch()
-        if isinstance(step, int):
-            bar.set_postfix_str(f"bare model, {step} images")
-            bare = self._bare.measure(step, self._plan.bare_seconds)
-            others = watch.others()
-            self._results.bare[step].append(replace(bare, others=others))
-        else:
-            target, connections = step
-            bar.set_postfix_str(f"{target.name}, {connections} connections")
-            sample = self._sample(target, connections)
-            others = watch.others()
-            key = target.name, connections
-            self._results.samples[key].append(replace(sample, others=others))
-        return others
+    def load(
+        self, server: Running, target: Target, connections: int, seconds: int
+    ) -> Load:
+        """Ask one target.
 
-    def _sample(self, target: Target, connections: int) -> Sample:
-        server = self._servers[target.server]
-        rows, batches = _read_batches(server)
-        cpu_s = processes.cpu_seconds(server.process.pid)
-        load = self._load(target, connections, self._plan.seconds)
-        cpu_s = processes.cpu_seconds(server.process.pid) - cpu_s
-        now_rows, now_batches = _read_batches(server)
-        return Sample(load, cpu_s, now_rows - rows, now_batches - batches)
-
-    def _load(self, target: Target, connections: int, seconds: int) -> Load:
-        load = run_load(
-            self._servers[target.server].url(target.path),
-            self._bodies[target.media_type],
+        Raises:
+            LoadError: It answers nothing.
+        """
+        return run_load(
+            server.url(target.path),
+            self._bodies[target.name],
             target.media_type,
             connections=connections,
             seconds=seconds,
         )
-        self._results.answered[target.server] += load.requests
-        return load
 
-    def _fill_up(self) -> None:
-        """Have each server answer as many requests as planned."""
-        first = {each.server: each for each in reversed(self._targets)}
-        for target in _shown(list(first.values()), "filling up"):
-            missing = self._plan.requests - self._results.answered[target.server]
-            if missing > 0:
-                load = self._results.samples[target.name, BUSY_CONNECTIONS][-1].load
-                seconds = math.ceil(missing / load.requests * load.seconds)
-                self._load(target, BUSY_CONNECTIONS, min(seconds, LONGEST_S))
+    def _again(
+        self, server: Running, targets: Sequence[Target], taken: Sequence[Sample]
+    ) -> list[Sample]:
+        """Measure what was spoiled once more, and again, for a limited time."""
+        by_name = {target.name: target for target in targets}
+        spoiled = deque(sample for sample in taken if sample.others > SPOILED)
+        again: list[Sample] = []
+        until = time.monotonic() + self.plan.again_seconds
+        while spoiled and time.monotonic() < until:
+            waiting = spoiled.popleft()
+            step = by_name[waiting.target], waiting.connections
+            sample = self._sample(server, step)
+            if sample:
+                again.append(sample)
+                if sample.others > SPOILED:
+                    spoiled.append(sample)
+        return again
 
-    def _upkeep(self) -> dict[str, Upkeep]:
-        pids = {name: each.process.pid for name, each in self._servers.items()}
-        before = {name: processes.cpu_seconds(pid) for name, pid in pids.items()}
-        began = time.monotonic()
-        for _ in _shown(range(10), "idle"):
-            time.sleep(self._plan.idle_seconds / 10)
-        after = {name: processes.cpu_seconds(pid) for name, pid in pids.items()}
-        seconds = time.monotonic() - began
-        return {
-            name: Upkeep((after[name] - before[name]) / seconds, processes.memory(pid))
-            for name, pid in pids.items()
-        }
+    def _sample(self, server: Running, step: Step) -> Sample | None:
+        """Measure one step; None, and a line in `failed`, if nothing is answered."""
+        target, connections = step
+        watch = processes.Watch()
+        rows, batches = _read_batches(server)
+        cpu_s = processes.cpu_seconds(server.process.pid)
+        try:
+            load = self.load(server, target, connections, self.plan.seconds)
+        except LoadError as error:
+            self._failed[f"{target.name}, {connections} connections"] = str(error)
+            return None
+        cpu_s = processes.cpu_seconds(server.process.pid) - cpu_s
+        others = watch.others()
+        now_rows, now_batches = _read_batches(server)
+        about = target.name, target.model, connections
+        return Sample(
+            *about, load, cpu_s, now_rows - rows, now_batches - batches, others
+        )
+
+    def _upkeep(self, server: Running) -> Upkeep:
+        time.sleep(self.plan.idle_seconds / 2)  # to settle
+        pid, began = server.process.pid, time.monotonic()
+        cpu_s = processes.cpu_seconds(pid)
+        time.sleep(self.plan.idle_seconds)
+        cpu_s = processes.cpu_seconds(pid) - cpu_s
+        return Upkeep(cpu_s / (time.monotonic() - began), processes.memory(pid))
 
 
 def schedule(rounds: int, targets: Sequence[Target]) -> Iterator[Step]:
-    """What is measured after what.
+    """What is measured after what: in the other direction every second round.
 
-    Targets take turns at each load, in the other direction every second round: a drift
-    of the machine's speed then favours nobody.
+    A drift of the machine's speed then favours no load.
     """
+    steps = [(target, number) for target in targets for number in loads(target)]
     for number in range(rounds):
-        yield from SIZES
-        for connections in CONNECTIONS:
-            turn = [each for each in targets if connections in each.connections]
-            for target in reversed(turn) if number % 2 else turn:
-                yield target, connections
+        yield from reversed(steps) if number % 2 else steps
+
+
+def measure_bare(bare: BareModel, name: str, plan: Plan, sizes: Sequence[int]) -> Turn:
+    """The turn of the model without a server."""
+    found = []
+    for size in (size for _ in range(plan.rounds) for size in sizes):
+        watch = processes.Watch()
+        one = bare.measure(size, plan.seconds)
+        found.append(replace(one, others=watch.others()))
+    return Turn(name, bare=found, measured=len(found))
 
 
 def parse_batches(exposition: str) -> tuple[float, float]:
@@ -208,8 +183,5 @@ def parse_batches(exposition: str) -> tuple[float, float]:
 def _read_batches(server: Running) -> tuple[float, float]:
     if server.server.metrics is None:
         return 0.0, 0.0
-    return parse_batches(httpx.get(server.url(server.server.metrics), timeout=30).text)
-
-
-def _shown(steps: Sequence[T], what: str) -> "tqdm[T]":
-    return tqdm(steps, desc=f"{what:10}", unit="step", leave=True)
+    url = server.url(server.server.metrics)
+    return parse_batches(httpx.get(url, timeout=30, trust_env=False).text)

@@ -8,18 +8,19 @@ Also what a light model suffers when a heavy one is asked without a pause.
 import os
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from benchmarks.facts import ROOT
+from benchmarks.fairness import measure_beside
 from benchmarks.load import Load, run_load
 from benchmarks.processes import Watch
 from benchmarks.servers import Running, running
@@ -115,18 +116,12 @@ def _fairness(
     found: dict[str, list[Load]] = {"alone": [], "beside photo": []}
     if "photo" not in bodies:
         return found
+    light = partial(_ask, server, "digits", bodies["digits"], 1)
+    heavy = partial(_ask, server, "photo", bodies["photo"], HEAVY_CONNECTIONS)
     for _ in range(rounds):
-        found["alone"].append(_ask(server, "digits", bodies["digits"], 1, seconds))
-        heavy = threading.Thread(
-            target=_ask,
-            args=(server, "photo", bodies["photo"], HEAVY_CONNECTIONS, seconds + 3),
-        )
-        heavy.start()
-        time.sleep(2)  # until photo's queue is full
-        found["beside photo"].append(
-            _ask(server, "digits", bodies["digits"], 1, seconds)
-        )
-        heavy.join()
+        alone, beside = measure_beside(light, heavy, seconds)
+        found["alone"].append(alone)
+        found["beside photo"].append(beside)
     return found
 
 

@@ -1,13 +1,19 @@
-"""The figures that matter as a picture."""
+"""The figures that matter as a picture: every server at its best, load by load."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.neighbours import best_by_peer, compare, select
+from benchmarks.results import Results
 from benchmarks.subjects import CONNECTIONS, SERVERY
-from benchmarks.summary import Median, Summaries
+from benchmarks.summary import Summary, summarise
 
 DOTS_PER_INCH = 110
+OURS = "#d1495b"
+
+Best = dict[str, dict[int, Summary]]
+"""By server, what it did at its best, by connections."""
 
 
 def has_matplotlib() -> bool:
@@ -19,52 +25,63 @@ def has_matplotlib() -> bool:
     return True
 
 
-def draw(summaries: Summaries, names: Sequence[str], path: Path) -> None:
-    """Draw requests a second, median latency and p99 by connections.
+def gather(results: Results) -> Best:
+    """Digits: Servery, and every other in its best configuration at each load."""
+    comparisons = compare(results.turns)
+    found: Best = {}
+    for connections in CONNECTIONS:
+        ours = select(results.samples, "digits", connections)
+        if ours:
+            found.setdefault(SERVERY, {})[connections] = summarise(ours)
+        for each in best_by_peer(comparisons, "digits", connections):
+            found.setdefault(each.peer, {})[connections] = each.theirs
+    return found
+
+
+def draw(best: Best, path: Path) -> None:
+    """Draw requests a second, median latency and p99 as bars, by connections.
 
     Args:
-        summaries: Of all targets.
-        names: Of those that Servery is held against.
+        best: See `gather`.
         path: The PNG file to write.
     """
+    import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 3.9), layout="constrained")
+    figure = Figure(figsize=(13, 4.6), layout="constrained")
     panels = figure.subplots(1, 3)
-    for name in (SERVERY, *names):
-        each = [summaries[name, connections] for connections in CONNECTIONS]
-        _line(panels[0], name, [summary.rate for summary in each])
-        _line(panels[1], name, [summary.p50_ms for summary in each])
-        _line(panels[2], name, [summary.p99_ms for summary in each])
+    shades = mpl.colormaps["Blues"]
+    for number, (name, by_load) in enumerate(best.items()):
+        shade = shades(0.95 - 0.7 * number / max(1, len(best) - 1))
+        style = {"color": OURS if name == SERVERY else shade, "label": name}
+        place = (number + 0.5) / len(best) - 0.5
+        rates = {n: each.rate.value for n, each in by_load.items()}
+        _bars(panels[0], rates, place, 0.84 / len(best), style)
+        p50 = {n: each.p50_ms.value for n, each in by_load.items()}
+        _bars(panels[1], p50, place, 0.84 / len(best), style)
+        p99 = {n: each.p99_ms.value for n, each in by_load.items()}
+        _bars(panels[2], p99, place, 0.84 / len(best), style)
     titles = ("requests a second", "median latency, ms", "99th percentile, ms")
     for panel, title in zip(panels, titles, strict=True):
-        panel.set(title=title, xlabel="connections", xscale="log")
-        panel.set_xticks(CONNECTIONS, [str(each) for each in CONNECTIONS])
-        panel.minorticks_off()
-        panel.grid(alpha=0.3)
-    panels[0].set_ylim(bottom=0)
+        panel.set(title=title, xlabel="connections")
+        panel.set_xticks(
+            range(len(CONNECTIONS)), [str(number) for number in CONNECTIONS]
+        )
+        panel.grid(axis="y", alpha=0.3)
     for panel in panels[1:]:
         panel.set_yscale("log")
         panel.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    panels[0].legend(fontsize=7)
+    panels[0].legend(fontsize=8)
     figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Software": None})
 
 
-def _line(panel: Any, name: str, medians: Sequence[Median]) -> None:
-    """A line through the medians; whiskers from the lowest round to the highest."""
-    values = [median.value for median in medians]
-    below = [median.value - median.low for median in medians]
-    above = [median.high - median.value for median in medians]
-    ours = name == SERVERY
-    panel.errorbar(
-        CONNECTIONS,
-        values,
-        yerr=[below, above],
-        label=name.replace("`", ""),
-        marker="o",
-        markersize=6 if ours else 4,
-        linewidth=2.4 if ours else 1.2,
-        alpha=1 if ours else 0.75,
-        zorder=3 if ours else 2,
-        capsize=2,
-    )
+def _bars(
+    panel: Any,
+    values: Mapping[int, float],
+    place: float,
+    width: float,
+    style: dict[str, Any],
+) -> None:
+    """One server's bars: in the group of each load, at its own place."""
+    places = [CONNECTIONS.index(number) + 0.84 * place for number in values]
+    panel.bar(places, list(values.values()), width, **style)

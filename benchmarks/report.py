@@ -1,218 +1,184 @@
-"""Figures to a page of Markdown. Pure: figures in, text out."""
+"""Results to a page of Markdown. Pure: figures in, text out."""
 
-from collections.abc import Iterable, Sequence
+import statistics
+from collections.abc import Iterable
 
-from benchmarks.bare import SIZES
-from benchmarks.results import Results, Upkeep
-from benchmarks.subjects import CONNECTIONS, RAW, SERVERY, Target
-from benchmarks.summary import (
-    Summaries,
-    Summary,
-    best,
-    summarise_all,
-    summarise_bare,
-)
+from benchmarks import promises
+from benchmarks.ceiling import find_ceiling
+from benchmarks.neighbours import Comparison, best_by_peer, compare
+from benchmarks.results import Results, Sample, Turn
+from benchmarks.subjects import LOADS, SERVERY
+from benchmarks.summary import Median, Summary, summarise_all
 from benchmarks.table import figure, spread, table
 
 MIB = 2**20
 NOISY = 0.05  # share of the machine that others may take before we warn
-LOAD_COLUMNS = (
-    "Server", "requests/s", "p50 ms", "p95 ms", "p99 ms", "p99 / p50", "errors",
-    "CPU s per 1,000", "rows a batch",
+TITLES = {"digits": "Digits", "photo": "Photo", "sentiment": "Sentiment"}
+COLUMNS = (
+    "Connections", "Server", "requests/s", "p50 ms", "p99 ms", "errors",
+    "CPU s per 1,000", "Servery's requests/s to this",
 )  # fmt: skip
-PROMISES = (
-    ("requests/s at 32 connections, to plain FastAPI", 2.6, "at least"),
-    ("p99 to p50 at 32 connections", 3.0, "at most"),
-    ("p50 at 1 connection, to plain FastAPI", 1.0, "at most"),
-)
 
 HEAD = """# Benchmarks
 
-What Servery does on one machine, beside the same model behind plain FastAPI and without
-any server. Written by `make bench`, which repeats it on yours.
+What Servery does on one machine, beside the same SavedModels behind other servers and
+without any. Written by `make bench-peers`, which repeats it on yours.
 """
 
 READING = """## How to read this
 
-Every figure is the median over the rounds, with the lowest and the highest behind it;
-the servers take turns within each round, so compare them with each other rather than
-with figures from another day or machine. “Plain FastAPI” is the best of its four
-configurations at that load: `benchmarks/plain.py`, an endpoint as a good newcomer
-writes it, with `def` (FastAPI's thread pool) or `async def`, on one worker whose
-TensorFlow may use all cores, or on one worker a core.
+The servers have the machine one after the other: Servery, another, Servery, the next.
+The last column, and every ratio above, holds a server against Servery's turns just
+before and just after its own, because a shared machine is faster in one minute than in
+the next; Servery's own rows are over all its turns. Figures are medians over the
+rounds, with the lowest and the highest behind them. **Bold** is the best configuration
+of a server at that load, by that last column. Requests that were refused are errors and
+not counted in requests/s.
 
-Two limits. The load generator runs on the same cores as the servers and takes its share
-of them, more at more requests a second. And it is a closed loop: a connection sends its
-next request when the last is answered, so a slow server is asked less often, and
-latency at many connections is mostly waiting in line (wrk makes up for stalls by
-counting the requests that a stalled connection would have sent). RSS counts what
-processes share, TensorFlow's code above all, in each of them; PSS splits it among all
-that were up, the other servers too.
+Every server holds the same SavedModels, answers the same requests, decodes the same
+files, and was checked to answer rightly before it was measured. “Plain FastAPI” is
+`benchmarks/plain.py`, an endpoint as a good newcomer writes it; how the others are set
+up is in `benchmarks/peers/`: batches of at most 32 rows, one worker with as many
+threads of TensorFlow as cores, and one worker a core.
+
+Two limits. The load generator, wrk, runs on the same cores as the servers and takes its
+share of them, more at more requests a second. And it is a closed loop: a connection
+sends its next request when the last is answered, so a slow server is asked less often,
+and latency at many connections is mostly waiting in line. Memory is after the load; RSS
+counts what processes share, TensorFlow's code above all, in each of them; PSS splits it
+among them. Servery is up, and idle, while another is measured.
 """
 
 
-def render(
-    facts: dict[str, str], targets: Sequence[Target], results: Results, *, plot: bool
-) -> str:
+def render(results: Results, *, cores: int, plot: bool) -> str:
     """The whole page.
 
     Args:
-        facts: See `facts.gather_facts`.
-        targets: That were loaded.
         results: Of the run.
+        cores: Of the machine.
         plot: Whether `benchmarks.png` lies beside the page.
     """
-    summaries = summarise_all(results)
-    names = plain_names(targets)
+    comparisons = compare(results.turns)
+    ceiling = find_ceiling(results.turns, cores)
+    picture = "![Requests a second, and latency](benchmarks.png)\n"
     parts = [
         HEAD,
-        table(("", ""), facts.items()),
-        noise(results, summaries),
-        "## Servery beside plain FastAPI\n",
-        beside(summaries, names),
-        "![Requests a second and latency by connections](benchmarks.png)\n"
-        if plot
-        else "",
-        "Servery as a multiple of plain FastAPI at its best:\n",
-        ratios(summaries, names),
-        "What was promised of two cores, and what this run gave:\n",
-        promises(summaries, names),
-        "## Every configuration\n",
-        everything(summaries, [target.name for target in targets]),
-        "## The model without a server\n",
+        table(("", ""), results.facts.items()),
+        noise(results),
+        failures(results.failed),
+        "## What was promised of two cores, and what this run gave\n",
+        promises.render(promises.promises(results, cores)),
+        picture if plot else "",
+        *loads(results, comparisons),
+        "## The ceiling, and the model without a server\n",
+        ceiling.describe() if ceiling else "",
         bare(results),
         "## Idle, and memory\n",
-        upkeep(results),
+        upkeep(results.turns),
         READING,
     ]
     return "\n".join(part for part in parts if part)
 
 
-def plain_names(targets: Iterable[Target]) -> list[str]:
-    """The targets that Servery is held against."""
-    return [target.name for target in targets if target.name not in (SERVERY, RAW)]
-
-
-def noise(results: Results, summaries: Summaries) -> str:
+def noise(results: Results) -> str:
     """Who else computed meanwhile."""
-    most = max(summary.client_share for summary in summaries.values())
-    kept = len(results.all_samples)
+    shares = [each.others for each in results.samples]
+    shares += [each.others for each in results.bare]
+    measured = sum(turn.measured for turn in results.turns)
+    others = statistics.fmean(shares or [0.0])
+    most = max((_client_share(each) for each in results.samples), default=0.0)
     text = (
-        f"While it was measured, other programs and the hypervisor took "
-        f"{results.others:.1%} of the machine; {results.measured - kept} of "
-        f"{results.measured} measurements were left out because they took more. The "
-        f"load generator took at most {most:.0%} of a core."
+        f"While it was measured, other programs and the hypervisor took {others:.1%} "
+        f"of the machine; {measured - len(shares)} of {measured} measurements were "
+        "left out because they took more. The load generator took at most "
+        f"{most:.0%} of a core."
     )
-    if results.others > NOISY:
+    if others > NOISY:
         text += " **That is enough to spoil the figures: measure again.**"
     return text + "\n"
 
 
-def beside(summaries: Summaries, names: Sequence[str]) -> str:
-    """Servery and the best of the others, load by load."""
-    rows = [
-        [str(connections), *_load(name, summaries[name, connections])]
-        for connections in CONNECTIONS
-        for name in (SERVERY, best(summaries, names, connections))
-    ]
-    return table(("Connections", *LOAD_COLUMNS), rows)
-
-
-def everything(summaries: Summaries, names: Sequence[str]) -> str:
-    """All targets, load by load."""
-    rows = [
-        [str(connections), *_load(name, summaries[name, connections])]
-        for connections in CONNECTIONS
-        for name in names
-        if (name, connections) in summaries
-    ]
-    return table(("Connections", *LOAD_COLUMNS), rows)
-
-
-def ratios(summaries: Summaries, names: Sequence[str]) -> str:
-    """Servery to the best of the others."""
-    rows = []
-    for connections in CONNECTIONS:
-        ours = summaries[SERVERY, connections]
-        theirs = summaries[best(summaries, names, connections), connections]
-        pairs = (
-            (ours.rate.value, theirs.rate.value),
-            (ours.p50_ms.value, theirs.p50_ms.value),
-            (ours.p99_ms.value, theirs.p99_ms.value),
-            (ours.cpu_ms, theirs.cpu_ms),
-        )
-        rows.append([str(connections), *(f"{one / other:.2f}" for one, other in pairs)])
-    return table(("Connections", "requests/s", "p50", "p99", "CPU for a request"), rows)
-
-
-def promises(summaries: Summaries, names: Sequence[str]) -> str:
-    """Each promise, and whether it was kept."""
-    at_1, at_32 = summaries[SERVERY, 1], summaries[SERVERY, 32]
-    measured = (
-        at_32.rate.value / summaries[best(summaries, names, 32), 32].rate.value,
-        at_32.p99_ms.value / at_32.p50_ms.value,
-        at_1.p50_ms.value / summaries[best(summaries, names, 1), 1].p50_ms.value,
+def failures(failed: dict[str, str]) -> str:
+    """Who is not in the tables, and why."""
+    if not failed:
+        return ""
+    return "Not measured:\n\n" + "".join(
+        f"- {name}: {reason}\n" for name, reason in failed.items()
     )
-    rows = []
-    for (what, bound, side), value in zip(PROMISES, measured, strict=True):
-        kept = value >= bound if side == "at least" else value <= bound
-        rows.append(
-            [what, f"{side} {bound}", f"{value:.2f}", "kept" if kept else "missed"]
-        )
-    return table(("", "promised", "measured", ""), rows)
+
+
+def loads(results: Results, comparisons: list[Comparison]) -> Iterable[str]:
+    """A heading and a table for each model that was asked."""
+    own = [each for each in results.samples if each.target.startswith(SERVERY)]
+    for model, connections in LOADS.items():
+        rows = [
+            row
+            for number in connections
+            for row in _rows(own, comparisons, model, number)
+        ]
+        if rows:
+            yield f"## {TITLES[model]}\n"
+            yield table(COLUMNS, rows)
 
 
 def bare(results: Results) -> str:
-    """The model alone, one call after the other."""
+    """The models alone, one call after the other."""
+    groups: dict[tuple[str, int, int], list[tuple[float, float, float]]] = {}
+    for each in results.bare:
+        key = each.model, each.threads, each.size
+        groups.setdefault(key, []).append((each.rows_s, each.ms, each.cpu_ms))
     rows = []
-    for size in SIZES:
-        rate, ms = summarise_bare(results.bare[size])
-        rows.append([str(size), spread(rate), spread(ms)])
-    return table(("Images in a call", "images/s", "ms a call"), rows)
+    for (model, threads, size), found in groups.items():
+        rates, ms, cpu_ms = zip(*found, strict=True)
+        last = figure(statistics.median(cpu_ms))
+        name = f"{model}, {threads} thread{'s' if threads > 1 else ''}"
+        figures = spread(Median.of(rates)), spread(Median.of(ms)), last
+        rows.append([name, str(size), *figures])
+    head = ("Model", "rows in a call", "rows/s", "ms a call", "CPU s per 1,000 rows")
+    return table(head, rows) if rows else ""
 
 
-def upkeep(results: Results) -> str:
-    """What servers cost while nobody asks, and what they hold."""
-    rows = []
-    for name, before in results.before.items():
-        after = results.after[name]
-        rows.append(
-            [
-                name,
-                str(after.memory.processes),
-                *_upkeep(before),
-                f"{results.answered[name]:,}",
-                *_upkeep(after),
-            ]
-        )
-    each = ("CPU idle", "RSS MiB", "PSS MiB")
-    head = ("Server", "processes", *each, "requests later", *each)
-    return table(head, rows)
+def upkeep(turns: Iterable[Turn]) -> str:
+    """What servers cost while nobody asks, and what they hold; after the load."""
+    last = {turn.server: turn.upkeep for turn in turns if turn.upkeep}
+    rows = [
+        [
+            name,
+            str(each.memory.processes),
+            f"{each.idle:.1%} of a core",
+            f"{each.memory.rss_bytes / MIB:,.0f}",
+            f"{each.memory.pss_bytes / MIB:,.0f}",
+        ]
+        for name, each in last.items()
+    ]
+    return table(("Server", "processes", "CPU idle", "RSS MiB", "PSS MiB"), rows)
 
 
-def _load(name: str, summary: Summary) -> list[str]:
-    batch = summary.mean_batch
+def _rows(
+    own: list[Sample], comparisons: list[Comparison], model: str, connections: int
+) -> Iterable[list[str]]:
+    for (target, *load), summary in summarise_all(own).items():
+        if load == [model, connections]:
+            yield [str(connections), *_row(f"**{target}**", summary), ""]
+    best = best_by_peer(comparisons, model, connections)
+    for each in comparisons:
+        if (each.model, each.connections) == (model, connections):
+            name = f"**{each.target}**" if each in best else each.target
+            ratio = f"{each.rate:.2f}"
+            yield [str(connections), *_row(name, each.theirs), ratio]
+
+
+def _row(name: str, summary: Summary) -> list[str]:
+    errors = ", ".join(f"{count} {kind}" for kind, count in summary.errors.items())
     return [
         name,
         spread(summary.rate),
-        spread(summary.p50_ms),
-        figure(summary.p95_ms.value),
-        spread(summary.p99_ms),
-        figure(summary.p99_ms.value / summary.p50_ms.value),
-        _errors(summary.errors),
+        figure(summary.p50_ms.value),
+        figure(summary.p99_ms.value),
+        errors or "0",
         figure(summary.cpu_ms),
-        "1" if batch is None else figure(batch),
     ]
 
 
-def _errors(errors: dict[str, int]) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in errors.items()) or "0"
-
-
-def _upkeep(each: Upkeep) -> list[str]:
-    memory = each.memory
-    return [
-        f"{each.idle:.1%} of a core",
-        f"{memory.rss_bytes / MIB:,.0f}",
-        f"{memory.pss_bytes / MIB:,.0f}",
-    ]
+def _client_share(sample: Sample) -> float:
+    return sample.load.client_cpu_s / sample.load.seconds

@@ -1,6 +1,7 @@
 """Servers as processes: started, waited for, and each ended by its own id."""
 
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -16,7 +17,8 @@ from benchmarks.subjects import Server
 
 HOST = "127.0.0.1"
 STARTED = "Application startup complete."  # uvicorn's word for it, once a worker
-START_S, END_S = 120.0, 30.0  # patience
+START_S, END_S = 180.0, 20.0  # patience
+POLL_S = 0.1
 
 
 class ServerError(RuntimeError):
@@ -57,7 +59,8 @@ class Running:
         if self.log.read_text(errors="replace").count(STARTED) < self.server.workers:
             return False
         with suppress(httpx.TransportError):
-            return httpx.get(self.url(self.server.health), timeout=5).is_success
+            url = self.url(self.server.health)
+            return httpx.get(url, timeout=5, trust_env=False).is_success
         return False
 
     def last_words(self) -> str:
@@ -77,7 +80,8 @@ def running(servers: list[Server], folder: Path) -> Iterator[dict[str, Running]]
         The servers by name.
 
     Raises:
-        ServerError: One ended early, or is not ready in `START_S` seconds.
+        ServerError: One cannot be started, ended early, or is not ready in `START_S`
+            seconds.
     """
     with ExitStack() as stack:
         started: dict[str, Running] = {}
@@ -92,14 +96,17 @@ def running(servers: list[Server], folder: Path) -> Iterator[dict[str, Running]]
 def _start(server: Server, log: Path) -> Running:
     port = _free_port()
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [each.format(port=port) for each in server.command],
-            env=os.environ | server.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # a Ctrl-C is ours to pass on
-        )
+        try:
+            process = subprocess.Popen(
+                [each.format(port=port) for each in server.command],
+                env=os.environ | server.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a Ctrl-C is ours to pass on
+            )
+        except OSError as error:
+            raise ServerError(f"{server.name} cannot be started: {error}") from error
     return Running(server, process, port, log)
 
 
@@ -111,17 +118,20 @@ def _wait(waiting: list[Running]) -> None:
                 f"{waiting[0].server.name} is not ready after {START_S:.0f} s; its log "
                 f"ends with:\n{waiting[0].last_words()}"
             )
-        time.sleep(0.2)
+        time.sleep(POLL_S)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a server; what it leaves behind, or does not end in time, is killed."""
+    family = descendants(process.pid)
     process.terminate()
-    try:
+    with suppress(subprocess.TimeoutExpired):
         process.wait(END_S)
-    except subprocess.TimeoutExpired:
-        for pid in descendants(process.pid):
-            with suppress(ProcessLookupError):
-                os.kill(pid, 9)
+    for pid in [each for each in family if each != process.pid]:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    if process.poll() is None:
+        process.kill()
         process.wait()
 
 

@@ -3,17 +3,25 @@
 One more server to compare with is one more `Server` and its `Target`s here.
 """
 
+import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+
+from service.manifest import read_manifest
 
 CONNECTIONS = (1, 8, 32, 128)
 RAW_CONNECTIONS = (32,)
+LOADS = {"digits": CONNECTIONS, "photo": (1, 8), "sentiment": (1, 32)}
+"""By model, the connections of which a target's are measured."""
 
 SERVERY = "Servery"
 RAW = "Servery, raw `image/png`"
+PLAIN = "plain FastAPI"
+WITHOUT_MODEL = "HTTP without a model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,29 +71,65 @@ class Target:
     unwrap: Callable[[bytes], bytes] = bytes
 
 
+Subject = tuple[Server, list[Target]]
+
+
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
-def servery(artifacts: Path) -> tuple[Server, list[Target]]:
-    """The service as `servery serve` starts it, access log and all."""
+def loads(target: Target) -> tuple[int, ...]:
+    """The connections at which it is measured."""
+    return tuple(each for each in target.connections if each in LOADS[target.model])
+
+
+def servery(artifacts: Path, models: Mapping[str, Path] | None = None) -> Subject:
+    """The service as `servery serve` starts it, access log and all.
+
+    Args:
+        artifacts: What it serves.
+        models: The versions that are asked, by name; digits if none.
+    """
     program = str(Path(sys.executable).with_name("servery"))
-    path = "/v1/predict/digits"
     server = Server(
         name=SERVERY,
         command=(program, "serve", "--port", "{port}", "--artifacts", str(artifacts)),
         health="/readyz",
         metrics="/metrics",
     )
+    path = "/v1/predict/digits"
     targets = [
         Target(SERVERY, SERVERY, path),
         Target(RAW, SERVERY, path, "image/png", RAW_CONNECTIONS),
     ]
+    for model, folder in (models or {}).items():
+        if model != "digits":
+            targets.append(_other(model, folder))
     return server, targets
 
 
-def plain(folder: Path, *, workers: int) -> tuple[Server, list[Target]]:
+def _other(model: str, folder: Path) -> Target:
+    unwrap = partial(_number_classes, folder) if model == "photo" else bytes
+    return Target(
+        *(f"{SERVERY}, {model}", SERVERY, f"/v1/predict/{model}"),
+        model=model,
+        unwrap=unwrap,
+    )
+
+
+def _number_classes(folder: Path, answer: bytes) -> bytes:
+    """Servery names the classes of photo; peers give their numbers."""
+    wnids: list[str] = read_manifest(folder).constants["wnids"]
+    predictions = json.loads(answer)["predictions"]
+    numbered = [
+        {"classes": [wnids.index(one["wnid"]) for one in each["classes"]]}
+        for each in predictions
+    ]
+    return json.dumps({"predictions": numbered}).encode()
+
+
+def plain(folder: Path, *, workers: int) -> Subject:
     """Plain FastAPI that uses every core: by TensorFlow's threads, or by its workers.
 
     Args:
@@ -93,7 +137,7 @@ def plain(folder: Path, *, workers: int) -> tuple[Server, list[Target]]:
         workers: uvicorn's; TensorFlow's threads in each are the cores among them.
     """
     threads = max(1, cores() // workers)
-    name = f"plain, {workers} worker{'s' if workers > 1 else ''}"
+    name = f"{PLAIN}, {workers} worker{'s' if workers > 1 else ''}"
     server = Server(
         name=name,
         command=(
@@ -109,3 +153,17 @@ def plain(folder: Path, *, workers: int) -> tuple[Server, list[Target]]:
         Target(f"{name}, `def`", name, "/def"),
         Target(f"{name}, `async def`", name, "/async"),
     ]
+
+
+def without_model(folder: Path) -> Subject:
+    """Servery's HTTP layer alone, in one process; see `benchmarks.without_model`."""
+    server = Server(
+        name=WITHOUT_MODEL,
+        command=(
+            *(sys.executable, "-m", "benchmarks.without_model"),
+            *("--port", "{port}", str(folder)),
+        ),
+        health="/readyz",
+    )
+    path = "/v1/predict/digits"
+    return server, [Target(WITHOUT_MODEL, WITHOUT_MODEL, path, connections=(32,))]

@@ -4,11 +4,11 @@ import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.facts import ROOT
 from benchmarks.pictures import load_pictures
 from service.engine.rows import Rows
 from service.web.endpoints.party import VOTES
@@ -16,7 +16,7 @@ from service.web.endpoints.photo import prepare_photo
 from service.web.images import read_photo
 from training.sentiment_short import SENTENCES
 
-PHOTOS = ROOT / "tests" / "data" / "photos"
+PHOTOS = Path(__file__).parent.parent / "tests" / "data" / "photos"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,17 @@ class Work:
     """What one model is asked.
 
     Attributes:
-        bodies: JSON bodies, sent in turn.
+        fields: Of the requests that are sent in turn.
         rows: So many rows as the model takes them, without a server.
     """
 
-    bodies: list[bytes]
+    fields: list[dict[str, Any]]
     rows: Callable[[int], Rows]
+
+    @property
+    def bodies(self) -> list[bytes]:
+        """The requests as JSON."""
+        return [to_json(**fields) for fields in self.fields]
 
 
 def digits() -> Work:
@@ -37,8 +42,7 @@ def digits() -> Work:
     pictures = load_pictures()
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (32, 28, 28), np.uint8)
-    bodies = [picture.body("application/json") for picture in pictures]
-    return Work(bodies, lambda n: (pixels[:n],))
+    return Work([each.fields for each in pictures], lambda n: (pixels[:n],))
 
 
 def photo() -> Work:
@@ -47,7 +51,7 @@ def photo() -> Work:
     pictures = [read_photo(f, max_pixels=10**8, short_side=256) for f in files]
     pixels = np.stack([prepare_photo(picture) for picture in pictures] * 8)
     encoded = [base64.b64encode(file).decode() for file in files]
-    return Work([to_json(image=image) for image in encoded], lambda n: (pixels[:n],))
+    return Work([{"image": image} for image in encoded], lambda n: (pixels[:n],))
 
 
 def sentiment() -> Work:
@@ -55,7 +59,7 @@ def sentiment() -> Work:
     sentences = [sentence for sentence, _ in SENTENCES]
     texts = [" ".join(sentences[: 1 + 13 * n % 40]) for n in range(16)]
     rows = np.array([text.encode() for text in texts] * 2, object)
-    return Work([to_json(text=text) for text in texts], lambda n: (rows[:n],))
+    return Work([{"text": text} for text in texts], lambda n: (rows[:n],))
 
 
 def party() -> Work:
@@ -63,11 +67,11 @@ def party() -> Work:
     rng = np.random.default_rng(0)
     votes = rng.choice([-1, 0, 1], (32, len(VOTES))).astype(np.int8)
     words = {-1: "nay", 0: "unknown", 1: "yea"}
-    bodies = [
-        to_json(votes={name: words[int(v)] for name, v in zip(VOTES, row, strict=True)})
+    fields = [
+        {"votes": {name: words[int(v)] for name, v in zip(VOTES, row, strict=True)}}
         for row in votes[:16]
     ]
-    return Work(bodies, lambda n: (votes[:n],))
+    return Work(fields, lambda n: (votes[:n],))
 
 
 def mammogram() -> Work:
@@ -79,7 +83,7 @@ def mammogram() -> Work:
         words = [np.array([str(mass[key]).encode()] * n, object) for key in mass][1:]
         return (ages[:n], *words)
 
-    return Work([to_json(**mass | {"age": int(age)}) for age in ages[:16]], rows)
+    return Work([mass | {"age": int(age)} for age in ages[:16]], rows)
 
 
 WORK: dict[str, Callable[[], Work]] = {

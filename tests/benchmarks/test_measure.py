@@ -1,29 +1,26 @@
-from benchmarks.bare import SIZES
 from benchmarks.measure import parse_batches, schedule
-from benchmarks.subjects import RAW, SERVERY
-from tests.benchmarks.samples import TARGETS
+from benchmarks.subjects import RAW, SERVERY, Target
+
+TARGETS = [
+    Target(SERVERY, SERVERY, "/v1/predict/digits"),
+    Target(RAW, SERVERY, "/v1/predict/digits", "image/png", (32,)),
+    Target("photo", SERVERY, "/v1/predict/photo", model="photo"),
+]
 
 
-def test_targets_take_turns_at_each_load_and_change_direction_each_round() -> None:
-    steps = [step for step in schedule(2, TARGETS) if not isinstance(step, int)]
+def test_every_second_round_goes_the_other_way() -> None:
+    steps = list(schedule(2, TARGETS))
 
     first, second = steps[: len(steps) // 2], steps[len(steps) // 2 :]
-    names = [target.name for target, connections in first if connections == 32]
-    assert names == [target.name for target in TARGETS]
-    assert [t.name for t, connections in second if connections == 32] == names[::-1]
+    assert second == first[::-1]
 
 
-def test_a_target_is_loaded_at_its_own_loads_only() -> None:
-    steps = [step for step in schedule(1, TARGETS) if not isinstance(step, int)]
+def test_a_target_is_loaded_as_its_model_is_and_where_it_asks_for_less_so() -> None:
+    steps = list(schedule(1, TARGETS))
 
     assert [number for target, number in steps if target.name == RAW] == [32]
     assert [n for target, n in steps if target.name == SERVERY] == [1, 8, 32, 128]
-
-
-def test_the_bare_model_has_its_turn_in_every_round() -> None:
-    sizes = [step for step in schedule(3, TARGETS) if isinstance(step, int)]
-
-    assert sizes == [*SIZES] * 3
+    assert [n for target, n in steps if target.model == "photo"] == [1, 8]
 
 
 def test_batches_of_all_models_are_added_up() -> None:

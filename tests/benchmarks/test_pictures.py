@@ -1,11 +1,9 @@
 import base64
 import io
-import json
-from pathlib import Path
 
 from PIL import Image
 
-from benchmarks.pictures import JSON, PNG, load_pictures, write_bodies
+from benchmarks.pictures import load_pictures
 
 
 def test_the_pictures_show_all_ten_digits() -> None:
@@ -16,12 +14,7 @@ def test_the_pictures_show_all_ten_digits() -> None:
         assert (image.format, image.size, image.mode) == ("PNG", (28, 28), "L")
 
 
-def test_bodies_are_files_that_the_load_generator_counts_from_0(tmp_path: Path) -> None:
-    pictures = load_pictures()[:2]
+def test_a_picture_is_sent_as_it_is_in_base64() -> None:
+    picture = load_pictures()[1]
 
-    folders = write_bodies(pictures, tmp_path)
-
-    assert sorted(each.name for each in folders[JSON].iterdir()) == ["0", "1"]
-    assert (folders[PNG] / "1").read_bytes() == pictures[1].png
-    sent = json.loads((folders[JSON] / "0").read_bytes())
-    assert base64.b64decode(sent["image"]) == pictures[0].png
+    assert base64.b64decode(picture.fields["image"]) == picture.png

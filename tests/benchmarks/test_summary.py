@@ -1,7 +1,7 @@
 import pytest
 
-from benchmarks.summary import Median, best, summarise, summarise_all
-from tests.benchmarks.samples import PLAIN, SLOWER, results, sample
+from benchmarks.summary import Median, summarise, summarise_all
+from tests.benchmarks.samples import results, sample
 
 
 def test_figures_are_medians_with_their_spread() -> None:
@@ -17,13 +17,16 @@ def test_cpu_is_that_of_all_rounds_over_all_requests() -> None:
     summary = summarise([sample(900), sample(100)])
 
     assert summary.cpu_ms == pytest.approx(1.0)  # twice half a second, 1,000 requests
-    assert summary.client_share == pytest.approx(0.1)
+    assert summary.client_cpu_ms == pytest.approx(0.2)
 
 
-def test_errors_of_all_rounds_are_added_up() -> None:
-    rounds = [sample(1, errors={"status": 2}), sample(1, errors={"status": 1})]
+def test_a_refusal_is_an_error_and_no_answer() -> None:
+    rounds = [sample(500, errors={"status": 200}), sample(300, errors={"timeout": 1})]
 
-    assert summarise(rounds).errors == {"status": 3}
+    summary = summarise(rounds)
+
+    assert summary.rate.value == 300
+    assert summary.errors == {"status": 200, "timeout": 1}
 
 
 def test_mean_batch_is_unknown_where_the_server_does_not_tell() -> None:
@@ -31,5 +34,8 @@ def test_mean_batch_is_unknown_where_the_server_does_not_tell() -> None:
     assert summarise([sample(1, batches=4), sample(1, batches=2)]).mean_batch == 8
 
 
-def test_best_answers_the_most_requests() -> None:
-    assert best(summarise_all(results()), [SLOWER, PLAIN], 32) == PLAIN
+def test_every_load_has_a_summary_of_its_own() -> None:
+    found = summarise_all(results().samples)
+
+    assert found["Servery", "digits", 32].rate.high == 3000
+    assert found["Servery, photo", "photo", 8].rate.value == 20

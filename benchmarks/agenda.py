@@ -1,0 +1,77 @@
+"""Who is measured between Servery's turns, and how."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from benchmarks.bare import SIZES, bare_model
+from benchmarks.course import Course, Others
+from benchmarks.measure import Plan, measure_bare
+from benchmarks.peers.subjects import PEERS
+from benchmarks.peers.subjects import peers as peer_subjects
+from benchmarks.results import Turn
+from benchmarks.subjects import Subject, cores, plain, without_model
+from service.engine.store import find_versions
+from service.manifest import read_manifest
+
+MODELS = ("digits", "photo", "sentiment")
+NOT_BUILT = "its environment is not there; `make peers` builds it"
+
+
+def find_models(artifacts: Path) -> dict[str, Path]:
+    """The versions that Servery answers with, of the models that are measured."""
+    found = find_versions(artifacts)
+    return {
+        name: artifacts / name / str(max(found[name]))
+        for name in MODELS
+        if found.get(name)
+    }
+
+
+def list_subjects(models: Mapping[str, Path], *, peers: bool) -> list[Subject]:
+    """The servers beside Servery: its HTTP layer alone, plain FastAPI, the peers."""
+    digits = models["digits"]
+    subjects = [without_model(digits)]
+    subjects += [plain(digits, workers=number) for number in sorted({1, cores()})]
+    if peers:
+        subjects += peer_subjects(models, cores=cores())
+    return subjects
+
+
+def missing_peers() -> dict[str, str]:
+    """Peers that cannot be measured, and why."""
+    return {peer.name: NOT_BUILT for peer in PEERS if not peer.python.exists()}
+
+
+def plan_others(
+    course: Course, models: Mapping[str, Path], subjects: list[Subject], plan: Plan
+) -> Others:
+    """Everyone, in the order in which they are measured: bare models first."""
+    bare = [
+        (name, partial(_measure_bare, name, model, models[model], threads, plan))
+        for name, model, threads in _bare_models(models)
+    ]
+    served: Others = [
+        (subject[0].name, partial(course.other_turn, subject)) for subject in subjects
+    ]
+    return [*bare, *served]
+
+
+def only(others: Others, name: str | None) -> Others:
+    """Those whose name has `name` in it; all if it is None."""
+    return [each for each in others if name is None or name.lower() in each[0].lower()]
+
+
+def _bare_models(models: Mapping[str, Path]) -> Iterator[tuple[str, str, int]]:
+    """Digits as the engine has it, on one core; photo on all of them."""
+    yield "bare model, digits", "digits", 1
+    if "photo" in models:
+        yield "bare model, photo", "photo", cores()
+
+
+def _measure_bare(
+    name: str, model: str, folder: Path, threads: int, plan: Plan
+) -> Turn:
+    largest = max(read_manifest(folder).batch_sizes)
+    with bare_model(model, folder, threads) as bare:
+        return measure_bare(bare, name, plan, sorted({*SIZES, largest}))
