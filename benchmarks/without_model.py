@@ -1,26 +1,26 @@
 """Servery's HTTP layer alone: it parses, decodes and answers, and asks no model.
 
-What is left of a request when the model costs nothing; half of the ceiling.
+What is left of a request when the model costs nothing; half of the ceiling. It is the
+service's own HTTP process, started as the supervisor does, with another engine.
 """
 
 import asyncio
-import gc
+import os
+import socket
+import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
 import click
 import numpy as np
-import uvicorn
-from prometheus_client import CollectorRegistry
 
 from service.engine.batcher import Answer
 from service.engine.catalog import Catalog, ModelStatus, State, VersionStatus
 from service.engine.rows import Rows, count_rows
-from service.logs import AccessLog, configure_logging
 from service.manifest import read_manifest
-from service.metrics import Metrics
 from service.settings import Settings
-from service.web.app import create_app
-from service.web.room import Room
+
+BACKLOG = 2048
 
 
 class InstantDoor:
@@ -67,24 +67,23 @@ class InstantDoor:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--port", type=int, required=True)
 def main(folder: Path, port: int) -> None:
-    """Serve as one HTTP process of the service does; see `service.web.__main__`."""
-    settings = Settings()
-    configure_logging(settings.log_level, "http")
-    access_log = AccessLog("http") if settings.access_log else None
-    metrics = Metrics(CollectorRegistry())
-    room = Room(settings, InstantDoor(folder), metrics, access_log)
-    config = uvicorn.Config(
-        create_app(room),
-        port=port,
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,
-    )
-    server = uvicorn.Server(config)
-    gc.collect()
-    gc.freeze()
-    server.run()
+    """Serve as one HTTP process of the service does, on a port of its own."""
+    with tempfile.TemporaryDirectory(prefix="servery-") as metrics:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics  # read at the next import
+        from service.web import __main__ as process
+
+        listener = socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
+        lifeline, _ = os.pipe()
+        with patch.object(process, "EngineClient", InstantDoor):
+            process.main(
+                [
+                    *("--settings", Settings().model_dump_json()),
+                    *("--door", str(folder)),  # where `InstantDoor` finds its manifest
+                    *("--listener", str(listener.detach())),
+                    *("--lifeline", str(lifeline)),
+                    *("--name", "http 0"),
+                ]
+            )
 
 
 if __name__ == "__main__":
