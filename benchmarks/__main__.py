@@ -10,6 +10,7 @@ from types import FrameType
 import click
 
 from benchmarks.agenda import (
+    describe_peers,
     find_models,
     list_subjects,
     missing_peers,
@@ -114,15 +115,16 @@ class Run:
         models = find_models(self._artifacts)
         if "digits" not in models:
             raise ServerError(f"no digits in {self._artifacts}; train one: make train")
+        settings = Settings(artifacts=self._artifacts)
+        results.facts = gather_facts(plan, settings, models["digits"])
         if not peers:
             models = {"digits": models["digits"]}
-        elif name is None:
+        else:
+            results.facts["Peers"] = describe_peers()
             results.failed |= missing_peers()
         same = link_models(self._artifacts, models, folder / "same")
         ours = servery(same, models)
         subjects = list_subjects(models, peers=peers)
-        settings = Settings(artifacts=self._artifacts)
-        results.facts = gather_facts(plan, settings, models["digits"])
         targets = [target for _, each in (ours, *subjects) for target in each]
         bench = Bench(plan, write_bodies(targets, folder), results.failed)
         course = Course(bench, results, self._save, folder)

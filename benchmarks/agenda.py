@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from importlib.metadata import distributions
 from pathlib import Path
 
 from benchmarks.bare import SIZES, bare_model
 from benchmarks.course import Course, Others
 from benchmarks.measure import Plan, measure_bare
-from benchmarks.peers.subjects import PEERS
+from benchmarks.peers.subjects import PEERS, Peer
 from benchmarks.peers.subjects import peers as peer_subjects
 from benchmarks.results import Turn
 from benchmarks.subjects import Subject, cores, plain, without_model
@@ -43,6 +44,16 @@ def missing_peers() -> dict[str, str]:
     return {peer.name: NOT_BUILT for peer in PEERS if not peer.python.exists()}
 
 
+def describe_peers() -> str:
+    """What is installed of the peers, with its version."""
+    return ", ".join(
+        f"{package.name} {package.version}"
+        for peer in PEERS
+        for package in distributions(path=_places(peer))
+        if package.name.lower() in (peer.folder, f"nvidia-{peer.folder}")
+    )
+
+
 def plan_others(
     course: Course, models: Mapping[str, Path], subjects: list[Subject], plan: Plan
 ) -> Others:
@@ -67,6 +78,12 @@ def _bare_models(models: Mapping[str, Path]) -> Iterator[tuple[str, str, int]]:
     yield "bare model, digits", "digits", 1
     if "photo" in models:
         yield "bare model, photo", "photo", cores()
+
+
+def _places(peer: Peer) -> list[str]:
+    """Where a peer's packages are."""
+    environment = peer.python.parent.parent
+    return [str(place) for place in environment.glob("lib/python*/site-packages")]
 
 
 def _measure_bare(

@@ -9,10 +9,17 @@ TARGETS = [
 
 
 def test_every_second_round_goes_the_other_way() -> None:
-    steps = list(schedule(2, TARGETS))
+    steps = list(schedule(2, TARGETS[:2]))
 
     first, second = steps[: len(steps) // 2], steps[len(steps) // 2 :]
     assert second == first[::-1]
+
+
+def test_a_load_that_takes_long_is_measured_once() -> None:
+    steps = list(schedule(2, TARGETS))
+
+    numbers = [number for target, number in steps if target.model == "photo"]
+    assert sorted(numbers) == [1, 1, 8]
 
 
 def test_a_target_is_loaded_as_its_model_is_and_where_it_asks_for_less_so() -> None:
