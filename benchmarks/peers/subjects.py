@@ -9,26 +9,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from benchmarks.peers import v2
+from benchmarks.peers import lists, v2
 from benchmarks.subjects import Server, Target
 
 ROOT = Path(__file__).parent.parent.parent
 ENVIRONMENTS = ROOT / ".venv-peers"
-
-
-@dataclass(frozen=True, slots=True)
-class PeerTarget(Target):
-    """A target that may speak a protocol of its own.
-
-    Attributes:
-        wrap: A JSON body as Servery takes it to the body that this target takes.
-        unwrap: This target's answer to JSON with `predictions`: of digits `digit`,
-            `confidence`, `probabilities`; of photo the five best `classes` and their
-            `probabilities`; of sentiment `probability`.
-    """
-
-    wrap: Callable[[bytes], bytes] = bytes
-    unwrap: Callable[[bytes], bytes] = bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +23,11 @@ class Peer:
     Attributes:
         name: In every table.
         folder: In `benchmarks/peers/` and in `.venv-peers/`.
-        health: A path that answers 200 when it serves.
+        health: A path that answers 200 when it serves; `{model}` stands for the last
+            model, as they are loaded in turn.
         path: Where predictions are; `{model}` stands for the name of the model.
-        wrap: Of `PeerTarget`, by model.
-        unwrap: Of `PeerTarget`.
+        wrap: Of a `Target`, by model.
+        unwrap: Of a `Target`.
         arguments: Of its command, beside the port.
         environment: Beside what every peer gets.
     """
@@ -72,7 +58,7 @@ class Peer:
                 *(str(self.python), "-m", f"benchmarks.peers.{self.folder}.server"),
                 *("--port", "{port}", *self.arguments),
             ),
-            health=self.health,
+            health=self.health.format(model=list(models)[-1]),
             environment={
                 "PYTHONPATH": str(ROOT),
                 "PEER_MODELS": json.dumps(folders),
@@ -85,7 +71,7 @@ class Peer:
         return server, [self._target(name, model) for model in models]
 
     def _target(self, server: str, model: str) -> Target:
-        return PeerTarget(
+        return Target(
             name=server if model == "digits" else f"{server}, {model}",
             server=server,
             path=self.path.format(model=model),
@@ -116,12 +102,14 @@ PEERS = (
         "BentoML",
         "bentoml",
         health="/readyz",
+        wrap=lambda _: lists.wrap,
+        unwrap=lists.unwrap,
         environment={"BENTOML_DO_NOT_TRACK": "True"},
     ),
     Peer(
         "MLServer",
         "mlserver",
-        health="/v2/health/ready",
+        health="/v2/models/{model}/ready",
         path="/v2/models/{model}/infer",
         wrap=_wrap_for_mlserver,
         unwrap=v2.unwrap,
@@ -129,13 +117,13 @@ PEERS = (
     Peer(
         "Ray Serve",
         "ray",
-        health="/-/healthz",
+        health="/{model}",
         environment={"RAY_USAGE_STATS_ENABLED": "0"},
     ),
     Peer(
         "Triton",
         "pytriton",
-        health="/v2/health/ready",
+        health="/v2/models/{model}/ready",
         path="/v2/models/{model}/infer",
         wrap=_wrap_for_triton,
         unwrap=v2.unwrap,

@@ -1,0 +1,81 @@
+# mypy: ignore-missing-imports, allow-subclassing-any
+"""LitServe: FastAPI in one process, batches and models in others, queues between."""
+
+import os
+import signal
+
+import litserve
+
+from benchmarks.peers.rows import WORK, Prediction, Row
+from benchmarks.peers.setting import read_port, read_setting
+
+WAIT_S = float(os.environ.get("W", "1")) / 1000
+
+
+class Api(litserve.LitAPI):
+    """One model at a path of its own.
+
+    Args:
+        name: digits, photo or sentiment.
+    """
+
+    def __init__(self, name: str):
+        super().__init__(
+            max_batch_size=WORK[name].largest_batch,
+            batch_timeout=WAIT_S,
+            api_path=f"/{name}",
+        )
+        self._name = name
+
+    def setup(self, device: str) -> None:
+        """Load the model, in the process that computes."""
+        from benchmarks.peers.model import load_model  # not where HTTP is
+
+        self._model = load_model(self._name)
+
+    def decode_request(self, request: dict[str, str]) -> Row:
+        """A JSON object to a row."""
+        return WORK[self._name].parse(request)
+
+    def batch(self, inputs: list[Row]) -> list[Row]:
+        """Rows as they are; the model stacks them."""
+        return inputs
+
+    def predict(self, x: list[Row]) -> list[Prediction]:
+        """A batch of rows to what they show."""
+        return self._model.predict(x)
+
+    def unbatch(self, output: list[Prediction]) -> list[Prediction]:
+        """One prediction for each request."""
+        return output
+
+    def encode_response(self, output: Prediction) -> dict[str, list[Prediction]]:
+        """The body of an answer."""
+        return {"predictions": [output]}
+
+
+def main() -> None:
+    """Serve every model, and end all processes when told to end.
+
+    LitServe ends its processes on Ctrl-C only; a TERM would leave them behind.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    setting = read_setting()
+    server = litserve.LitServer(
+        [Api(name) for name in setting.models],
+        accelerator="cpu",
+        devices=1,
+        workers_per_device=setting.workers,
+        fast_queue=bool(os.environ.get("FAST")),
+    )
+    server.run(
+        host="127.0.0.1",
+        port=read_port(),
+        num_api_servers=int(os.environ.get("NAPI", "1")),
+        generate_client_file=False,
+        access_log=False,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+# mypy: ignore-missing-imports, allow-untyped-decorators
+"""Triton with its Python back end: HTTP and batches in C++, the model in this process."""
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+from pytriton.decorators import batch
+from pytriton.model_config import DynamicBatcher, ModelConfig, Tensor
+from pytriton.triton import Triton, TritonConfig
+
+from benchmarks.peers.model import load_model
+from benchmarks.peers.rows import WORK
+from benchmarks.peers.setting import read_port, read_setting
+
+W = int(os.environ.get("W", "0"))
+
+OUTPUTS = {
+    "digits": [
+        Tensor(name="digit", dtype=np.int64, shape=(1,)),
+        Tensor(name="confidence", dtype=np.float32, shape=(1,)),
+        Tensor(name="probabilities", dtype=np.float32, shape=(10,)),
+    ],
+    "photo": [
+        Tensor(name="classes", dtype=np.int64, shape=(5,)),
+        Tensor(name="probabilities", dtype=np.float32, shape=(5,)),
+    ],
+    "sentiment": [Tensor(name="probability", dtype=np.float32, shape=(1,))],
+}
+
+
+def build_infer(name: str) -> Callable[..., dict[str, np.ndarray]]:
+    """A function of one batch, with a model of its own."""
+    model = load_model(name)
+    work = WORK[name]
+
+    @batch
+    def infer(**inputs: np.ndarray) -> dict[str, np.ndarray]:
+        texts = inputs[work.field][:, 0]
+        rows = [work.parse({work.field: each.decode()}) for each in texts]
+        predictions = model.predict(rows)
+        return {
+            output.name: np.array(
+                [each[output.name] for each in predictions], output.dtype
+            ).reshape(len(rows), -1)
+            for output in OUTPUTS[name]
+        }
+
+    return infer
+
+
+def main() -> None:
+    """Serve every model."""
+    setting = read_setting()
+    config = TritonConfig(
+        http_address="127.0.0.1",
+        http_port=read_port(),
+        allow_grpc=False,
+        allow_metrics=False,
+    )
+    with Triton(config=config) as triton:
+        for name in setting.models:
+            work = WORK[name]
+            triton.bind(
+                model_name=name,
+                infer_func=[build_infer(name) for _ in range(setting.workers)],
+                inputs=[Tensor(name=work.field, dtype=np.bytes_, shape=(1,))],
+                outputs=OUTPUTS[name],
+                config=ModelConfig(
+                    max_batch_size=work.largest_batch,
+                    batcher=DynamicBatcher(max_queue_delay_microseconds=W),
+                ),
+            )
+        triton.serve()
+
+
+if __name__ == "__main__":
+    main()

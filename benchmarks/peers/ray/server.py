@@ -1,0 +1,78 @@
+# mypy: ignore-missing-imports, allow-untyped-decorators
+"""Ray Serve: a proxy that speaks HTTP, and replicas that decode, batch and compute."""
+
+import os
+import asyncio
+import signal
+import threading
+from typing import Any
+
+import ray
+from ray import serve
+from ray.serve.config import HTTPOptions
+from ray.serve.schema import LoggingConfig
+from starlette.requests import Request
+
+from benchmarks.peers.rows import WORK, Prediction, Row
+from benchmarks.peers.setting import read_port, read_setting
+
+W = float(os.environ.get("W", "0")) / 1000
+
+
+@serve.deployment(max_ongoing_requests=256)
+class Predictor:
+    """One model.
+
+    Args:
+        name: digits, photo or sentiment.
+    """
+
+    def __init__(self, name: str):
+        from benchmarks.peers.model import load_model
+
+        self._model = load_model(name)
+        self._predict.set_max_batch_size(WORK[name].largest_batch)
+
+    @serve.batch(max_batch_size=32, batch_wait_timeout_s=W)
+    async def _predict(self, rows: list[Row]) -> list[Prediction]:
+        if os.environ.get("DIRECT"):
+            return self._model.predict(rows)
+        return await asyncio.to_thread(self._model.predict, rows)
+
+    async def __call__(self, request: Request) -> dict[str, list[Prediction]]:
+        """A request to its answer; GET only says that the model is there."""
+        if request.method == "GET":
+            return {"predictions": []}
+        row = self._model.work.parse(await request.json())
+        return {"predictions": [await self._predict(row)]}
+
+
+def main() -> None:
+    """Serve every model until told to end."""
+    setting = read_setting()
+    ray.init(
+        num_cpus=64,
+        include_dashboard=False,
+        _node_ip_address="127.0.0.1",
+        configure_logging=False,
+    )
+    serve.start(
+        http_options=HTTPOptions(host="127.0.0.1", port=read_port()),
+        logging_config=LoggingConfig(enable_access_log=False),
+    )
+    for name in setting.models:
+        application = Predictor.options(
+            name=name,
+            num_replicas=setting.workers,
+            logging_config=LoggingConfig(enable_access_log=False),
+        ).bind(name)
+        serve.run(application, name=name, route_prefix=f"/{name}", blocking=False)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stop.wait()
+    serve.shutdown()
+    ray.shutdown()
+
+
+if __name__ == "__main__":
+    main()
