@@ -13,7 +13,7 @@ from benchmarks.agenda import (
     describe_peers,
     find_models,
     list_subjects,
-    missing_peers,
+    note_missing,
     only,
     plan_others,
 )
@@ -121,7 +121,7 @@ class Run:
             models = {"digits": models["digits"]}
         else:
             results.facts["Peers"] = describe_peers()
-            results.failed |= missing_peers()
+            note_missing(results.failed, models)
         same = link_models(self._artifacts, models, folder / "same")
         ours = servery(same, models)
         subjects = list_subjects(models, peers=peers)

@@ -17,6 +17,7 @@ from service.manifest import read_manifest
 
 MODELS = ("digits", "photo", "sentiment")
 NOT_BUILT = "its environment is not there; `make peers` builds it"
+NOT_THERE = "no version of it is among the artifacts; `make photo` or `make train`"
 
 
 def find_models(artifacts: Path) -> dict[str, Path]:
@@ -39,9 +40,13 @@ def list_subjects(models: Mapping[str, Path], *, peers: bool) -> list[Subject]:
     return subjects
 
 
-def missing_peers() -> dict[str, str]:
-    """Peers that cannot be measured, and why."""
-    return {peer.name: NOT_BUILT for peer in PEERS if not peer.python.exists()}
+def note_missing(failed: dict[str, str], models: Mapping[str, Path]) -> None:
+    """Note peers and models that are not there; forget those that are there by now."""
+    peers = {peer.name: NOT_BUILT for peer in PEERS if not peer.python.exists()}
+    missing = peers | {name: NOT_THERE for name in MODELS if name not in models}
+    for name in {peer.name for peer in PEERS} | {*MODELS}:
+        failed.pop(name, None)
+    failed.update(missing)
 
 
 def describe_peers() -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.agenda import only
+from benchmarks.agenda import NOT_THERE, note_missing, only
 from benchmarks.bodies import ask, write_bodies
 from benchmarks.course import Course, Others, shorten
 from benchmarks.facts import ROOT
@@ -104,3 +104,13 @@ def test_a_reason_names_no_place_of_this_machine() -> None:
 
     assert shorten(reason) == "no z: gone"
     assert shorten("") == "no reason was given"
+
+
+def test_what_is_missing_is_noted_until_it_is_there() -> None:
+    failed = {"mosec, 1 worker": "ended with 1", "photo": "was not there before"}
+
+    note_missing(failed, {"digits": DIGITS, "photo": DIGITS})
+
+    assert "photo" not in failed
+    assert failed["sentiment"] == NOT_THERE
+    assert failed["mosec, 1 worker"] == "ended with 1"
