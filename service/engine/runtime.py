@@ -1,25 +1,34 @@
 """The only room where TensorFlow is imported: device, loading, warming, running.
 
-Each signature is traced once, for any number of rows, and its variables become
-constants of the graph: TensorFlow then folds what follows from them, normalisation into
-convolutions above all, and lays weights out for the processor once instead of in every
-batch. Every batch size is run before callers come, so that nothing is prepared while
-they wait.
+    SavedModel ─▶ trace, any number of rows ─▶ constants for variables ─▶ session
+
+Constants let TensorFlow fold what follows from them, normalisation into convolutions
+above all, and lay weights out for the processor once instead of in every batch. A
+session of its own gives every signature its own threads, computes in the thread that
+asks, and costs half of what calling a `tf.function` does. docs/performance.md has the
+figures.
 """
 
 import logging
 import os
 import time
-from collections.abc import Mapping
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings of TensorFlow's own C++
+# Else all sessions share the threads of the first, and what a light model hands to them
+# waits behind what a heavy one has handed over.
+os.environ["TF_OVERRIDE_GLOBAL_THREADPOOL"] = "1"
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf.config_pb2 import CallableOptions
 from tensorflow.python.framework.convert_to_constants import (
-    convert_variables_to_constants_v2,
+    _FunctionConverterDataInEager,
+    _replace_variables_by_constants,
 )
 
 from service.engine.rows import Rows
@@ -27,11 +36,11 @@ from service.manifest import Manifest, Signature, TensorSpec
 
 logger = logging.getLogger(__name__)
 
+HEAVY_BYTES = 20_000_000  # of weights: more than the processor's caches hold
+CALLERS_THREAD = -1  # TensorFlow's word for handing operations to no other thread
 
-# TensorFlow's threads that hand out operations. With one, those of a heavy model and
-# a light one run in turn: 75 times the latency for the light one, where three let the
-# kernel share the cores: twice. More only spread one request over more threads.
-MODELS_AT_ONCE = 3
+Call = Callable[..., Sequence[Any]]
+"""An array for each input to an array for each output, in the manifest's order."""
 
 
 class SignatureError(ValueError):
@@ -44,12 +53,19 @@ class Runtime:
     Args:
         device: `auto` takes a GPU where TensorFlow finds one.
         threads: Threads that one batch may use on the CPU.
+        heavy_threads: The same for a model of more than `HEAVY_BYTES`, beside which all
+            else is little work; None = every core that this process may use.
 
     Raises:
         RuntimeError: A GPU was asked for and there is none.
     """
 
-    def __init__(self, device: Literal["auto", "cpu", "gpu"], threads: int):
+    def __init__(
+        self,
+        device: Literal["auto", "cpu", "gpu"],
+        threads: int,
+        heavy_threads: int | None = None,
+    ):
         gpus = tf.config.list_physical_devices("GPU") if device != "cpu" else []
         if device == "gpu" and not gpus:
             raise RuntimeError("device: expected a GPU, TensorFlow finds none")
@@ -58,28 +74,58 @@ class Runtime:
         if device == "cpu":
             tf.config.set_visible_devices([], "GPU")
         tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(MODELS_AT_ONCE)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
         self.device = "/GPU:0" if gpus else "/CPU:0"
         self.threads = threads
+        self.heavy_threads = heavy_threads or len(os.sched_getaffinity(0))
 
     def load(self, folder: Path, manifest: Manifest) -> "LoadedModel":
-        """Load a version and trace all its batch sizes; `warm` it before use."""
-        with tf.device(self.device):
-            return LoadedModel(tf.saved_model.load(str(folder)), manifest, self.device)
+        """Load a version and open all its signatures; `warm` it before use."""
+        with tf.device("/CPU:0"):  # weights become constants before they move
+            saved = tf.saved_model.load(str(folder))
+        return LoadedModel(
+            saved, manifest, self.device, self.threads, self.heavy_threads
+        )
 
 
 class LoadedModel:
-    """One version in memory, with a concrete function for each signature."""
+    """One version in memory, with a session for every signature.
 
-    def __init__(self, saved_model: Any, manifest: Manifest, device: str):
-        self._saved_model = saved_model  # owns variables and lookup tables
-        self._device = device
+    Args:
+        saved_model: What `tf.saved_model.load` gave.
+        manifest: Its contract.
+        device: `/CPU:0` or `/GPU:0`.
+        threads: Threads that one batch may use on the CPU.
+        heavy_threads: The same if its weights are more than `HEAVY_BYTES`.
+
+    Raises:
+        SignatureError: The SavedModel is not what the manifest says.
+    """
+
+    def __init__(
+        self,
+        saved_model: Any,
+        manifest: Manifest,
+        device: str,
+        threads: int = 1,
+        heavy_threads: int = 1,
+    ):
         self._manifest = manifest
         self._traces = 0
-        self._functions = {
-            name: self._trace(name, signature)
-            for name, signature in manifest.signatures.items()
-        }
+        self._calls: dict[str, Call] = {}
+        for name, signature in manifest.signatures.items():
+            function = self._trace(saved_model.signatures[name], name, signature)
+            try:
+                graph = _freeze(function, device)
+            except (ValueError, tf.errors.OpError) as error:
+                logger.warning("%s %s is not constant: %s", manifest.name, name, error)
+                self._owner = saved_model  # of the variables that it goes on to use
+                self._calls[name] = _call_eagerly(function, device)
+                continue
+            heavy = graph.size > HEAVY_BYTES
+            session, call = _open_session(graph, heavy_threads if heavy else threads)
+            weakref.finalize(self, session.close)
+            self._calls[name] = call
 
     @property
     def traces(self) -> int:
@@ -96,10 +142,7 @@ class LoadedModel:
         Returns:
             The signature's outputs, in its order.
         """
-        function = self._functions[signature]
-        with tf.device(self._device):
-            outputs = function(*[tf.constant(array) for array in rows])
-            return tuple(output.numpy() for output in outputs)
+        return tuple(self._calls[signature](*rows))
 
     def warm(self) -> float:
         """Run every signature at every batch size, and return the seconds it took."""
@@ -109,9 +152,8 @@ class LoadedModel:
                 self.run(name, tuple(_example(spec, size) for spec in signature.inputs))
         return time.perf_counter() - began
 
-    def _trace(self, name: str, signature: Signature) -> Any:
+    def _trace(self, saved: Any, name: str, signature: Signature) -> Any:
         """A concrete function: inputs by position, outputs as a list."""
-        saved = self._saved_model.signatures[name]
         _check_signature(name, signature, saved.structured_input_signature[1])
         names = [spec.name for spec in signature.inputs]
         outputs = [spec.name for spec in signature.outputs]
@@ -125,21 +167,127 @@ class LoadedModel:
             tf.TensorSpec([None, *spec.shape[1:]], spec.dtype)
             for spec in signature.inputs
         ]
-        traced = tf.function(call, autograph=False).get_concrete_function(*specs)
-        return _freeze(traced, specs)
+        return tf.function(call, autograph=False).get_concrete_function(*specs)
 
 
-def _freeze(traced: Any, specs: list[Any]) -> Any:
-    """The same function with constants for variables, where it has nothing but these.
+@dataclass(frozen=True, slots=True)
+class _Graph:
+    """A function without variables.
 
-    Lookup tables cannot become constants.
+    Attributes:
+        graph: A `tf.Graph`.
+        inputs: Names of its inputs' tensors.
+        outputs: Names of its outputs' tensors.
+        fill: Operations that fill its lookup tables, to be run once.
+        size: Bytes, nearly all of them weights.
     """
-    if len(traced.captured_inputs) > len(traced.variables):
-        return traced
-    frozen = convert_variables_to_constants_v2(traced)
-    return tf.function(
-        lambda *tensors: frozen(*tensors), autograph=False
-    ).get_concrete_function(*specs)
+
+    graph: Any
+    inputs: list[str]
+    outputs: list[str]
+    fill: list[Any]
+    size: int
+
+
+def _freeze(function: Any, device: str) -> _Graph:
+    """Make constants of a concrete function's variables, and copy its lookup tables.
+
+    Raises:
+        ValueError, tf.errors.OpError: It writes variables, or uses what is neither a
+            variable nor a table that is filled once.
+    """
+    # What convert_variables_to_constants_v2 does, but for a last step that makes a
+    # function of the graph again: half of the time and of the memory.
+    variables = _FunctionConverterDataInEager(
+        function, lower_control_flow=False, aggressive_inlining=False
+    )
+    definition, _ = _replace_variables_by_constants(variables)
+    resources = {
+        f"{node.name}:0"
+        for node in definition.node
+        if node.op == "Placeholder" and node.attr["dtype"].type == tf.resource
+    }
+    handles = {
+        placeholder.name: handle
+        for handle, placeholder in function.graph.captures
+        if placeholder.name in resources
+    }
+    contents = _read_tables(definition, handles)
+    with tf.Graph().as_default() as graph, tf.device(device):
+        tables, fill = _make_tables(contents)
+        tf.import_graph_def(definition, input_map=tables, name="")
+    graph.finalize()
+    captured = len(function.captured_inputs)
+    inputs = [each.name for each in function.inputs[: len(function.inputs) - captured]]
+    outputs = [each.name for each in function.outputs]
+    return _Graph(graph, inputs, outputs, fill, definition.ByteSize())
+
+
+def _read_tables(
+    definition: Any, handles: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    """The keys and values of each table, by the name of the input that it was."""
+    nodes = {node.name: node for node in definition.node}
+    types = {}
+    for node in definition.node:
+        if node.op == "LookupTableFindV2":
+            source = nodes[node.input[0]]
+            while source.op == "Identity":
+                source = nodes[source.input[0]]
+            types[f"{source.name}:0"] = node.attr
+    if unknown := handles.keys() - types.keys():
+        raise ValueError(f"expected variables and tables, received {sorted(unknown)}")
+    contents = {}
+    for name, handle in handles.items():
+        kinds = {"Tkeys": types[name]["Tin"].type, "Tvalues": types[name]["Tout"].type}
+        keys, values = tf.raw_ops.LookupTableExportV2(table_handle=handle, **kinds)
+        contents[name] = (keys.numpy(), values.numpy())
+    return contents
+
+
+def _make_tables(
+    contents: Mapping[str, tuple[Any, Any]],
+) -> tuple[dict[str, Any], list[Any]]:
+    """Tables in the graph that is being made, and the operations that fill them."""
+    tables, fill = {}, []
+    for name, pair in contents.items():
+        keys, values = map(tf.constant, pair)
+        tables[name] = tf.raw_ops.HashTableV2(
+            key_dtype=keys.dtype, value_dtype=values.dtype
+        )
+        fill.append(
+            tf.raw_ops.InitializeTableV2(
+                table_handle=tables[name], keys=keys, values=values
+            )
+        )
+    return tables, fill
+
+
+def _open_session(graph: _Graph, threads: int) -> tuple[Any, Call]:
+    """Devices and threads for a graph, and what calls it."""
+    config = tf.compat.v1.ConfigProto(
+        intra_op_parallelism_threads=threads,
+        inter_op_parallelism_threads=CALLERS_THREAD,
+        allow_soft_placement=True,  # text stays on the CPU
+        device_count={} if tf.config.get_visible_devices("GPU") else {"GPU": 0},
+    )
+    config.gpu_options.allow_growth = True
+    session = tf.compat.v1.Session(graph=graph.graph, config=config)
+    session.run(graph.fill)
+    # Session.make_callable is its public kin; it takes 0.1 ms more of Python a call.
+    call = session._make_callable_from_options(
+        CallableOptions(feed=graph.inputs, fetch=graph.outputs)
+    )
+    return session, call
+
+
+def _call_eagerly(function: Any, device: str) -> Call:
+    def call(*arrays: Any) -> list[Any]:
+        with tf.device(device):
+            outputs = function(*[tf.constant(array) for array in arrays])
+            return [output.numpy() for output in outputs]
+
+    return call
 
 
 def _check_signature(name: str, signature: Signature, saved: Mapping[str, Any]) -> None:

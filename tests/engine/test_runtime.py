@@ -3,6 +3,7 @@
 import gc
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,6 +86,78 @@ def test_a_manifest_that_promises_another_signature_is_refused(
     data["signatures"]["serving_default"]["inputs"][0]["dtype"] = "float32"
     with pytest.raises(SignatureError, match="float32"):
         runtime.load(DIGITS, Manifest.model_validate(data))
+
+
+def make_spelling() -> Any:
+    """A module that looks words up in a table, and adds a weight."""
+    words, numbers = tf.constant(["one", "two"]), tf.constant([1, 2], tf.int64)
+    entries = tf.lookup.KeyValueTensorInitializer(words, numbers)
+    module = tf.Module()
+    module.table = tf.lookup.StaticHashTable(entries, -1)
+    module.weight = tf.Variable(10, dtype=tf.int64)
+    module.serve = tf.function(
+        lambda word: {"number": module.table.lookup(word) + module.weight},
+        input_signature=[tf.TensorSpec([None], tf.string, "word")],
+    )
+    return module
+
+
+def make_counting() -> Any:
+    """A module that counts its calls, so its variable cannot become a constant."""
+    module = tf.Module()
+    module.calls = tf.Variable(0, dtype=tf.int64)
+    module.serve = tf.function(
+        lambda word: {"number": tf.fill([tf.size(word)], module.calls.assign_add(1))},
+        input_signature=[tf.TensorSpec([None], tf.string, "word")],
+    )
+    return module
+
+
+def load_words(
+    module: Any, folder: Path, runtime: Runtime, manifest: Manifest
+) -> LoadedModel:
+    tf.saved_model.save(module, str(folder), {"serving_default": module.serve})
+    word = {"name": "word", "dtype": "string", "shape": [None]}
+    number = {"name": "number", "dtype": "int64", "shape": [None]}
+    data = manifest.model_dump()
+    data["signatures"] = {"serving_default": {"inputs": [word], "outputs": [number]}}
+    return runtime.load(folder, Manifest.model_validate(data))
+
+
+def test_a_lookup_table_answers_as_before(
+    runtime: Runtime, manifest: Manifest, tmp_path: Path
+) -> None:
+    model = load_words(make_spelling(), tmp_path, runtime, manifest)
+
+    words = np.array([b"two", b"three", b"one"], dtype=object)
+
+    (numbers,) = model.run("serving_default", (words,))
+    np.testing.assert_array_equal(numbers, [12, 9, 11])
+
+
+def test_a_model_that_writes_its_variables_is_served_too(
+    runtime: Runtime, manifest: Manifest, tmp_path: Path
+) -> None:
+    model = load_words(make_counting(), tmp_path, runtime, manifest)
+    rows = (np.array([b"a", b"b"], dtype=object),)
+
+    answers = [model.run("serving_default", rows)[0].tolist() for _ in range(2)]
+
+    assert answers == [[1, 1], [2, 2]]
+
+
+def test_a_version_that_goes_takes_its_threads_with_it(
+    runtime: Runtime, manifest: Manifest
+) -> None:
+    def threads() -> int:
+        return len(list(Path("/proc/self/task").iterdir()))
+
+    before = threads()
+    model = runtime.load(DIGITS, manifest)
+    model.run("serving_default", noise(1))
+    assert threads() > before
+    del model
+    assert threads() == before
 
 
 def resident_bytes() -> int:
