@@ -1,13 +1,11 @@
 """Logs as JSON, one line an event, on stdout."""
 
-import asyncio
 import logging
 import os
 import sys
 import tempfile
-import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +13,6 @@ from typing import Any
 from pydantic_core import to_json
 
 STDERR = 2  # the descriptor that native code writes to
-FLUSH_S = 0.05  # lines of requests are gathered so long: one write for many
 
 
 def configure_logging(level: str, process: str) -> None:
@@ -70,30 +67,35 @@ class _JsonFormatter(logging.Formatter):
 
 
 class AccessLog:
-    """One line for each request, written by the event loop in small batches."""
+    """One line for each request."""
 
     def __init__(self, process: str):
         self._process = process
-        self._lines: list[bytes] = []
 
-    def write(self, **facts: Any) -> None:
-        """Log one request; facts that are None are left out."""
-        if not self._lines:
-            asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
+    def write(self, requests: Iterable[Mapping[str, Any]]) -> None:
+        """Log requests, in one write.
+
+        Args:
+            requests: The facts of each; `time` is in seconds since 1970, and facts that
+                are None are left out.
+        """
+        lines = [to_json(self._line(facts)) + b"\n" for facts in requests]
+        sys.stdout.buffer.write(b"".join(lines))
+        sys.stdout.buffer.flush()
+
+    def _line(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         line = {
-            "time": _timestamp(time.time()),
+            "time": _timestamp(facts["time"]),
             "level": "info",
             "process": self._process,
             "message": "request",
         }
-        line.update((key, value) for key, value in facts.items() if value is not None)
-        self._lines.append(to_json(line) + b"\n")
-
-    def flush(self) -> None:
-        """Write what has been gathered."""
-        sys.stdout.buffer.write(b"".join(self._lines))
-        sys.stdout.buffer.flush()
-        self._lines.clear()
+        line.update(
+            (key, fact)
+            for key, fact in facts.items()
+            if fact is not None and key != "time"
+        )
+        return line
 
 
 def _timestamp(seconds: float) -> str:

@@ -37,6 +37,11 @@ class Settings(BaseSettings):
         le=256,
         description="Threads for one batch on the CPU; 0 = half the cores.",
     )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="float32, or bfloat16 on CPUs that have it, for models whose "
+        "outputs differ by at most 0.03 in it.",
+    )
 
     versions_kept: int = Field(
         2, ge=1, le=32, description="Newest versions of each model to hold in memory."
@@ -65,7 +70,7 @@ class Settings(BaseSettings):
         60_000, ge=1, description="The most that X-Request-Timeout-Ms may ask for."
     )
     max_in_flight: int = Field(
-        256, ge=1, description="Requests under way in one HTTP process; beyond: 503."
+        256, ge=1, description="Requests to models in one HTTP process; beyond: 503."
     )
     max_body_bytes: int = Field(
         16 * 1024 * 1024, ge=1, description="Bytes of one request's body; beyond: 413."

@@ -3,6 +3,10 @@
 import sys
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("servery", deadline=None)  # no test asserts a time
+settings.load_profile("servery")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -10,12 +10,14 @@ batch runs is the next batch. Pure asyncio: no HTTP, no TensorFlow, no threads.
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
+from service.engine.pace import Pace
 from service.engine.rows import Rows, count_rows, merge_rows, slice_rows
 from service.errors import (
     DeadlineExceeded,
@@ -90,6 +92,9 @@ class Batcher:
         max_queue_rows: Rows that may wait.
         observer: Told of queue and batches.
         version: Said in every answer.
+
+    Attributes:
+        pace: What is known of the model's.
     """
 
     def __init__(
@@ -108,6 +113,7 @@ class Batcher:
         self._version = version
         self._waiting: dict[_Request, None] = {}  # a queue that forgets from its middle
         self._waiting_rows = 0
+        self.pace = Pace()
         self._running: list[_Slice] = []
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = float("inf")
@@ -140,19 +146,15 @@ class Batcher:
             `DeadlineExceeded`, `ModelFailed` or `ShuttingDown`.
 
         Raises:
-            QueueFull: The rows would not fit into the queue.
+            QueueFull: The rows would not fit into the queue, or those before them will
+                take until the deadline.
             ShuttingDown: The batcher takes nothing new.
         """
         if self._closed or not self.alive:
             raise ShuttingDown("This version of the model takes no more requests.")
-        count = count_rows(rows)
-        if self._waiting_rows + count > self._max_queue_rows:
-            raise QueueFull(
-                f"The queue is full: {self._waiting_rows} rows wait, at most "
-                f"{self._max_queue_rows} may; received {count} more."
-            )
+        count, now = count_rows(rows), time.monotonic()
+        self._check_room(count, deadline - now)
         loop = asyncio.get_running_loop()
-        now = time.monotonic()
         request = _Request(rows, count, loop.create_future(), now, deadline)
         request.future.add_done_callback(partial(self._forget, request))
         self._waiting[request] = None
@@ -162,6 +164,23 @@ class Batcher:
         if deadline < self._alarm_at:
             self._set_alarm(deadline)
         return request.future
+
+    def _check_room(self, count: int, left_s: float) -> None:
+        """Refuse at once what would only wait to be late."""
+        wait_s = self.pace.seconds(self._waiting_rows)
+        if self._waiting_rows + count > self._max_queue_rows:
+            expected = f"at most {self._max_queue_rows} may; received {count} more"
+        elif self._waiting_rows and wait_s > left_s:
+            expected = (
+                f"which takes about {wait_s * 1000:.0f} ms; expected a deadline after "
+                f"that, received one in {left_s * 1000:.0f} ms"
+            )
+        else:
+            return
+        raise QueueFull(
+            f"The queue is full: {self._waiting_rows} rows wait, {expected}.",
+            retry_after_s=max(1, math.ceil(wait_s)),
+        )
 
     async def close(self, timeout_s: float) -> None:
         """Take nothing new, finish what waits within `timeout_s`, fail the rest."""
@@ -230,6 +249,8 @@ class Batcher:
             _fail(batch, ModelFailed("The model failed while computing this batch."))
             return
         seconds = time.monotonic() - began
+        if rows == self._sizes[-1]:
+            self.pace.learn(rows, seconds)
         self._observer.ran(rows, size - rows, seconds)
         self._deliver(batch, outputs, began, seconds)
 

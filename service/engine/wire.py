@@ -22,8 +22,8 @@ import numpy as np
 
 from service.engine.rows import Array, Rows
 
-_LENGTH = struct.Struct("=I")
-_TENSOR = struct.Struct("=BB")
+_HEAD = struct.Struct("=IB")
+_TENSORS = [struct.Struct(f"=BB{dimensions}I") for dimensions in range(256)]
 _DTYPES: tuple[np.dtype[np.generic], ...] = tuple(
     np.dtype(name)
     for name in (
@@ -47,33 +47,39 @@ class Kind(IntEnum):
     CATALOG = 5
 
 
+_LENGTH_SIZE = 4  # of a head: what a frame's length does not count
+_KINDS = {kind.value: kind for kind in Kind}
+
+
 class Frames:
     """Cuts a stream of bytes into frames."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._rest = bytearray()  # of a frame that has come in part
+        self._wanted = 0  # bytes of `rest` at which it is worth another look
 
     def feed(self, data: bytes) -> Iterator[tuple[Kind, memoryview]]:
         """Yield the kind and body of every frame that `data` completes."""
-        self._buffer += data
-        start = 0
-        while len(self._buffer) - start >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(self._buffer, start)
-            end = start + _LENGTH.size + length
-            if end > len(self._buffer):
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._wanted:
+                return
+            data, self._rest = bytes(self._rest), bytearray()
+        view, start, end = memoryview(data), 0, 0
+        while len(data) - start >= _HEAD.size:
+            length, kind = _HEAD.unpack_from(data, start)
+            end = start + _LENGTH_SIZE + length
+            if end > len(data):
                 break
-            with memoryview(self._buffer) as buffer:
-                body = bytes(buffer[start + _LENGTH.size + 1 : end])
-            kind = Kind(self._buffer[start + _LENGTH.size])
+            yield _KINDS[kind], view[start + _HEAD.size : end]
             start = end
-            yield kind, memoryview(body)
-        del self._buffer[:start]
+        self._rest += view[start:]
+        self._wanted = max(end - start, _HEAD.size)
 
 
 def frame(kind: Kind, *parts: Bytes) -> list[Bytes]:
     """The pieces of one frame, to be written in this order."""
-    length = 1 + sum(len(part) for part in parts)
-    return [_LENGTH.pack(length) + bytes([kind]), *parts]
+    return [_HEAD.pack(1 + sum(map(len, parts)), kind), *parts]
 
 
 def pack_text(text: str) -> bytes:
@@ -92,8 +98,8 @@ def pack_rows(rows: Rows) -> list[Bytes]:
     """The pieces of `rows`, in their order."""
     pieces: list[Bytes] = [bytes([len(rows)])]
     for array in rows:
-        head = _TENSOR.pack(_CODES[array.dtype], array.ndim)
-        pieces.append(head + struct.pack(f"={array.ndim}I", *array.shape))
+        head = _TENSORS[array.ndim]
+        pieces.append(head.pack(_CODES[array.dtype], array.ndim, *array.shape))
         if array.dtype == object:
             strings = array.ravel().tolist()
             pieces.append(struct.pack(f"={len(strings)}I", *map(len, strings)))
@@ -109,10 +115,9 @@ def unpack_rows(body: memoryview, offset: int) -> Rows:
     offset += 1
     arrays: list[Array] = []
     for _ in range(count):
-        code, dimensions = _TENSOR.unpack_from(body, offset)
-        offset += _TENSOR.size
-        shape = struct.unpack_from(f"={dimensions}I", body, offset)
-        offset += 4 * dimensions
+        head = _TENSORS[body[offset + 1]]
+        code, _, *shape = head.unpack_from(body, offset)
+        offset += head.size
         dtype, size = _DTYPES[code], math.prod(shape)
         if code == _STRINGS:
             array, offset = _unpack_strings(body, offset, size)

@@ -16,6 +16,7 @@ from service.logs import AccessLog, configure_logging
 from service.metrics import Metrics
 from service.settings import Settings
 from service.web.app import create_app
+from service.web.protocol import HttpProtocol
 from service.web.room import Room
 
 KEEP_ALIVE_S = 75
@@ -46,6 +47,7 @@ def main(
     room = Room(settings, EngineClient(door), metrics, access_log)
     config = uvicorn.Config(
         create_app(room),
+        http=HttpProtocol,
         access_log=False,
         log_config=None,
         lifespan="on",

@@ -13,7 +13,8 @@ from starlette.responses import Response
 
 from service.errors import MalformedBody, MethodNotAllowed, NotFound, ServeryError
 from service.web import body, routes
-from service.web.exchange import Endpoint, Observed, error_response
+from service.web.exchange import Endpoint, error_response
+from service.web.observed import Observed
 from service.web.room import Room
 
 DESCRIPTION = "Versioned TensorFlow SavedModels, served in full batches."

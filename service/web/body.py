@@ -31,18 +31,22 @@ FIELD = "file"  # of a multipart form
 MOST_PARTS = 1000  # of a multipart form, whatever they are
 
 
-def media_type(request: Request) -> str:
+def media_type(headers: Mapping[bytes, bytes]) -> str:
     """The content type without its parameters, in lower case; empty where absent."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    value = headers.get(b"content-type", b"").partition(b";")[0]
+    return str(value.strip().lower(), "latin-1")
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """All of the body.
+    """All of the body; where the scope has it already, its size was looked at.
 
     Raises:
         BodyTooLarge: It is announced to be over `limit` bytes, or has come to be.
         ClientDisconnectedError: The rest will not come.
     """
+    whole: bytes | None = request.scope.get("body")
+    if whole is not None:
+        return whole
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise BodyTooLarge(

@@ -1,7 +1,6 @@
 """What all endpoints of models do alike: read, decode, ask the engine, answer."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -25,14 +24,13 @@ from service.web.body import (
     refuse,
 )
 from service.web.exchange import Exchange
-from service.web.patience import attend
 from service.web.room import Room
 from service.web.schemas import ImagesRequest, how_to_get
 
 T = TypeVar("T")
 Schema = TypeVar("Schema", bound=BaseModel)
 
-TIMEOUT_HEADER = "x-request-timeout-ms"
+TIMEOUT_HEADER = b"x-request-timeout-ms"
 MISSING_RETRY_S = 60  # to build a model takes minutes
 
 
@@ -51,7 +49,8 @@ class Call:
         self._version = version
         self.room: Room = request.scope["room"]
         self._exchange: Exchange = request.scope["exchange"]
-        self._deadline = self.room.deadline(self._timeout_ms())
+        timeout_ms = self._timeout_ms() or self.room.settings.timeout_ms
+        self._deadline = self._exchange.started + timeout_ms / 1000
         if model:
             self.turn_to(model)
 
@@ -82,7 +81,7 @@ class Call:
         Raises:
             UnsupportedMediaType, BodyTooLarge: See `service.web.body`.
         """
-        kind = media_type(self._request)
+        kind = media_type(self._exchange.headers)
         if kind not in kinds and f"{kind.partition('/')[0]}/*" not in kinds:
             raise refuse(kind, *kinds)
         return kind, await read_body(self._request, self.room.settings.max_body_bytes)
@@ -102,7 +101,7 @@ class Call:
         Raises:
             MalformedBody, InvalidInput: See `service.web.body.parse_json`.
         """
-        kinds = (JSON,) if media_type(self._request) else ("",)
+        kinds = (JSON,) if media_type(self._exchange.headers) else ("",)
         _, body = await self.body(*kinds)
         if body and kinds != (JSON,):
             raise refuse("", JSON)
@@ -161,7 +160,7 @@ class Call:
         future = self.room.engine.submit(
             self._model, self._version, signature, rows, self._deadline
         )
-        answer = await attend(self._request, future)
+        answer: Answer = await self._exchange.attend(future)
         self._exchange.version = answer.version
         self._exchange.batch_rows = answer.batch_rows
         stages = self._exchange.stages
@@ -186,13 +185,8 @@ class Call:
         return Response(to_json(content), media_type=JSON)
 
     def count(self, labels: Iterable[str]) -> None:
-        """Count what is answered by its labels, and what it took by its stages."""
-        metrics, stages = self.room.metrics, self._exchange.stages
-        for label, number in Counter(labels).items():
-            metrics.predictions.labels(self._model, label).inc(number)
-        metrics.decode_seconds.labels(self._model).observe(stages["decode"])
-        metrics.queue_seconds.labels(self._model).observe(stages["queue"])
-        metrics.compute_seconds.labels(self._model).observe(stages["compute"])
+        """Have it counted what is answered, by its labels."""
+        self._exchange.labels = tuple(labels)
 
     async def _timed(self, stage: str, work: Callable[[], T], *, in_thread: bool) -> T:
         began = time.perf_counter()
@@ -212,13 +206,14 @@ class Call:
             ) from error
 
     def _timeout_ms(self) -> int | None:
-        text = self._request.headers.get(TIMEOUT_HEADER)
-        if text is None:
+        value = self._exchange.headers.get(TIMEOUT_HEADER)
+        if value is None:
             return None
+        text = str(value, "latin-1")
         most = self.room.settings.max_timeout_ms
         if not text.isdecimal() or not 1 <= int(text) <= most:
             raise InvalidInput(
-                f"{TIMEOUT_HEADER}: expected milliseconds from 1 to {most}, "
+                f"X-Request-Timeout-Ms: expected milliseconds from 1 to {most}, "
                 f"received {text[:32]!r}."
             )
         return int(text)

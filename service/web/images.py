@@ -8,16 +8,26 @@
 Nothing is decoded before its size is known and allowed.
 """
 
+import math
 import struct
+import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import cast
 
 import numpy as np
+import pyspng
 from PIL import Image, ImageFile
 
 from service.errors import InvalidImage, InvalidInput
 from service.web.image_files import open_image
 
 QUICK_BYTES, QUICK_PIXELS = 8192, 128 * 128
+
+# A PNG up to its width; its bit depth and so on, where it is 8 bits of grey and not
+# interlaced; its end (PNG specification, third edition, sections 5.2 and 11.2).
+PNG_START, PLAIN_GREY = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"\x08\0\0\0\0"
+PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 EXIF_ORIENTATION = 0x0112  # EXIF 2.32, table 4: the tag's number and its eight values
 UPRIGHT = {
@@ -48,11 +58,10 @@ def read_drawing(data: bytes, *, max_pixels: int, long_side: int) -> np.ndarray:
         InvalidImage: No image of a kind that we read, or damaged, or cut short.
         ImageTooLarge: More than `max_pixels`.
     """
+    if _is_plain(data) and _fits(_png_size(data), max_pixels, long_side):
+        with suppress(RuntimeError):  # Pillow's decoder finds the words for it
+            return cast(np.ndarray, pyspng.load(data))
     image = open_image(data, max_pixels=max_pixels)
-    if image.mode == "L" and max(image.size) <= long_side:
-        _load(image, data)
-        if not image.info:  # the common case: nothing more to do
-            return np.asarray(image)
     width, height = image.size
     longer = max(width, height)
     least = (-(-width * long_side // longer), -(-height * long_side // longer))
@@ -110,15 +119,39 @@ def read_images(
                 f"Image {index}: {error.message}",
                 details=[{"field": f"images.{index}", "error": error.message}],
             ) from error
-    return (np.stack(rows),)
+    return (np.stack(rows) if len(rows) > 1 else rows[0][np.newaxis],)
 
 
 def is_quick(data: bytes) -> bool:
     """Whether an image is read in less time than a thread is called: a small PNG."""
     if len(data) > QUICK_BYTES or not data.startswith(b"\x89PNG"):
         return False
-    width, height = int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
+    width, height = _png_size(data)
     return width * height <= QUICK_PIXELS
+
+
+def _png_size(data: bytes) -> tuple[int, int]:
+    return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
+
+
+def _fits(size: tuple[int, int], max_pixels: int, long_side: int) -> bool:
+    return max(size) <= long_side and math.prod(size) <= max_pixels
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether it is a grey PNG of one piece, undamaged: read in a quarter of the time.
+
+    Its checksums are compared here: the faster decoder does not.
+    """
+    end = 41 + int.from_bytes(data[33:37])
+    return (
+        data.startswith(PNG_START)
+        and data[24:29] == PLAIN_GREY
+        and data[37:41] == b"IDAT"
+        and data[end + 4 :] == PNG_END
+        and zlib.crc32(data[12:29]) == int.from_bytes(data[29:33])
+        and zlib.crc32(data[37:end]) == int.from_bytes(data[end : end + 4])
+    )
 
 
 def _load(image: ImageFile.ImageFile, data: bytes) -> ImageFile.ImageFile:

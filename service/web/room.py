@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
@@ -13,6 +12,7 @@ from service.engine.rows import Rows
 from service.logs import AccessLog
 from service.metrics import Metrics
 from service.settings import Settings
+from service.web.ledger import Ledger
 
 T = TypeVar("T")
 
@@ -42,11 +42,11 @@ class EngineDoor(Protocol):
 
 
 class Room:
-    """Settings, engine, metrics, log, and threads for work that would block the loop.
+    """Settings, engine, metrics, ledger, and threads for what would block the loop.
 
     Attributes:
         draining: Set on SIGTERM; readiness turns red.
-        in_flight: Requests under way in this process.
+        ledger: The requests under way, and what became of the others.
     """
 
     def __init__(
@@ -59,9 +59,9 @@ class Room:
         self.settings = settings
         self.engine = engine
         self.metrics = metrics
-        self.access_log = access_log
+        self.ledger = Ledger(metrics, access_log)
         self.draining = False
-        self.in_flight = 0
+        metrics.in_flight_limit.set(settings.max_in_flight)
         self._threads = ThreadPoolExecutor(
             len(os.sched_getaffinity(0)), thread_name_prefix="decode"
         )
@@ -70,10 +70,12 @@ class Room:
         """Do `work` in a thread, of which there are as many as cores."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    def close(self) -> None:
-        """Let the threads end."""
-        self._threads.shutdown(wait=False)
+    @property
+    def full(self) -> bool:
+        """Whether as many requests are under way as may be."""
+        return self.ledger.in_flight >= self.settings.max_in_flight
 
-    def deadline(self, timeout_ms: int | None) -> float:
-        """The `time.monotonic()` by which a request that asks for so long is over."""
-        return time.monotonic() + (timeout_ms or self.settings.timeout_ms) / 1000
+    def close(self) -> None:
+        """Write down what is over, and let the threads end."""
+        self.ledger.flush()
+        self._threads.shutdown(wait=False)

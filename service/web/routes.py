@@ -143,6 +143,7 @@ async def readyz(request: Request) -> Health:
 async def metrics(request: Request) -> Response:
     """Metrics of all processes, for Prometheus."""
     room = _room(request)
+    room.ledger.flush()
     text = await room.in_thread(room.metrics.exposition)
     return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
 

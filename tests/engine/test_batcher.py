@@ -187,6 +187,38 @@ def test_a_full_queue_refuses_at_once_and_keeps_what_it_has() -> None:
     run(test)
 
 
+def test_who_would_only_wait_to_be_late_is_refused_at_once() -> None:
+    async def test() -> None:
+        model = DoublingModel()
+        model.free.clear()
+        async with batcher_of(model) as (batcher, _):
+            batcher.pace.learn(8, 8.0)
+            hasty = batcher.submit(rows_of(0), time.monotonic() + 2)  # nobody waits yet
+            await model.began.wait()
+            waiting = batcher.submit(rows_of(1, 2, 3), soon())
+            with pytest.raises(QueueFull, match="3 rows wait, which takes") as refusal:
+                batcher.submit(rows_of(4), time.monotonic() + 2)
+            assert refusal.value.retry_after_s == 3
+            patient = batcher.submit(rows_of(5), time.monotonic() + 4)
+            model.free.set()
+            assert doubled(await hasty) == [0]
+            assert doubled(await waiting) == [2, 4, 6]
+            assert doubled(await patient) == [10]
+
+    asyncio.run(test())
+
+
+def test_the_pace_of_full_batches_is_learnt() -> None:
+    async def test() -> None:
+        async with batcher_of(DoublingModel()) as (batcher, _):
+            await batcher.submit(rows_of(1), soon())
+            assert batcher.pace.seconds(1) == 0
+            await batcher.submit(rows_of(*range(8)), soon())
+            assert batcher.pace.seconds(1) > 0
+
+    asyncio.run(test())
+
+
 def test_a_deadline_ends_a_wait_while_the_model_is_busy() -> None:
     async def test() -> None:
         model = DoublingModel()
@@ -372,7 +404,7 @@ def traffic(draw: st.DrawFn) -> list[tuple[int, bool, bool, int]]:
 
 
 @given(traffic())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_caller_gets_exactly_its_own_rows(
     requests: list[tuple[int, bool, bool, int]],
 ) -> None:

@@ -19,7 +19,7 @@ def test_a_request_that_is_turned_away_is_counted_for_its_route() -> None:
     registry = CollectorRegistry()
     settings = Settings(max_in_flight=1)
     room = Room(settings, EngineClient(Path("nowhere")), Metrics(registry))
-    room.in_flight = 1
+    room.ledger.in_flight = 1
 
     async def ask() -> int:
         transport = httpx.ASGITransport(create_app(room))

@@ -165,7 +165,7 @@ def test_polarity_does_not_matter() -> None:
         assert likeness(one, other) > 0.995
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     digit=st.integers(0, 9),
     side=st.integers(120, 900),
@@ -240,7 +240,7 @@ def test_thick_strokes_survive_every_light(sample: np.ndarray, light: str) -> No
     assert_alike([prepare_digit(each.astype(np.uint8)) for each in paper], sample)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     arrays(
         np.uint8,
@@ -260,7 +260,7 @@ def test_any_array_gives_a_digit_or_invalid_image(pixels: np.ndarray) -> None:
     assert shape.any()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     seed=st.integers(0, 2**32 - 1),
     height=st.integers(1, 500),

@@ -329,7 +329,7 @@ def test_wrong_checksum_is_an_error() -> None:
         read(bytes(data))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     kind=st.sampled_from(["PNG", "JPEG", "WEBP", "GIF"]),
     at=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=6),

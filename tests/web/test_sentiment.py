@@ -247,6 +247,7 @@ def test_the_documented_examples_work(room: Room) -> None:
 
 def test_labels_are_counted(room: Room) -> None:
     def count() -> float:
+        room.ledger.flush()
         counted = room.metrics.predictions.labels("sentiment", "negative")
         value: float = counted._value.get()
         return value

@@ -79,6 +79,7 @@ def _read(data: bytes, *, max_pixels: int) -> np.ndarray:
 
 def _prediction(probabilities: np.ndarray) -> dict[str, Any]:
     """float32 (10,) to the fields of `DigitPrediction`."""
-    rounded = probabilities.astype(np.float64).round(6).tolist()
-    digit = int(probabilities.argmax())
+    exact: list[float] = probabilities.tolist()
+    digit = exact.index(max(exact))
+    rounded = [round(probability, 6) for probability in exact]
     return {"digit": digit, "confidence": rounded[digit], "probabilities": rounded}
