@@ -26,11 +26,13 @@ os.environ["TF_OVERRIDE_GLOBAL_THREADPOOL"] = "1"
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf.config_pb2 import CallableOptions
+from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
 from tensorflow.python.framework.convert_to_constants import (
     _FunctionConverterDataInEager,
     _replace_variables_by_constants,
 )
 
+from service.engine.precision import Precision, agree, draw_rows, has_bfloat16
 from service.engine.rows import Rows
 from service.manifest import Manifest, Signature, TensorSpec
 
@@ -55,6 +57,7 @@ class Runtime:
         threads: Threads that one batch may use on the CPU.
         heavy_threads: The same for a model of more than `HEAVY_BYTES`, beside which all
             else is little work; None = every core that this process may use.
+        precision: `bfloat16` asks for it wherever a model agrees with itself in it.
 
     Raises:
         RuntimeError: A GPU was asked for and there is none.
@@ -65,6 +68,7 @@ class Runtime:
         device: Literal["auto", "cpu", "gpu"],
         threads: int,
         heavy_threads: int | None = None,
+        precision: Precision = "float32",
     ):
         gpus = tf.config.list_physical_devices("GPU") if device != "cpu" else []
         if device == "gpu" and not gpus:
@@ -78,14 +82,16 @@ class Runtime:
         self.device = "/GPU:0" if gpus else "/CPU:0"
         self.threads = threads
         self.heavy_threads = heavy_threads or len(os.sched_getaffinity(0))
+        self.rounds = precision == "bfloat16" and not gpus and has_bfloat16()
+        if precision == "bfloat16" and not self.rounds:
+            logger.warning("bfloat16: expected a CPU that has it; staying in float32")
 
     def load(self, folder: Path, manifest: Manifest) -> "LoadedModel":
         """Load a version and open all its signatures; `warm` it before use."""
         with tf.device("/CPU:0"):  # weights become constants before they move
             saved = tf.saved_model.load(str(folder))
-        return LoadedModel(
-            saved, manifest, self.device, self.threads, self.heavy_threads
-        )
+        threads = (self.threads, self.heavy_threads)
+        return LoadedModel(saved, manifest, self.device, *threads, rounds=self.rounds)
 
 
 class LoadedModel:
@@ -97,6 +103,7 @@ class LoadedModel:
         device: `/CPU:0` or `/GPU:0`.
         threads: Threads that one batch may use on the CPU.
         heavy_threads: The same if its weights are more than `HEAVY_BYTES`.
+        rounds: Whether it may compute in bfloat16, where it agrees with itself in it.
 
     Raises:
         SignatureError: The SavedModel is not what the manifest says.
@@ -109,9 +116,12 @@ class LoadedModel:
         device: str,
         threads: int = 1,
         heavy_threads: int = 1,
+        *,
+        rounds: bool = False,
     ):
         self._manifest = manifest
         self._traces = 0
+        self.bfloat16: list[str] = []  # signatures that compute in it
         self._calls: dict[str, Call] = {}
         for name, signature in manifest.signatures.items():
             function = self._trace(saved_model.signatures[name], name, signature)
@@ -122,10 +132,13 @@ class LoadedModel:
                 self._owner = saved_model  # of the variables that it goes on to use
                 self._calls[name] = _call_eagerly(function, device)
                 continue
-            heavy = graph.size > HEAVY_BYTES
-            session, call = _open_session(graph, heavy_threads if heavy else threads)
+            most = heavy_threads if graph.size > HEAVY_BYTES else threads
+            rows = draw_rows(signature, max(manifest.batch_sizes)) if rounds else None
+            session, call, rounded = _open(graph, most, rows)
             weakref.finalize(self, session.close)
             self._calls[name] = call
+            if rounded:
+                self.bfloat16.append(name)
 
     @property
     def traces(self) -> int:
@@ -263,7 +276,22 @@ def _make_tables(
     return tables, fill
 
 
-def _open_session(graph: _Graph, threads: int) -> tuple[Any, Call]:
+def _open(graph: _Graph, threads: int, rows: Rows | None) -> tuple[Any, Call, bool]:
+    """A session, what calls it, and whether in bfloat16: only if `rows` agree in it."""
+    session, call = _open_session(graph, threads)
+    if rows is None:
+        return session, call, False
+    rounding, rounded = _open_session(graph, threads, bfloat16=True)
+    if agree(tuple(call(*rows)), tuple(rounded(*rows))):
+        session.close()
+        return rounding, rounded, True
+    rounding.close()
+    return session, call, False
+
+
+def _open_session(
+    graph: _Graph, threads: int, *, bfloat16: bool = False
+) -> tuple[Any, Call]:
     """Devices and threads for a graph, and what calls it."""
     config = tf.compat.v1.ConfigProto(
         intra_op_parallelism_threads=threads,
@@ -272,6 +300,9 @@ def _open_session(graph: _Graph, threads: int) -> tuple[Any, Call]:
         device_count={} if tf.config.get_visible_devices("GPU") else {"GPU": 0},
     )
     config.gpu_options.allow_growth = True
+    if bfloat16:  # grappler puts it where it pays: convolutions, products of matrices
+        rewrites = config.graph_options.rewrite_options
+        rewrites.auto_mixed_precision_onednn_bfloat16 = RewriterConfig.ON
     session = tf.compat.v1.Session(graph=graph.graph, config=config)
     session.run(graph.fill)
     # Session.make_callable is its public kin; it takes 0.1 ms more of Python a call.
