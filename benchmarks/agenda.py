@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.bare import SIZES, bare_model
 from benchmarks.course import Course, Others
 from benchmarks.measure import Plan, measure_bare
-from benchmarks.peers.subjects import PEERS, Peer
+from benchmarks.peers.subjects import ENVIRONMENTS, PEERS, Peer
 from benchmarks.peers.subjects import peers as peer_subjects
 from benchmarks.results import Turn
 from benchmarks.subjects import Subject, cores, plain, without_model
@@ -32,9 +32,8 @@ def find_models(artifacts: Path) -> dict[str, Path]:
 
 def list_subjects(models: Mapping[str, Path], *, peers: bool) -> list[Subject]:
     """The servers beside Servery: its HTTP layer alone, plain FastAPI, the peers."""
-    digits = models["digits"]
-    subjects = [without_model(digits)]
-    subjects += [plain(digits, workers=number) for number in sorted({1, cores()})]
+    subjects = [without_model(models["digits"])]
+    subjects += [plain(models, workers=number) for number in sorted({1, cores()})]
     if peers:
         subjects += peer_subjects(models, cores=cores())
     return subjects
@@ -42,7 +41,7 @@ def list_subjects(models: Mapping[str, Path], *, peers: bool) -> list[Subject]:
 
 def note_missing(failed: dict[str, str], models: Mapping[str, Path]) -> None:
     """Note peers and models that are not there; forget those that are there by now."""
-    peers = {peer.name: NOT_BUILT for peer in PEERS if not peer.python.exists()}
+    peers = {peer.name: NOT_BUILT for peer in PEERS if not peer.is_built()}
     missing = peers | {name: NOT_THERE for name in MODELS if name not in models}
     for name in {peer.name for peer in PEERS} | {*MODELS}:
         failed.pop(name, None)
@@ -87,7 +86,7 @@ def _bare_models(models: Mapping[str, Path]) -> Iterator[tuple[str, str, int]]:
 
 def _places(peer: Peer) -> list[str]:
     """Where a peer's packages are."""
-    environment = peer.python.parent.parent
+    environment = ENVIRONMENTS / peer.folder
     return [str(place) for place in environment.glob("lib/python*/site-packages")]
 
 

@@ -1,83 +1,156 @@
-"""The same model behind plain FastAPI, one call of the model for each request.
+"""The same models behind plain FastAPI, one call of the model for each request.
 
-What a good newcomer would write, and what Servery has to be worth its name against. It
-answers at two addresses, so that one start measures both ways to call a model:
+What a good newcomer would write, and what Servery has to be worth its name against.
+Digits are answered at two addresses, so that one start measures both ways to call a
+model:
 
     /def    a `def` endpoint, which FastAPI runs in its pool of 40 threads
     /async  an `async def` endpoint, which calls the model in the event loop
 """
 
-import io
+import json
 import os
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from fastapi import FastAPI
-from PIL import Image
 from pydantic import Base64Bytes, BaseModel
 
+from benchmarks.peers.rows import (
+    answer_digit,
+    answer_photo,
+    answer_sentiment,
+    read_digit,
+    read_photo,
+)
 
-class DigitsRequest(BaseModel):
-    """One picture of a digit."""
+
+class ImageRequest(BaseModel):
+    """One picture."""
 
     image: Base64Bytes
 
 
+class TextRequest(BaseModel):
+    """One text."""
+
+    text: str
+
+
 class DigitPrediction(BaseModel):
-    """What it shows."""
+    """What a picture of a digit shows."""
 
     digit: int
     confidence: float
     probabilities: list[float]
 
 
+class PhotoPrediction(BaseModel):
+    """The five best classes, best first."""
+
+    classes: list[int]
+    probabilities: list[float]
+
+
+class SentimentPrediction(BaseModel):
+    """Whether a text is positive."""
+
+    probability: float
+
+
 class DigitsResponse(BaseModel):
-    """The fields that Servery answers with."""
+    """The fields that Servery answers with; so in the others."""
 
     model: str
     version: int
     predictions: list[DigitPrediction]
 
 
+class PhotoResponse(BaseModel):
+    """See `DigitsResponse`."""
+
+    model: str
+    version: int
+    predictions: list[PhotoPrediction]
+
+
+class SentimentResponse(BaseModel):
+    """See `DigitsResponse`."""
+
+    model: str
+    version: int
+    predictions: list[SentimentPrediction]
+
+
 class Model:
-    """The SavedModel, called as TensorFlow's own guide does.
+    """A SavedModel, called as TensorFlow's own guide does.
 
     Args:
         folder: `<model>/<version>`.
         threads: TensorFlow's, for one call.
+        output: The name of the one that is answered.
     """
 
-    def __init__(self, folder: str, threads: int):
+    def __init__(self, folder: str, threads: int, output: str):
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
         self._saved_model = tf.saved_model.load(folder)
         self._function = self._saved_model.signatures["serving_default"]
+        (self._input,) = self._function.structured_input_signature[1]
+        self._output = output
 
-    def predict(self, request: DigitsRequest) -> DigitsResponse:
-        """Decode one picture of 28×28 pixels and ask the model."""
-        image = Image.open(io.BytesIO(request.image)).convert("L")
-        outputs = self._function(images=tf.constant(np.asarray(image)[np.newaxis]))
-        probabilities = outputs["probabilities"].numpy()[0]
-        digit = int(probabilities.argmax())
-        prediction = DigitPrediction(
-            digit=digit,
-            confidence=float(probabilities[digit]),
-            probabilities=probabilities.tolist(),
-        )
-        return DigitsResponse(model="digits", version=1, predictions=[prediction])
+    def __call__(self, row: Any) -> Any:
+        """One row of its input to one of its output."""
+        outputs = self._function(**{self._input: tf.constant(row[np.newaxis])})
+        return outputs[self._output].numpy()[0]
 
 
 def create_app() -> FastAPI:
-    """The application; its environment has `MODEL` and `TENSORFLOW_THREADS`."""
-    model = Model(os.environ["MODEL"], int(os.environ["TENSORFLOW_THREADS"]))
+    """The application; its environment has `MODELS` and `TENSORFLOW_THREADS`."""
+    folders = json.loads(os.environ["MODELS"])
+    threads = int(os.environ["TENSORFLOW_THREADS"])
     app = FastAPI()
+    add_digits(app, Model(folders["digits"], threads, "probabilities"))
+    if "photo" in folders:
+        add_photo(app, Model(folders["photo"], threads, "probabilities"))
+    if "sentiment" in folders:
+        add_sentiment(app, Model(folders["sentiment"], threads, "probability"))
+    return app
+
+
+def add_digits(app: FastAPI, model: Model) -> None:
+    """Answer what digits show, in both ways."""
+
+    def predict(request: ImageRequest) -> DigitsResponse:
+        answer = answer_digit(model(read_digit(request.image)))
+        prediction = DigitPrediction(**answer)
+        return DigitsResponse(model="digits", version=1, predictions=[prediction])
 
     @app.post("/def")
-    def predict_in_thread(request: DigitsRequest) -> DigitsResponse:
-        return model.predict(request)
+    def predict_in_thread(request: ImageRequest) -> DigitsResponse:
+        return predict(request)
 
     @app.post("/async")
-    async def predict_in_loop(request: DigitsRequest) -> DigitsResponse:
-        return model.predict(request)
+    async def predict_in_loop(request: ImageRequest) -> DigitsResponse:
+        return predict(request)
 
-    return app
+
+def add_photo(app: FastAPI, model: Model) -> None:
+    """Answer what photos show."""
+
+    @app.post("/photo")
+    def predict(request: ImageRequest) -> PhotoResponse:
+        answer = answer_photo(model(read_photo(request.image)))
+        prediction = PhotoPrediction(**answer)
+        return PhotoResponse(model="photo", version=1, predictions=[prediction])
+
+
+def add_sentiment(app: FastAPI, model: Model) -> None:
+    """Answer how texts sound."""
+
+    @app.post("/sentiment")
+    def predict(request: TextRequest) -> SentimentResponse:
+        answer = answer_sentiment(model(np.array(request.text.encode(), object)))
+        prediction = SentimentPrediction(**answer)
+        return SentimentResponse(model="sentiment", version=1, predictions=[prediction])

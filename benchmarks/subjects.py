@@ -129,15 +129,16 @@ def _number_classes(folder: Path, answer: bytes) -> bytes:
     return json.dumps({"predictions": numbered}).encode()
 
 
-def plain(folder: Path, *, workers: int) -> Subject:
+def plain(models: Mapping[str, Path], *, workers: int) -> Subject:
     """Plain FastAPI that uses every core: by TensorFlow's threads, or by its workers.
 
     Args:
-        folder: The version of the model.
+        models: The versions to serve, by name; digits among them.
         workers: uvicorn's; TensorFlow's threads in each are the cores among them.
     """
     threads = max(1, cores() // workers)
     name = f"{PLAIN}, {workers} worker{'s' if workers > 1 else ''}"
+    folders = {model: str(folder) for model, folder in models.items()}
     server = Server(
         name=name,
         command=(
@@ -147,11 +148,20 @@ def plain(folder: Path, *, workers: int) -> Subject:
         ),
         health="/openapi.json",
         workers=workers,
-        environment={"MODEL": str(folder), "TENSORFLOW_THREADS": str(threads)},
+        environment={
+            "MODELS": json.dumps(folders),
+            "TENSORFLOW_THREADS": str(threads),
+        },
     )
+    others = [
+        Target(f"{name}, {model}", name, f"/{model}", model=model)
+        for model in models
+        if model != "digits"
+    ]
     return server, [
         Target(f"{name}, `def`", name, "/def"),
         Target(f"{name}, `async def`", name, "/async"),
+        *others,
     ]
 
 
