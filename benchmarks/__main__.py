@@ -117,14 +117,15 @@ class Run:
             raise ServerError(f"no digits in {self._artifacts}; train one: make train")
         settings = Settings(artifacts=self._artifacts)
         results.facts = gather_facts(plan, settings, models["digits"])
-        if not peers:
-            models = {"digits": models["digits"]}
-        else:
+        if peers:
             results.facts["Peers"] = describe_peers()
-            note_missing(results.failed, models)
+        else:
+            models = {"digits": models["digits"]}
         same = link_models(self._artifacts, models, folder / "same")
         ours = servery(same, models)
         subjects = list_subjects(models, peers=peers)
+        if peers:
+            note_missing(results.failed, models, subjects)
         targets = [target for _, each in (ours, *subjects) for target in each]
         bench = Bench(plan, write_bodies(targets, folder), results.failed)
         course = Course(bench, results, self._save, folder)

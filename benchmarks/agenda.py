@@ -1,6 +1,6 @@
 """Who is measured between Servery's turns, and how."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from importlib.metadata import distributions
 from pathlib import Path
@@ -39,13 +39,18 @@ def list_subjects(models: Mapping[str, Path], *, peers: bool) -> list[Subject]:
     return subjects
 
 
-def note_missing(failed: dict[str, str], models: Mapping[str, Path]) -> None:
+def note_missing(
+    failed: dict[str, str], models: Mapping[str, Path], subjects: Iterable[Subject]
+) -> None:
     """Note peers and models that are not there; forget those that are there by now."""
-    peers = {peer.name: NOT_BUILT for peer in PEERS if not peer.is_built()}
-    missing = peers | {name: NOT_THERE for name in MODELS if name not in models}
-    for name in {peer.name for peer in PEERS} | {*MODELS}:
+    there = {server.name.partition(",")[0] for server, _ in subjects} | models.keys()
+    reasons = {peer.name: NOT_BUILT for peer in PEERS} | dict.fromkeys(
+        MODELS, NOT_THERE
+    )
+    for name, reason in reasons.items():
         failed.pop(name, None)
-    failed.update(missing)
+        if name not in there:
+            failed[name] = reason
 
 
 def describe_peers() -> str:

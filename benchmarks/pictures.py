@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,10 @@ class Picture:
     def fields(self) -> dict[str, str]:
         """Of a request in JSON."""
         return {"image": base64.b64encode(self.png).decode()}
+
+    def body(self) -> bytes:
+        """A request in JSON."""
+        return json.dumps(self.fields).encode()
 
 
 def load_pictures() -> list[Picture]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.agenda import NOT_THERE, note_missing, only
+from benchmarks.agenda import NOT_BUILT, NOT_THERE, note_missing, only
 from benchmarks.bodies import ask, write_bodies
 from benchmarks.course import Course, Others, shorten
 from benchmarks.facts import ROOT
@@ -109,8 +109,10 @@ def test_a_reason_names_no_place_of_this_machine() -> None:
 def test_what_is_missing_is_noted_until_it_is_there() -> None:
     failed = {"mosec, 1 worker": "ended with 1", "photo": "was not there before"}
 
-    note_missing(failed, {"digits": DIGITS, "photo": DIGITS})
+    models = {"digits": DIGITS, "photo": DIGITS}
+    note_missing(failed, models, [tiny("mosec, 1 worker")])
 
-    assert "photo" not in failed
+    assert failed.keys().isdisjoint({"photo", "mosec"})
+    assert failed["LitServe"] == NOT_BUILT
     assert failed["sentiment"] == NOT_THERE
     assert failed["mosec, 1 worker"] == "ended with 1"
