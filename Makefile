@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PHOTO := artifacts/photo/1/manifest.json
+PEERS := mosec litserve bentoml mlserver ray pytriton
 
 .DEFAULT_GOAL := help
 .PHONY: help serve photo test lint types train bench bench-peers dashboard lock clean
@@ -41,6 +42,19 @@ bench: .venv/dev.stamp ## measure this machine: Servery beside plain FastAPI, 5 
 bench-peers: .venv/dev.stamp ## the same beside every peer, 25 minutes; write docs/benchmarks.md
 	-$(MAKE) --keep-going photo peers
 	$(BIN)/python -m benchmarks --peers --output docs
+
+peers: $(PEERS:%=.venv-peers/%/stamp) ## build the environments of the peers
+
+.venv-peers/%/stamp: benchmarks/peers/%/requirements.lock | .venv/dev.stamp
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv venv --quiet --clear --python $(PEER_PYTHON) $(@D)
+	$(BIN)/uv pip install --quiet --require-hashes --requirement $< \
+		--python $(@D)/bin/python || { rm -r $(@D); exit 1; }
+	@touch $@
+
+# Triton's back end links the system's libpython, which wants that Python's library.
+PEER_PYTHON = $(PYTHON)
+.venv-peers/pytriton/stamp: PEER_PYTHON = $(or $(wildcard /usr/bin/python3.11),$(PYTHON))
 
 dashboard: .venv/dev.stamp ## make Grafana's dashboard of its table
 	$(BIN)/python -m deploy.grafana.dashboard

@@ -19,12 +19,9 @@ class Model:
     Args:
         name: digits, photo or sentiment.
         folder: `<model>/<version>`.
-        threads: TensorFlow's, for one call.
     """
 
-    def __init__(self, name: str, folder: Path, threads: int):
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+    def __init__(self, name: str, folder: Path):
         self.work = WORK[name]
         self._saved_model = tf.saved_model.load(str(folder))
         self._function = self._saved_model.signatures["serving_default"]
@@ -63,8 +60,10 @@ class Model:
 
 
 def load_model(name: str) -> Model:
-    """One of those in the setting, warm."""
+    """One of those in the setting, warm, with as many threads as the setting says."""
     setting = read_setting()
-    model = Model(name, setting.models[name], setting.threads)
+    tf.config.threading.set_intra_op_parallelism_threads(setting.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    model = Model(name, setting.models[name])
     model.warm()
     return model

@@ -1,7 +1,8 @@
 # mypy: ignore-missing-imports, allow-untyped-decorators
-"""Triton with its Python back end: HTTP and batches in C++, the model in this process."""
+"""Triton with its Python back end: HTTP and batches in C++, the model in Python here."""
 
 import os
+import signal
 from collections.abc import Callable
 
 import numpy as np
@@ -51,6 +52,7 @@ def build_infer(name: str) -> Callable[..., dict[str, np.ndarray]]:
 
 def main() -> None:
     """Serve every model."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     setting = read_setting()
     config = TritonConfig(
         http_address="127.0.0.1",

@@ -1,11 +1,10 @@
 # mypy: ignore-missing-imports, allow-untyped-decorators
 """Ray Serve: a proxy that speaks HTTP, and replicas that decode, batch and compute."""
 
-import os
 import asyncio
+import os
 import signal
 import threading
-from typing import Any
 
 import ray
 from ray import serve

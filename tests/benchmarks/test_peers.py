@@ -1,0 +1,183 @@
+import importlib.util
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.peers import lists, v2
+from benchmarks.peers.rows import WORK, read_photo
+from benchmarks.peers.subjects import PEERS, ROOT, Peer, peers
+from benchmarks.pictures import load_pictures
+from service.web.endpoints.photo import prepare_photo
+from service.web.images import read_photo as read_photo_of_service
+
+FOLDER = ROOT / "benchmarks" / "peers"
+DIGITS = ROOT / "artifacts" / "digits" / "1"
+PHOTOS = sorted((ROOT / "tests" / "data" / "photos").glob("*.jpg"))
+MODELS = {"digits": DIGITS, "photo": Path("photo/1"), "sentiment": Path("words/1")}
+
+each_peer = pytest.mark.parametrize("peer", PEERS, ids=lambda peer: str(peer.folder))
+
+
+@each_peer
+def test_a_peer_is_locked_with_hashes_and_without_addresses(peer: Peer) -> None:
+    lock = (FOLDER / peer.folder / "requirements.lock").read_text()
+    wanted = (FOLDER / peer.folder / "requirements.in").read_text().split()
+
+    pinned = re.findall(r"^([a-z0-9._-]+)(?:\[[a-z,]+\])?==[^\n]*\\$", lock, re.M)
+    assert {re.split(r"[=\[]", each)[0] for each in wanted} <= set(pinned)
+    assert len(re.findall(r"^\S+==", lock, re.M)) == len(pinned)
+    assert lock.count("--hash=sha256:") >= len(pinned)
+    assert not re.search(r"://|--(extra-)?index-url|--find-links", lock)
+
+
+@each_peer
+def test_a_peer_runs_the_same_tensorflow_as_the_service(peer: Peer) -> None:
+    ours = re.findall(
+        r"^tensorflow==\S+", (ROOT / "requirements.lock").read_text(), re.M
+    )
+    lock = (FOLDER / peer.folder / "requirements.lock").read_text()
+
+    assert re.findall(r"^tensorflow==\S+", lock, re.M) == ours
+
+
+@each_peer
+def test_a_command_names_a_module_that_is_there(peer: Peer) -> None:
+    server, _ = peer.server(MODELS, workers=1, cores=2)
+
+    module = server.command[server.command.index("-m") + 1]
+    spec = importlib.util.find_spec(module)
+    assert spec is not None
+    assert spec.origin == str(FOLDER / peer.folder / "server.py")
+    assert "{port}" in server.command
+
+
+@each_peer
+def test_workers_share_the_cores(peer: Peer) -> None:
+    one, _ = peer.server(MODELS, workers=1, cores=4)
+    four, _ = peer.server(MODELS, workers=4, cores=4)
+
+    assert one.environment["PEER_THREADS"] == "4"
+    assert four.environment["PEER_THREADS"] == "1"
+    assert json.loads(four.environment["PEER_MODELS"]).keys() == MODELS.keys()
+
+
+@each_peer
+def test_every_target_is_one_model_of_its_server(peer: Peer) -> None:
+    server, targets = peer.server(MODELS, workers=2, cores=2)
+
+    assert [target.model for target in targets] == list(MODELS)
+    assert {target.server for target in targets} == {server.name}
+    assert len({target.path for target in targets}) == len(MODELS)
+
+
+def test_a_peer_whose_environment_is_not_built_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.peers.subjects.ENVIRONMENTS", tmp_path)
+    assert peers(MODELS, cores=2) == []
+
+    python = tmp_path / "mosec" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    found = peers({"digits": DIGITS}, cores=2)
+    assert [(server.name, [t.name for t in targets]) for server, targets in found] == [
+        ("mosec, 1 worker", ["mosec, 1 worker"]),
+        ("mosec, 2 workers", ["mosec, 2 workers"]),
+    ]
+
+
+def test_real_digits_are_read_right() -> None:
+    from benchmarks.peers.model import Model
+
+    model = Model("digits", DIGITS)
+    pictures = load_pictures()
+    rows = [model.work.parse(each.fields) for each in pictures]
+    answers = model.predict(rows)
+
+    digits = [answer["digit"] for answer in answers]
+    assert digits == [picture.digit for picture in pictures]
+    for answer in answers:
+        assert len(answer["probabilities"]) == 10
+        assert answer["confidence"] == max(answer["probabilities"])
+
+
+def test_a_batch_and_its_rows_alone_are_answered_alike() -> None:
+    from benchmarks.peers.model import Model
+
+    model = Model("digits", DIGITS)
+    rows = [model.work.parse(each.fields) for each in load_pictures()[:3]]
+
+    alone = np.concatenate([model.compute([row]) for row in rows])
+    np.testing.assert_allclose(model.compute(rows), alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("path", PHOTOS, ids=lambda path: str(path.stem))
+def test_a_photo_is_prepared_as_the_service_does(path: Path) -> None:
+    data = path.read_bytes()
+
+    expected = prepare_photo(
+        read_photo_of_service(data, max_pixels=10**8, short_side=256)
+    )
+    np.testing.assert_array_equal(read_photo(data), expected)
+
+
+def test_a_photo_that_lies_on_its_side_is_turned() -> None:
+    file = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    gradient = np.repeat(np.arange(0, 240, dtype=np.uint8)[:, None, None], 240, axis=1)
+    picture = Image.fromarray(np.repeat(gradient, 3, axis=2))
+    picture.save(file, format="jpeg", exif=exif)
+
+    row = read_photo(file.getvalue())
+    assert row.shape == (224, 224, 3)
+    assert row[:, 0].mean() > row[:, -1].mean()
+
+
+def test_the_five_best_classes_come_best_first() -> None:
+    probabilities = np.zeros(1000, np.float32)
+    probabilities[[3, 1, 4, 15, 9]] = [0.1, 0.5, 0.2, 0.05, 0.15]
+
+    answer = WORK["photo"].answer(probabilities)
+    assert answer["classes"] == [1, 4, 9, 3, 15]
+    assert answer["probabilities"][0] == pytest.approx(0.5)
+
+
+def test_a_text_is_a_row_as_it_is() -> None:
+    assert WORK["sentiment"].parse({"text": "Schön!"}) == "Schön!".encode()
+
+
+def test_the_v2_envelope_carries_the_same_base64() -> None:
+    body = v2.wrap(b'{"image": "aGk="}', shape=(1, 1), content_type=None)
+
+    (tensor,) = json.loads(body)["inputs"]
+    assert tensor == {
+        "name": "image",
+        "shape": [1, 1],
+        "datatype": "BYTES",
+        "data": ["aGk="],
+    }
+
+
+def test_the_v2_envelope_comes_off() -> None:
+    outputs = [
+        {"name": "digit", "data": [7]},
+        {"name": "probabilities", "data": [0, 1]},
+    ]
+
+    answer = v2.unwrap(json.dumps({"outputs": outputs}).encode())
+    assert json.loads(answer) == {
+        "predictions": [{"digit": 7, "probabilities": [0, 1]}]
+    }
+
+
+def test_the_list_envelope_is_put_on_and_comes_off() -> None:
+    assert json.loads(lists.wrap(b'{"image": "aGk="}')) == {"image": ["aGk="]}
+    assert json.loads(lists.unwrap(b'[{"digit": 7}]')) == {
+        "predictions": [{"digit": 7}]
+    }
