@@ -41,8 +41,10 @@ class Model:
     def compute(self, rows: Sequence[Row]) -> np.ndarray:
         """The same, as the model's own output: float32 (rows, …)."""
         batch = tf.constant(np.stack(rows) if self._is_picture else list(rows))
-        output: np.ndarray = self._function(**{self._input: batch})[self._output]
-        return output.numpy()
+        output: np.ndarray = self._function(**{self._input: batch})[
+            self._output
+        ].numpy()
+        return output
 
     def warm(self) -> None:
         """Compute every size of a batch once, so that callers need not wait for it.

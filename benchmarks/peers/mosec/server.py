@@ -1,4 +1,4 @@
-# mypy: ignore-missing-imports, allow-subclassing-any
+# mypy: disable-error-code="import-not-found", allow-subclassing-any
 """mosec: a front in Rust forms the batches, processes of Python decode and compute.
 
 A stage of its own for decoding was tried: the rows cross one more socket, and the CPU
