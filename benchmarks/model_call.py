@@ -92,7 +92,8 @@ def find_ways(folder: Path, manifest: Manifest, name: str, threads: int) -> Any:
         jit_compile=True,
         autograph=False,
     )
-    ways["XLA"] = call_eagerly(compiled)
+    if all(spec.dtype != "string" for spec in manifest.signatures[name].inputs):
+        ways["XLA"] = call_eagerly(compiled)  # of text it dies, and we with it
     for way, rounds in (("served", False), ("bfloat16", True)):
         model = LoadedModel(saved, manifest, "/CPU:0", threads, threads, rounds=rounds)
         if not rounds or name in model.bfloat16:
