@@ -1,48 +1,45 @@
-# mypy: ignore-missing-imports, allow-subclassing-any
-"""MLServer: FastAPI and its batches in one process, models there or in a pool."""
+# mypy: disable-error-code="import-not-found", allow-subclassing-any
+"""MLServer: FastAPI and the batches in one process, models there or in a pool.
+
+Batches of requests in base64 are decoded with the model: its batcher merges what came,
+not what was decoded. One worker computes where HTTP is; a pool of one is slower.
+"""
 
 import asyncio
-import os
 
 import numpy as np
 from mlserver import MLModel, MLServer, ModelSettings, Settings
 from mlserver.codecs import NumpyCodec
 from mlserver.types import InferenceRequest, InferenceResponse
 
-from benchmarks.peers.rows import WORK
-from benchmarks.peers.setting import read_port, read_setting
+from benchmarks.peers.rows import WORK, Work
+from benchmarks.peers.setting import Setting, read_port, read_setting
 
-W = float(os.environ.get("W", "1")) / 1000
-POOL = int(os.environ.get("POOL", "0"))
+# In seconds. With none, every batch is one request: a third of the throughput.
+WAIT_S = 0.001
 
 
 class Predictor(MLModel):
-    """One model."""
+    """One model, in whichever process computes."""
 
     async def load(self) -> bool:
-        """Load it, in whichever process computes."""
+        """Load it, warm."""
         from benchmarks.peers.model import load_model
 
         self._model = load_model(self.name)
+        self._work: Work = self._model.work
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-        """A batch of base64 or texts to their answers."""
-        if os.environ.get("DIRECT"):
-            return self._predict(payload)
-        return await asyncio.to_thread(self._predict, payload)
-
-    def _predict(self, payload: InferenceRequest) -> InferenceResponse:
+        """A batch of pictures or texts to their answers."""
         values = self.decode(payload.inputs[0])
-        work = WORK[self.name]
-        if work.field == "text":
-            rows = [v.encode() for v in values]
-        else:
-            rows = [work.read(v) for v in values]
+        is_text = self._work.field == "text"
+        rows = [v.encode() if is_text else self._work.read(v) for v in values]
         predictions = self._model.predict(rows)
         outputs = [
             NumpyCodec.encode_output(
-                name, np.array([p[name] for p in predictions]).reshape(len(rows), -1)
+                name,
+                np.array([each[name] for each in predictions]).reshape(len(rows), -1),
             )
             for name in predictions[0]
         ]
@@ -51,28 +48,30 @@ class Predictor(MLModel):
 
 async def main() -> None:
     """Serve every model."""
-    setting = read_setting()
-    port = read_port()
-    server = MLServer(
-        Settings(
-            host="127.0.0.1",
-            http_port=port,
-            grpc_port=port + 1,
-            metrics_endpoint=None,
-            parallel_workers=POOL,
-            debug=False,
-        )
-    )
+    setting, port = read_setting(), read_port()
+    server = MLServer(build_settings(setting, port))
     await server.start(
         [
             ModelSettings(
                 name=name,
                 implementation=Predictor,
                 max_batch_size=WORK[name].largest_batch,
-                max_batch_time=W,
+                max_batch_time=WAIT_S,
             )
             for name in setting.models
         ]
+    )
+
+
+def build_settings(setting: Setting, port: int) -> Settings:
+    """Of the server, without what nobody asks for here."""
+    return Settings(
+        host="127.0.0.1",
+        http_port=port,
+        grpc_port=port + 1,  # gRPC cannot be turned off
+        metrics_endpoint=None,
+        parallel_workers=setting.workers if setting.workers > 1 else 0,
+        debug=False,
     )
 
 

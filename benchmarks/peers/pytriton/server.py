@@ -1,7 +1,9 @@
-# mypy: ignore-missing-imports, allow-untyped-decorators
-"""Triton with its Python back end: HTTP and batches in C++, the model in Python here."""
+# mypy: disable-error-code="import-not-found, no-any-return", allow-untyped-decorators
+"""Triton with its Python back end: HTTP and batches in C++, the model in Python.
 
-import os
+Workers are functions of this one process, as pytriton has it, and share its interpreter.
+"""
+
 import signal
 from collections.abc import Callable
 
@@ -14,7 +16,6 @@ from benchmarks.peers.model import load_model
 from benchmarks.peers.rows import WORK
 from benchmarks.peers.setting import read_port, read_setting
 
-W = int(os.environ.get("W", "0"))
 
 OUTPUTS = {
     "digits": [
@@ -51,7 +52,7 @@ def build_infer(name: str) -> Callable[..., dict[str, np.ndarray]]:
 
 
 def main() -> None:
-    """Serve every model."""
+    """Serve every model, and end Triton too when told to end, as on Ctrl-C."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     setting = read_setting()
     config = TritonConfig(
@@ -70,7 +71,7 @@ def main() -> None:
                 outputs=OUTPUTS[name],
                 config=ModelConfig(
                     max_batch_size=work.largest_batch,
-                    batcher=DynamicBatcher(max_queue_delay_microseconds=W),
+                    batcher=DynamicBatcher(max_queue_delay_microseconds=0),
                 ),
             )
         triton.serve()
