@@ -1,8 +1,6 @@
 """The use case: (model, version, signature, rows, deadline) → rows.
 
-Keeps in memory what the store says should be there. Every version has its own batchers
-and its own thread, so the operating system shares the cores between models and a heavy
-one cannot hold up a light one.
+Keeps in memory what the store says should be there, and tells who asks what that is.
 """
 
 import asyncio
@@ -11,16 +9,15 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from service.engine.batcher import Answer, Batcher
+from service.engine.batcher import Answer
 from service.engine.catalog import Catalog, ModelStatus, State, VersionStatus
-from service.engine.rows import Form, Rows
+from service.engine.live import Live, Model
+from service.engine.rows import Rows
 from service.engine.store import find_versions, newest
-from service.errors import InvalidInput
 from service.logs import stderr_as_log_lines
 from service.manifest import (
     FILENAME,
@@ -28,7 +25,7 @@ from service.manifest import (
     read_manifest,
     verify_files,
 )
-from service.metrics import BatchMetrics, Metrics
+from service.metrics import Metrics
 from service.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -36,36 +33,11 @@ logger = logging.getLogger(__name__)
 Key = tuple[str, int]  # model, version
 
 
-class Model(Protocol):
-    """A version in memory."""
-
-    def run(self, signature: str, rows: Rows) -> Rows:
-        """Compute a batch of an allowed size."""
-
-    def warm(self) -> float:
-        """Run every batch size once; seconds."""
-
-
 class Loader(Protocol):
     """What brings versions into memory: `runtime.Runtime`, or a fake."""
 
     def load(self, folder: Path, manifest: Manifest) -> Model:
         """Load the version that lies in `folder`."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Live:
-    """A version in memory, with what computes for it."""
-
-    batchers: dict[str, Batcher]
-    forms: dict[str, Form]
-    thread: ThreadPoolExecutor
-
-    async def close(self, timeout_s: float) -> None:
-        await asyncio.gather(
-            *(each.close(timeout_s) for each in self.batchers.values())
-        )
-        self.thread.shutdown(wait=False)
 
 
 class Engine:
@@ -85,7 +57,7 @@ class Engine:
         self._make_loader = make_loader
         self._loader: Loader | None = None
         self._loading_thread = ThreadPoolExecutor(1, thread_name_prefix="load")
-        self._live: dict[Key, _Live] = {}
+        self._live: dict[Key, Live] = {}
         self._statuses: dict[Key, VersionStatus] = {}
         self._failed_at: dict[Key, int] = {}  # the manifest's mtime when it failed
         self._retiring: set[asyncio.Task[None]] = set()
@@ -140,14 +112,7 @@ class Engine:
             QueueFull: No room.
         """
         status = self._catalog.find(name, version)
-        live = self._live[name, status.version]
-        if signature not in live.forms:
-            known = ", ".join(live.forms)
-            raise InvalidInput(
-                f"{name} has no signature {signature!r}; there are: {known}."
-            )
-        live.forms[signature].check(rows, self._settings.max_request_rows)
-        return live.batchers[signature].submit(rows, deadline)
+        return self._live[name, status.version].submit(signature, rows, deadline)
 
     async def reconcile(self) -> None:
         """Bring memory in line with the disk once: load what is new, retire the old.
@@ -211,7 +176,8 @@ class Engine:
             self._failed_at[key] = self._modified(key)
             self._set_status(key, State.FAILED, reason=str(error))
             return
-        self._live[key] = self._serve(key, manifest, model)
+        on_death = partial(self._on_death, key)
+        self._live[key] = Live(model, manifest, self._settings, self._metrics, on_death)
         self._set_status(key, State.READY, manifest=manifest)
         logger.info("%s %d is ready", *key)
 
@@ -235,32 +201,6 @@ class Engine:
         self._metrics.load_seconds.labels(*labels).set(seconds)
         self._metrics.warm_seconds.labels(*labels).set(warm_seconds)
         return manifest, model
-
-    def _serve(self, key: Key, manifest: Manifest, model: Model) -> _Live:
-        name, version = key
-        thread = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-{version}")
-        loop = asyncio.get_running_loop()
-
-        async def run(signature: str, rows: Rows) -> Rows:
-            return await loop.run_in_executor(thread, model.run, signature, rows)
-
-        batchers = {
-            signature: Batcher(
-                partial(run, signature),
-                self._batch_sizes(manifest),
-                self._settings.max_queue_rows,
-                BatchMetrics(self._metrics, name, partial(self._on_death, key)),
-                version=version,
-            )
-            for signature in manifest.signatures
-        }
-        forms = {key: Form(each) for key, each in manifest.signatures.items()}
-        return _Live(batchers, forms, thread)
-
-    def _batch_sizes(self, manifest: Manifest) -> tuple[int, ...]:
-        most = self._settings.max_batch_rows or max(manifest.batch_sizes)
-        allowed = tuple(size for size in manifest.batch_sizes if size <= most)
-        return allowed or manifest.batch_sizes[:1]
 
     def _on_death(self, key: Key) -> None:
         self._set_status(key, State.FAILED, reason="its batcher died")

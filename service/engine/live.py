@@ -1,0 +1,109 @@
+"""A version in memory: its batchers, and the thread in which it computes."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Protocol
+
+from service.engine.batcher import Answer, Batcher
+from service.engine.rows import Form, Rows, count_rows
+from service.errors import InvalidInput
+from service.manifest import Manifest
+from service.metrics import BatchMetrics, Metrics
+from service.settings import Settings
+
+QUICK_S = 0.001  # a batch that takes less waits longer for another thread to wake
+
+
+class Model(Protocol):
+    """What computes for a version: `runtime.LoadedModel`, or a fake."""
+
+    def run(self, signature: str, rows: Rows) -> Rows:
+        """Compute a batch of an allowed size."""
+
+    def warm(self) -> float:
+        """Run every batch size once; seconds."""
+
+
+class Live:
+    """A version that takes requests.
+
+    Its batches run in a thread of its own, so the operating system shares the cores
+    between models and a heavy one cannot hold up a light one. Only those that are known
+    to be quick run in the event loop.
+
+    Args:
+        model: What computes.
+        manifest: Its contract.
+        settings: See there.
+        metrics: Where batches are counted.
+        on_death: Called when a batcher has died.
+
+    Attributes:
+        batchers: By signature.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        manifest: Manifest,
+        settings: Settings,
+        metrics: Metrics,
+        on_death: Callable[[], None],
+    ):
+        self._name, self._model = manifest.name, model
+        self._most_rows = settings.max_request_rows
+        thread_name = f"{manifest.name}-{manifest.version}"
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=thread_name)
+        self._took: dict[tuple[str, int], float] = {}  # seconds, by signature and size
+        self._forms = {name: Form(each) for name, each in manifest.signatures.items()}
+        self.batchers = {
+            signature: Batcher(
+                partial(self._run, signature),
+                _batch_sizes(manifest, settings),
+                settings.max_queue_rows,
+                BatchMetrics(metrics, manifest.name, on_death),
+                version=manifest.version,
+            )
+            for signature in manifest.signatures
+        }
+
+    def submit(
+        self, signature: str, rows: Rows, deadline: float
+    ) -> asyncio.Future[Answer]:
+        """Check rows and queue them; see `Engine.submit`."""
+        form = self._forms.get(signature)
+        if form is None:
+            known = ", ".join(self._forms)
+            raise InvalidInput(
+                f"{self._name} has no signature {signature!r}; there are: {known}."
+            )
+        form.check(rows, self._most_rows)
+        return self.batchers[signature].submit(rows, deadline)
+
+    async def close(self, timeout_s: float) -> None:
+        """Take nothing new, finish what is queued within the limit, fail the rest."""
+        batchers = self.batchers.values()
+        await asyncio.gather(*(each.close(timeout_s) for each in batchers))
+        self._thread.shutdown(wait=False)
+
+    async def _run(self, signature: str, rows: Rows) -> Rows:
+        kind = signature, count_rows(rows)
+        began = time.perf_counter()
+        if self._took.get(kind, QUICK_S) < QUICK_S:
+            outputs = self._model.run(signature, rows)
+        else:
+            loop = asyncio.get_running_loop()
+            outputs = await loop.run_in_executor(
+                self._thread, self._model.run, signature, rows
+            )
+        self._took[kind] = time.perf_counter() - began
+        return outputs
+
+
+def _batch_sizes(manifest: Manifest, settings: Settings) -> tuple[int, ...]:
+    most = settings.max_batch_rows or max(manifest.batch_sizes)
+    allowed = tuple(size for size in manifest.batch_sizes if size <= most)
+    return allowed or manifest.batch_sizes[:1]
