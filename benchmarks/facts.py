@@ -45,8 +45,8 @@ def gather_facts(plan: Plan, settings: Settings, folder: Path) -> dict[str, str]
         "Plain FastAPI": f"one worker with {_count(cores(), 'TensorFlow thread')}, and "
         f"{_count(cores(), 'worker')} with one each; uvloop, httptools, no access log",
         "Load": "wrk, one thread; 16 digits, 5 photos, 16 texts in turn; JSON, "
-        f"pictures in base64; {_count(plan.rounds, 'round')} of {plan.seconds} s for "
-        "each server and load",
+        f"pictures in base64; {_count(plan.rounds, 'round')} of {plan.seconds} s of "
+        "digits for each server and load, one of the others",
     }
 
 

@@ -11,6 +11,7 @@ from benchmarks.summary import Summary, summarise
 
 DOTS_PER_INCH = 110
 OURS = "#d1495b"
+COLOURS = ("#30638e", "#edae49", "#00798c", "#8d96a3", "#66a182", "#2e4057", "#a39fe1")
 
 Best = dict[str, dict[int, Summary]]
 """By server, what it did at its best, by connections."""
@@ -45,15 +46,13 @@ def draw(best: Best, path: Path) -> None:
         best: See `gather`.
         path: The PNG file to write.
     """
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 4.6), layout="constrained")
     panels = figure.subplots(1, 3)
-    shades = mpl.colormaps["Blues"]
     for number, (name, by_load) in enumerate(best.items()):
-        shade = shades(0.95 - 0.7 * number / max(1, len(best) - 1))
-        style = {"color": OURS if name == SERVERY else shade, "label": name}
+        colour = OURS if name == SERVERY else COLOURS[(number - 1) % len(COLOURS)]
+        style = {"color": colour, "label": name}
         place = (number + 0.5) / len(best) - 0.5
         rates = {n: each.rate.value for n, each in by_load.items()}
         _bars(panels[0], rates, place, 0.84 / len(best), style)
