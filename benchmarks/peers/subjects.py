@@ -30,6 +30,8 @@ class Peer:
         unwrap: Of a `Target`.
         arguments: Of its command, beside the port.
         environment: Beside what every peer gets.
+        apart: Whether each model gets a server of its own, because the workers of one
+            that is not asked would take time from the one that is.
     """
 
     name: str
@@ -40,17 +42,25 @@ class Peer:
     unwrap: Callable[[bytes], bytes] = bytes
     arguments: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    apart: bool = False
 
     @property
     def python(self) -> Path:
         """The interpreter of its environment; not there before `make peers`."""
         return ENVIRONMENTS / self.folder / "bin" / "python"
 
-    def server(
+    def servers(
         self, models: Mapping[str, Path], *, workers: int, cores: int
-    ) -> tuple[Server, list[Target]]:
+    ) -> list[tuple[Server, list[Target]]]:
         """One configuration: so many workers, among which the cores are shared."""
-        name = f"{self.name}, {workers} worker{'s' if workers > 1 else ''}"
+        groups = [{name: models[name]} for name in models] if self.apart else [models]
+        return [self._server(each, workers, cores) for each in groups]
+
+    def _server(
+        self, models: Mapping[str, Path], workers: int, cores: int
+    ) -> tuple[Server, list[Target]]:
+        label = f"{self.name}, {workers} worker{'s' if workers > 1 else ''}"
+        name = label if "digits" in models else f"{label}, {' and '.join(models)}"
         folders = {model: str(folder.resolve()) for model, folder in models.items()}
         server = Server(
             name=name,
@@ -68,12 +78,12 @@ class Peer:
                 **self.environment,
             },
         )
-        return server, [self._target(name, model) for model in models]
+        return server, [self._target(server, label, model) for model in models]
 
-    def _target(self, server: str, model: str) -> Target:
+    def _target(self, server: Server, label: str, model: str) -> Target:
         return Target(
-            name=server if model == "digits" else f"{server}, {model}",
-            server=server,
+            name=label if model == "digits" else f"{label}, {model}",
+            server=server.name,
             path=self.path.format(model=model),
             model=model,
             wrap=self.wrap(model),
@@ -97,7 +107,7 @@ PEERS = (
         health="/",
         arguments=("--address", "127.0.0.1", "--wait", "0", "--timeout", "30000"),
     ),
-    Peer("LitServe", "litserve", health="/health"),
+    Peer("LitServe", "litserve", health="/health", apart=True),
     Peer(
         "BentoML",
         "bentoml",
@@ -138,7 +148,7 @@ def peers(
 
     Args:
         models: The versions to serve, by name: digits, photo, sentiment, or some of
-            them. A server loads these and no others.
+            them.
         cores: That there are. One worker with as many threads of TensorFlow, and a
             worker a core with one thread each, are configurations.
 
@@ -147,8 +157,9 @@ def peers(
     """
     numbers = sorted({1, max(1, cores)})
     return [
-        peer.server(models, workers=workers, cores=cores)
+        subject
         for peer in PEERS
         if peer.python.exists()
         for workers in numbers
+        for subject in peer.servers(models, workers=workers, cores=cores)
     ]
