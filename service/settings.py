@@ -35,7 +35,8 @@ class Settings(BaseSettings):
         0,
         ge=0,
         le=256,
-        description="Threads for one batch on the CPU; 0 = half the cores.",
+        description="Threads for one batch on the CPU; 0 = half the cores, or all for "
+        "a model of more than 20 MB.",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",

@@ -39,7 +39,12 @@ async def _serve(settings: Settings, metrics: Metrics, path: Path) -> None:
     def make_loader() -> Loader:
         from service.engine.runtime import Runtime  # imports TensorFlow: seconds
 
-        return Runtime(settings.device, settings.number_of_tensorflow_threads())
+        return Runtime(
+            settings.device,
+            settings.number_of_tensorflow_threads(),
+            settings.tensorflow_threads or None,
+            settings.precision,
+        )
 
     engine = Engine(settings, metrics, make_loader)
     stop = asyncio.Event()

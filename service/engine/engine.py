@@ -4,11 +4,13 @@ Keeps in memory what the store says should be there, and tells who asks what tha
 """
 
 import asyncio
+import ctypes
 import gc
 import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -136,10 +138,7 @@ class Engine:
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
         if missing:
-            # TensorFlow's objects live as long as we do: a full collection that walks
-            # them stops everything for 130 ms.
-            gc.collect()
-            gc.freeze()
+            _settle_memory()
 
     async def _watch(self) -> None:
         while True:
@@ -218,6 +217,8 @@ class Engine:
         self._set_status(key, State.DRAINING)
         await self._live[key].close(self._settings.drain_timeout_s)
         del self._live[key]
+        gc.unfreeze()
+        _settle_memory()
         self._count_state(self._statuses.pop(key), key, 0)
         self._publish()
         logger.info("%s %d is retired", *key)
@@ -262,3 +263,16 @@ class Engine:
             self._metrics.default_version.labels(name).set(default)
         for listener in self.on_change:
             listener(self._catalog)
+
+
+def _settle_memory() -> None:
+    """Give back what loading left behind or a version held, and walk the rest no more.
+
+    TensorFlow's objects live as long as their models: a full collection that walks them
+    stops everything for 130 ms. And of the memory that loading takes, the C library
+    keeps the larger part for later.
+    """
+    gc.collect()
+    gc.freeze()
+    with suppress(OSError, AttributeError):  # the library is not glibc
+        ctypes.CDLL(None).malloc_trim(0)

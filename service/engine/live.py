@@ -87,6 +87,7 @@ class Live:
         """Take nothing new, finish what is queued within the limit, fail the rest."""
         batchers = self.batchers.values()
         await asyncio.gather(*(each.close(timeout_s) for each in batchers))
+        self.batchers.clear()  # they know us: a circle, that would keep the model
         self._thread.shutdown(wait=False)
 
     async def _run(self, signature: str, rows: Rows) -> Rows:

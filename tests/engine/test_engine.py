@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -104,6 +105,21 @@ def test_a_new_version_takes_over_and_the_old_one_finishes_its_work(
             old.free.set()
             assert await under_way == 14
             await until(lambda: states(engine) == {2: State.READY})
+
+    run(test)
+
+
+def test_nothing_holds_a_version_that_is_retired(tmp_path: Path) -> None:
+    write_version(tmp_path, "times", 1, factor=2)
+
+    async def test() -> None:
+        async with engine_of(tmp_path) as (engine, loader):
+            assert await multiply(engine, 7) == 14
+            model = weakref.ref(loader.loaded.pop(("times", 1)))
+            write_version(tmp_path, "times", 2, factor=3)
+            await engine.reconcile()
+            await until(lambda: states(engine) == {2: State.READY})
+            await until(lambda: model() is None)
 
     run(test)
 

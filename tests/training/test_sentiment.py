@@ -200,15 +200,6 @@ def test_any_text_has_an_answer(
     assert counts == [tokens, unknown]
 
 
-def test_nothing_is_traced_for_new_lengths(tiny: LoadedModel) -> None:
-    before = tiny.traces
-
-    for words in (1, 31, 33, 100, 1000):
-        ask(tiny, "film " * words)
-
-    assert tiny.traces == before
-
-
 def test_half_of_the_forty_sentences_are_likes() -> None:
     assert len(SENTENCES) == 40
     assert sum(label for _, label in SENTENCES) == 20
