@@ -5,7 +5,7 @@ PHOTO := artifacts/photo/1/manifest.json
 PEERS := mosec litserve bentoml mlserver ray pytriton
 
 .DEFAULT_GOAL := help
-.PHONY: help serve photo test lint types train bench bench-peers dashboard lock clean
+.PHONY: help serve photo test lint types train bench bench-peers peers dashboard lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
