@@ -89,7 +89,7 @@ class Course:
                 self._save()
                 continue
             self._results.turns.append(turn)
-            if turn.samples:  # the bare models, which take seconds, share a neighbour
+            if _is_whole(turn):
                 own_turn()
 
     def _own_turn(self, own: Running, ours: Subject) -> None:
@@ -119,6 +119,11 @@ class Course:
             self._results.alone.append(alone)
             self._results.beside.append(beside)
         self._save()
+
+
+def _is_whole(turn: Turn) -> bool:
+    """Whether it asked digits; shorter turns share their neighbours."""
+    return any(sample.model == "digits" for sample in turn.samples)
 
 
 def shorten(reason: str) -> str:

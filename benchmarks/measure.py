@@ -46,7 +46,7 @@ class Plan:
     starts: int
 
 
-FULL = Plan(2, 2, 1, 3.0, 6.0, 3)
+FULL = Plan(2, 2, 1, 2.0, 6.0, 3)
 QUICK = Plan(1, 1, 1, 2.0, 3.0, 1)
 
 LONG = {("photo", 8): 4}
