@@ -1,4 +1,4 @@
-"""The only room where TensorFlow is imported: device, loading, warming, running.
+"""Where TensorFlow computes: device, loading, warming, running.
 
     SavedModel ─▶ trace, any number of rows ─▶ constants for variables ─▶ session
 
@@ -14,7 +14,6 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,11 +26,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf.config_pb2 import CallableOptions
 from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
-from tensorflow.python.framework.convert_to_constants import (
-    _FunctionConverterDataInEager,
-    _replace_variables_by_constants,
-)
 
+from service.engine.graph import Graph, freeze
 from service.engine.precision import Precision, agree, draw_rows, has_bfloat16
 from service.engine.rows import Rows
 from service.manifest import Manifest, Signature, TensorSpec
@@ -126,7 +122,7 @@ class LoadedModel:
         for name, signature in manifest.signatures.items():
             function = self._trace(saved_model.signatures[name], name, signature)
             try:
-                graph = _freeze(function, device)
+                graph = freeze(function, device)
             except (ValueError, tf.errors.OpError) as error:
                 logger.warning("%s %s is not constant: %s", manifest.name, name, error)
                 self._owner = saved_model  # of the variables that it goes on to use
@@ -183,100 +179,7 @@ class LoadedModel:
         return tf.function(call, autograph=False).get_concrete_function(*specs)
 
 
-@dataclass(frozen=True, slots=True)
-class _Graph:
-    """A function without variables.
-
-    Attributes:
-        graph: A `tf.Graph`.
-        inputs: Names of its inputs' tensors.
-        outputs: Names of its outputs' tensors.
-        fill: Operations that fill its lookup tables, to be run once.
-        size: Bytes, nearly all of them weights.
-    """
-
-    graph: Any
-    inputs: list[str]
-    outputs: list[str]
-    fill: list[Any]
-    size: int
-
-
-def _freeze(function: Any, device: str) -> _Graph:
-    """Make constants of a concrete function's variables, and copy its lookup tables.
-
-    Raises:
-        ValueError, tf.errors.OpError: It writes variables, or uses what is neither a
-            variable nor a table that is filled once.
-    """
-    # What convert_variables_to_constants_v2 does, but for a last step that makes a
-    # function of the graph again: half of the time and of the memory.
-    variables = _FunctionConverterDataInEager(
-        function, lower_control_flow=False, aggressive_inlining=False
-    )
-    definition, _ = _replace_variables_by_constants(variables)
-    resources = {
-        f"{node.name}:0"
-        for node in definition.node
-        if node.op == "Placeholder" and node.attr["dtype"].type == tf.resource
-    }
-    handles = {
-        placeholder.name: handle
-        for handle, placeholder in function.graph.captures
-        if placeholder.name in resources
-    }
-    contents = _read_tables(definition, handles)
-    with tf.Graph().as_default() as graph, tf.device(device):
-        tables, fill = _make_tables(contents)
-        tf.import_graph_def(definition, input_map=tables, name="")
-    graph.finalize()
-    captured = len(function.captured_inputs)
-    inputs = [each.name for each in function.inputs[: len(function.inputs) - captured]]
-    outputs = [each.name for each in function.outputs]
-    return _Graph(graph, inputs, outputs, fill, definition.ByteSize())
-
-
-def _read_tables(
-    definition: Any, handles: Mapping[str, Any]
-) -> dict[str, tuple[Any, Any]]:
-    """The keys and values of each table, by the name of the input that it was."""
-    nodes = {node.name: node for node in definition.node}
-    types = {}
-    for node in definition.node:
-        if node.op == "LookupTableFindV2":
-            source = nodes[node.input[0]]
-            while source.op == "Identity":
-                source = nodes[source.input[0]]
-            types[f"{source.name}:0"] = node.attr
-    if unknown := handles.keys() - types.keys():
-        raise ValueError(f"expected variables and tables, received {sorted(unknown)}")
-    contents = {}
-    for name, handle in handles.items():
-        kinds = {"Tkeys": types[name]["Tin"].type, "Tvalues": types[name]["Tout"].type}
-        keys, values = tf.raw_ops.LookupTableExportV2(table_handle=handle, **kinds)
-        contents[name] = (keys.numpy(), values.numpy())
-    return contents
-
-
-def _make_tables(
-    contents: Mapping[str, tuple[Any, Any]],
-) -> tuple[dict[str, Any], list[Any]]:
-    """Tables in the graph that is being made, and the operations that fill them."""
-    tables, fill = {}, []
-    for name, pair in contents.items():
-        keys, values = map(tf.constant, pair)
-        tables[name] = tf.raw_ops.HashTableV2(
-            key_dtype=keys.dtype, value_dtype=values.dtype
-        )
-        fill.append(
-            tf.raw_ops.InitializeTableV2(
-                table_handle=tables[name], keys=keys, values=values
-            )
-        )
-    return tables, fill
-
-
-def _open(graph: _Graph, threads: int, rows: Rows | None) -> tuple[Any, Call, bool]:
+def _open(graph: Graph, threads: int, rows: Rows | None) -> tuple[Any, Call, bool]:
     """A session, what calls it, and whether in bfloat16: only if `rows` agree in it."""
     session, call = _open_session(graph, threads)
     if rows is None:
@@ -290,7 +193,7 @@ def _open(graph: _Graph, threads: int, rows: Rows | None) -> tuple[Any, Call, bo
 
 
 def _open_session(
-    graph: _Graph, threads: int, *, bfloat16: bool = False
+    graph: Graph, threads: int, *, bfloat16: bool = False
 ) -> tuple[Any, Call]:
     """Devices and threads for a graph, and what calls it."""
     config = tf.compat.v1.ConfigProto(
