@@ -89,6 +89,7 @@ class Course:
                 self._save()
                 continue
             self._results.turns.append(turn)
+            self._save()
             if _is_whole(turn):
                 own_turn()
 
