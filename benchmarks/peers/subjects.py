@@ -129,6 +129,7 @@ PEERS = (
         "ray",
         health="/{model}",
         environment={"RAY_USAGE_STATS_ENABLED": "0"},
+        apart=True,
     ),
     Peer(
         "Triton",
