@@ -13,14 +13,14 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 from service.engine.pace import Pace
 from service.engine.rows import Rows, count_rows, merge_rows, slice_rows
+from service.engine.waiting import Line, Request, Slice
 from service.errors import (
-    DeadlineExceeded,
     ModelFailed,
     QueueFull,
     ServeryError,
@@ -64,25 +64,6 @@ class Answer:
     version: int
 
 
-@dataclass(eq=False, slots=True)
-class _Request:
-    rows: Rows
-    count: int
-    future: asyncio.Future[Answer]
-    submitted: float
-    deadline: float
-    taken: int = 0
-    parts: list[Rows] = field(default_factory=list)
-    compute_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Slice:
-    request: _Request
-    start: int
-    stop: int
-
-
 class Batcher:
     """Batches for one signature of one version of one model.
 
@@ -111,10 +92,9 @@ class Batcher:
         self._max_queue_rows = max_queue_rows
         self._observer = observer
         self._version = version
-        self._waiting: dict[_Request, None] = {}  # a queue that forgets from its middle
-        self._waiting_rows = 0
+        self._waiting = Line()
         self.pace = Pace()
-        self._running: list[_Slice] = []
+        self._running: list[Slice] = []
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = float("inf")
         self._arrived = asyncio.Event()
@@ -132,7 +112,7 @@ class Batcher:
     @property
     def waiting_rows(self) -> int:
         """Rows that no batch has taken yet."""
-        return self._waiting_rows
+        return self._waiting.rows
 
     def submit(self, rows: Rows, deadline: float) -> asyncio.Future[Answer]:
         """Queue `rows` until a batch takes them.
@@ -155,10 +135,9 @@ class Batcher:
         count, now = count_rows(rows), time.monotonic()
         self._check_room(count, deadline - now)
         loop = asyncio.get_running_loop()
-        request = _Request(rows, count, loop.create_future(), now, deadline)
+        request = Request(rows, count, loop.create_future(), now, deadline)
         request.future.add_done_callback(partial(self._forget, request))
-        self._waiting[request] = None
-        self._waiting_rows += count
+        self._waiting.add(request)
         self._arrived.set()
         self._idle.clear()
         if deadline < self._alarm_at:
@@ -167,10 +146,10 @@ class Batcher:
 
     def _check_room(self, count: int, left_s: float) -> None:
         """Refuse at once what would only wait to be late."""
-        wait_s = self.pace.seconds(self._waiting_rows)
-        if self._waiting_rows + count > self._max_queue_rows:
+        wait_s = self.pace.seconds(self._waiting.rows)
+        if self._waiting.rows + count > self._max_queue_rows:
             expected = f"at most {self._max_queue_rows} may; received {count} more"
-        elif self._waiting_rows and wait_s > left_s:
+        elif self._waiting.rows and wait_s > left_s:
             expected = (
                 f"which takes about {wait_s * 1000:.0f} ms; expected a deadline after "
                 f"that, received one in {left_s * 1000:.0f} ms"
@@ -178,7 +157,7 @@ class Batcher:
         else:
             return
         raise QueueFull(
-            f"The queue is full: {self._waiting_rows} rows wait, {expected}.",
+            f"The queue is full: {self._waiting.rows} rows wait, {expected}.",
             retry_after_s=max(1, math.ceil(wait_s)),
         )
 
@@ -190,7 +169,7 @@ class Batcher:
                 async with asyncio.timeout(timeout_s):
                     await self._idle.wait()
             except TimeoutError:
-                logger.warning("closed with %d rows waiting", self._waiting_rows)
+                logger.warning("closed with %d rows waiting", self._waiting.rows)
             self._worker.cancel()
             await asyncio.wait([self._worker])
         self._fail_waiting(ShuttingDown("The service is shutting down."))
@@ -200,8 +179,8 @@ class Batcher:
     async def _work(self) -> None:
         while True:
             await self._arrived.wait()
-            self._running = self._form()
-            self._observer.queued(self._waiting_rows)
+            self._running = self._waiting.take(self._sizes[-1])
+            self._observer.queued(self._waiting.rows)
             if self._running:
                 await self._execute(self._running)
                 self._running = []
@@ -209,31 +188,7 @@ class Batcher:
                 self._arrived.clear()
                 self._idle.set()
 
-    def _form(self) -> list[_Slice]:
-        """Take rows in order of arrival; a request that did not fit goes to the back.
-
-        So a request for one row waits behind at most one batch of a request for many.
-        """
-        batch: list[_Slice] = []
-        room = self._sizes[-1]
-        now = time.monotonic()
-        while room and self._waiting:
-            request = next(iter(self._waiting))
-            if request.future.done() or request.deadline <= now:
-                _expire(request)
-                self._forget(request, request.future)
-                continue
-            del self._waiting[request]
-            take = min(room, request.count - request.taken)
-            start, request.taken = request.taken, request.taken + take
-            batch.append(_Slice(request, start, request.taken))
-            room -= take
-            if request.taken < request.count:
-                self._waiting[request] = None
-        self._waiting_rows -= self._sizes[-1] - room
-        return batch
-
-    async def _execute(self, batch: list[_Slice]) -> None:
+    async def _execute(self, batch: list[Slice]) -> None:
         parts = [slice_rows(part.request.rows, part.start, part.stop) for part in batch]
         rows = sum(part.stop - part.start for part in batch)
         size = next(size for size in self._sizes if size >= rows)
@@ -255,7 +210,7 @@ class Batcher:
         self._deliver(batch, outputs, began, seconds)
 
     def _deliver(
-        self, batch: list[_Slice], outputs: Rows, began: float, seconds: float
+        self, batch: list[Slice], outputs: Rows, began: float, seconds: float
     ) -> None:
         rows = sum(part.stop - part.start for part in batch)
         offset = 0
@@ -276,11 +231,9 @@ class Batcher:
                     )
                 )
 
-    def _forget(self, request: _Request, _: asyncio.Future[Answer]) -> None:
-        if request in self._waiting:
-            del self._waiting[request]
-            self._waiting_rows -= request.count - request.taken
-            self._observer.queued(self._waiting_rows)
+    def _forget(self, request: Request, _: asyncio.Future[Answer]) -> None:
+        if self._waiting.forget(request):
+            self._observer.queued(self._waiting.rows)
 
     def _set_alarm(self, deadline: float) -> None:
         """Ring at the nearest deadline: one timer, not one a request."""
@@ -296,7 +249,7 @@ class Batcher:
         under_way = [*self._waiting, *(part.request for part in self._running)]
         for request in under_way:
             if request.deadline <= now:
-                _expire(request)
+                request.expire()
         pending = [each.deadline for each in under_way if not each.future.done()]
         if pending:
             self._set_alarm(min(pending))
@@ -310,19 +263,8 @@ class Batcher:
             self._observer.died()
 
     def _fail_waiting(self, error: ServeryError) -> None:
-        for request in list(self._waiting):
-            if not request.future.done():
-                request.future.set_exception(error)
-
-
-def _expire(request: _Request) -> None:
-    if not request.future.done():
-        waited_ms = (time.monotonic() - request.submitted) * 1000
-        request.future.set_exception(
-            DeadlineExceeded(
-                f"No answer within the deadline; waited {waited_ms:.0f} ms."
-            )
-        )
+        for request in self._waiting:
+            request.fail(error)
 
 
 def _check_rows(outputs: Rows, size: int) -> None:
@@ -331,7 +273,6 @@ def _check_rows(outputs: Rows, size: int) -> None:
             raise ValueError(f"the model returned {len(output)} rows for {size}")
 
 
-def _fail(batch: list[_Slice], error: ServeryError) -> None:
+def _fail(batch: list[Slice], error: ServeryError) -> None:
     for part in batch:
-        if not part.request.future.done():
-            part.request.future.set_exception(error)
+        part.request.fail(error)
