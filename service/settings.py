@@ -4,12 +4,13 @@ A command-line option beats an environment variable (`SERVERY_<NAME>`), which be
 default.
 """
 
-import os
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.cores import available_cores
 
 
 class Settings(BaseSettings):
@@ -96,8 +97,8 @@ class Settings(BaseSettings):
 
     def number_of_http_processes(self) -> int:
         """The setting, or one for every two cores that this process may use."""
-        return self.http_processes or max(1, len(os.sched_getaffinity(0)) // 2)
+        return self.http_processes or max(1, available_cores() // 2)
 
     def number_of_tensorflow_threads(self) -> int:
         """The setting, or half the cores that this process may use."""
-        return self.tensorflow_threads or max(1, len(os.sched_getaffinity(0)) // 2)
+        return self.tensorflow_threads or max(1, available_cores() // 2)

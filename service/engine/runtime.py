@@ -27,6 +27,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf.config_pb2 import CallableOptions
 from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
 
+from service.cores import available_cores
 from service.engine.graph import Graph, freeze
 from service.engine.precision import Precision, agree, draw_rows, has_bfloat16
 from service.engine.rows import Rows
@@ -77,7 +78,7 @@ class Runtime:
         tf.config.threading.set_inter_op_parallelism_threads(1)
         self.device = "/GPU:0" if gpus else "/CPU:0"
         self.threads = threads
-        self.heavy_threads = heavy_threads or len(os.sched_getaffinity(0))
+        self.heavy_threads = heavy_threads or available_cores()
         self.rounds = precision == "bfloat16" and not gpus and has_bfloat16()
         if precision == "bfloat16" and not self.rounds:
             logger.warning("bfloat16: expected a CPU that has it; staying in float32")

@@ -1,11 +1,11 @@
 """What every request of one process shares."""
 
 import asyncio
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
+from service.cores import available_cores
 from service.engine.batcher import Answer
 from service.engine.catalog import Catalog
 from service.engine.rows import Rows
@@ -63,7 +63,7 @@ class Room:
         self.draining = False
         metrics.in_flight_limit.set(settings.max_in_flight)
         self._threads = ThreadPoolExecutor(
-            len(os.sched_getaffinity(0)), thread_name_prefix="decode"
+            available_cores(), thread_name_prefix="decode"
         )
 
     async def in_thread(self, work: Callable[[], T]) -> T:

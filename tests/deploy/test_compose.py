@@ -72,7 +72,7 @@ def test_our_image_carries_the_version_of_the_project(name: str) -> None:
 
 @each_of_ours
 def test_what_the_environment_sets_are_settings(name: str) -> None:
-    given = SERVICES[name]["environment"]
+    given = SERVICES[name].get("environment", {})
     fields = {key.removeprefix("SERVERY_").lower(): given[key] for key in given}
     assert fields.keys() <= Settings.model_fields.keys()
     Settings(**fields)
