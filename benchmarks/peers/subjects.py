@@ -128,7 +128,10 @@ PEERS = (
         "Ray Serve",
         "ray",
         health="/{model}",
-        environment={"RAY_USAGE_STATS_ENABLED": "0"},
+        environment={
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        },
         apart=True,
     ),
     Peer(

@@ -1,7 +1,7 @@
 # mypy: disable-error-code="import-not-found", allow-subclassing-any
 """LitServe: FastAPI in one process, batches and models in others, queues between.
 
-Its faster queue, ZeroMQ, was tried and is not faster here.
+Its faster queue, ZeroMQ, was tried: no difference that shows here.
 """
 
 import signal
@@ -11,8 +11,8 @@ import litserve
 from benchmarks.peers.rows import WORK, Prediction, Row
 from benchmarks.peers.setting import read_port, read_setting
 
-# With none, its worker polls without a pause, nine tenths of a core while idle; 2 ms
-# answer no more requests than 1 ms, and a lone one later.
+# With none, its worker polls without a pause, nine tenths of a core while idle; 2 and
+# 5 ms answer fewer requests than 1 ms.
 WAIT_S = 0.001
 
 

@@ -2,7 +2,8 @@
 """MLServer: FastAPI and the batches in one process, models there or in a pool.
 
 Batches of requests in base64 are decoded with the model: its batcher merges what came,
-not what was decoded. One worker computes where HTTP is; a pool of one is slower.
+not what was decoded. One worker computes where HTTP is: a pool of one answered a tenth
+fewer, with a shorter tail, in one short run each.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from mlserver.types import InferenceRequest, InferenceResponse
 from benchmarks.peers.rows import WORK, Work
 from benchmarks.peers.setting import Setting, read_port, read_setting
 
-# In seconds. With none, every batch is one request: a third of the throughput.
+# Of 0, 1, 2 and 5 ms this answered most; 0 answered half as many.
 WAIT_S = 0.001
 
 

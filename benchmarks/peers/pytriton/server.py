@@ -2,7 +2,8 @@
 """Triton with its Python back end: HTTP and batches in C++, the model in Python.
 
 Workers are functions of this one process, as pytriton has it: they share its
-interpreter. Waiting 1 ms for more requests pays: a quarter less CPU time a request.
+interpreter. Of 0, 1 and 2 ms of waiting for more requests, 2 ms answered most digits at
+32 connections, in one short run each.
 """
 
 import signal
@@ -71,7 +72,7 @@ def main() -> None:
                 outputs=OUTPUTS[name],
                 config=ModelConfig(
                     max_batch_size=work.largest_batch,
-                    batcher=DynamicBatcher(max_queue_delay_microseconds=1000),
+                    batcher=DynamicBatcher(max_queue_delay_microseconds=2000),
                 ),
             )
         triton.serve()

@@ -1,8 +1,7 @@
 # mypy: disable-error-code="import-not-found, attr-defined", allow-untyped-decorators
 """Ray Serve: a proxy that speaks HTTP, and replicas that decode, batch and compute.
 
-Computing in a thread of the replica's, and the throughput mode of Ray Serve, were tried
-and are no faster here.
+Computing in a thread of the replica's was tried and is no faster here.
 """
 
 import signal
