@@ -130,7 +130,7 @@ class Supervisor:
             *(sys.executable, "-m", module, *arguments),
             pass_fds=inherited,
             env=os.environ | {FOLDER_VARIABLE: str(self._metrics_folder)},
-            start_new_session=True,  # a Ctrl-C is ours to pass on
+            process_group=0,  # a Ctrl-C is ours to pass on
         )
 
     async def _stop(self, names: list[str], tasks: list[asyncio.Task[None]]) -> None:

@@ -1,10 +1,12 @@
 """`python -m benchmarks.operations`: what is promised to operators, measured here."""
 
 import multiprocessing
+import os
 import signal
 import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -18,6 +20,7 @@ from benchmarks.operations.plot import draw
 from benchmarks.operations.report import PICTURE, Measured, render
 from benchmarks.operations.subject import Subject, SubjectError, running
 from benchmarks.processes import Watch
+from benchmarks.subjects import cores
 from loadtest.limit import Limit
 from loadtest.load import Load
 from loadtest.mix import Mix, MixError, check_ready, parse_mix, show_mix
@@ -38,6 +41,19 @@ FULL = Plan()
 QUICK = Plan(probe=1, peak=2, before=2, overload=3, after=4, drill=2, tolerance=0.3)
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Who runs where.
+
+    Attributes:
+        service: How many cores it may use.
+        client: Those that the client may use.
+    """
+
+    service: int
+    client: frozenset[int]
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--quick", is_flag=True, help="To try it out: printed, nothing written.")
 @click.option("--mix", default="digits", show_default=True, help="As in load tests.")
@@ -46,6 +62,13 @@ QUICK = Plan(probe=1, peak=2, before=2, overload=3, after=4, drill=2, tolerance=
     default="p99<100ms,errors<0.1%",
     show_default=True,
     help="What holds below the limit, p99 among it.",
+)
+@click.option(
+    "--client-cores",
+    type=click.IntRange(min=0),
+    default=cores() // 2,
+    help="Cores that the client has for itself; 0: it shares them all with the "
+    "service, which then has less the more is asked.  [default: half of them]",
 )
 @click.option(
     "--artifacts",
@@ -60,7 +83,13 @@ QUICK = Plan(probe=1, peak=2, before=2, overload=3, after=4, drill=2, tolerance=
     help="Folder for operations-measured.md and its picture.  [default: docs]",
 )
 def main(
-    *, quick: bool, mix: str, objective: str, artifacts: Path, output: Path
+    *,
+    quick: bool,
+    mix: str,
+    objective: str,
+    client_cores: int,
+    artifacts: Path,
+    output: Path,
 ) -> None:
     """Measure overload, recovery, SIGTERM under load and kill -9 on this machine.
 
@@ -71,7 +100,8 @@ def main(
     plan = QUICK if quick else FULL
     signal.signal(signal.SIGTERM, _leave)
     try:
-        measured = _measure(plan, mix, objective, artifacts.resolve())
+        placed = _place(client_cores)
+        measured = _measure(plan, mix, objective, artifacts.resolve(), placed)
     except (SubjectError, MixError, ObjectiveError) as error:
         raise click.ClickException(str(error)) from error
     page = render(measured, picture=not quick)
@@ -83,11 +113,24 @@ def main(
     draw(measured.overloads, measured.deadline_s, rate, output / PICTURE)
 
 
-def _measure(plan: Plan, mix: str, objective: str, artifacts: Path) -> Measured:
+def _place(client_cores: int) -> Place:
+    """Leave some cores to the client; the services that are started have the others."""
+    every = sorted(os.sched_getaffinity(0))
+    if not client_cores:
+        return Place(len(every), frozenset(every))
+    os.sched_setaffinity(0, every[:-client_cores])
+    return Place(len(every) - client_cores, frozenset(every[-client_cores:]))
+
+
+def _measure(
+    plan: Plan, mix: str, objective: str, artifacts: Path, place: Place
+) -> Measured:
     watch, context = Watch(), multiprocessing.get_context("spawn")
     with (
         tempfile.TemporaryDirectory(prefix="servery-operations-") as name,
-        ProcessPoolExecutor(1, context) as client,
+        ProcessPoolExecutor(
+            1, context, os.sched_setaffinity, (0, place.client)
+        ) as client,
     ):
         folder = Path(name)
         with running(folder, artifacts) as subject:
@@ -97,7 +140,7 @@ def _measure(plan: Plan, mix: str, objective: str, artifacts: Path) -> Measured:
         drill = Drill(folder, artifacts, client, base)
         terminated, killed, restart_s = _send_signals(drill, peak.intended_rate, plan)
     return Measured(
-        facts=_gather_facts(base, artifacts, watch),
+        facts=_gather_facts(base, artifacts, watch, place),
         objective=objective,
         deadline_s=DEADLINE_S,
         limit=limit,
@@ -143,7 +186,9 @@ def _send_signals(
     return terminated, killed, drill.restart()
 
 
-def _gather_facts(load: Load, artifacts: Path, watch: Watch) -> dict[str, str]:
+def _gather_facts(
+    load: Load, artifacts: Path, watch: Watch, place: Place
+) -> dict[str, str]:
     versions = find_versions(artifacts)[MODEL]
     folder = artifacts / MODEL / str(max(versions))
     facts = gather_facts(BENCH, Settings(artifacts=artifacts), folder)
@@ -151,6 +196,7 @@ def _gather_facts(load: Load, artifacts: Path, watch: Watch) -> dict[str, str]:
         "Load": f"{show_mix(load.mix)}, pictures as they are; open loop, Poisson, from "
         f"one process on bare sockets beside the service, at most {MOST_CONNECTIONS:,} "
         "connections",
+        "Cores": f"the service: {place.service}; the client: {len(place.client)}",
         "Others": f"other programs and the hypervisor took {watch.others():.1%}",
     }
 

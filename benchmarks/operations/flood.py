@@ -4,6 +4,7 @@ import asyncio
 import gc
 import resource
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -19,6 +20,8 @@ from loadtest.workloads import WORKLOADS, Body
 REFUSED = "connection refused"
 UNCONNECTED = "no connection"
 DRAWN = 4096
+TICK_S = 0.001  # what falls due meanwhile is sent in one go; counted as latency
+SWEEP_S = 0.05  # how often is looked for requests that nobody answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class Sender:
         self._address = urlsplit(load.url)
         self._free: list[Socket] = []
         self._open = 0
+        self._waiting: deque[tuple[Socket, Sent]] = deque()  # and some that are over
         self._tasks: set[asyncio.Task[None]] = set()
         self._under_way = 0
         self._all_sent, self._all_ended = False, asyncio.Event()
@@ -83,13 +87,18 @@ class Sender:
 
     async def run(self) -> None:
         """Send everything and wait for what is under way."""
+        sweeper = asyncio.create_task(self._sweep())
         for intended_s in Share(self._load).schedule().tolist():
-            # Behind time, nothing is slept, but answers are read all the same.
-            await asyncio.sleep(max(0.0, intended_s - self._now()))
+            ahead_s = intended_s - self._now()
+            if ahead_s > 0:
+                await asyncio.sleep(max(TICK_S, ahead_s))
+            elif -ahead_s > SWEEP_S:
+                await asyncio.sleep(0)  # behind time, answers are read all the same
             self._begin(intended_s)
         self._all_sent = True
         if self._under_way:
             await self._all_ended.wait()
+        sweeper.cancel()
         for socket in self._free:
             socket.close()
 
@@ -141,8 +150,16 @@ class Sender:
 
     def _send(self, socket: Socket, sent: Sent) -> None:
         socket.send(sent)
-        loop = asyncio.get_running_loop()
-        loop.call_later(self._load.timeout_s, socket.give_up, sent)
+        self._waiting.append((socket, sent))
+
+    async def _sweep(self) -> None:
+        """Give up what has taken too long: one timer, not one for each request."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            latest_s = self._now() - self._load.timeout_s
+            while self._waiting and self._waiting[0][1].sent_s < latest_s:
+                socket, sent = self._waiting.popleft()
+                socket.give_up(sent)
 
     def _record(self, sent: Sent, outcome: str) -> None:
         self._under_way -= 1

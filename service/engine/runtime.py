@@ -204,8 +204,9 @@ def _open_session(
         device_count={} if tf.config.get_visible_devices("GPU") else {"GPU": 0},
     )
     config.gpu_options.allow_growth = True
+    rewrites = config.graph_options.rewrite_options
+    rewrites.meta_optimizer_iterations = RewriterConfig.ONE  # a second finds no more
     if bfloat16:  # grappler puts it where it pays: convolutions, products of matrices
-        rewrites = config.graph_options.rewrite_options
         rewrites.auto_mixed_precision_onednn_bfloat16 = RewriterConfig.ON
     session = tf.compat.v1.Session(graph=graph.graph, config=config)
     session.run(graph.fill)

@@ -5,7 +5,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -57,7 +57,7 @@ class Exchange:
         self.started = time.monotonic()
         self.method, self.path, self.route = method, path, route
         self.headers = headers
-        self.request_id = _request_id(headers)
+        self.request_id = request_id(headers)
         self.seconds = self._ended = 0.0
         self.status = 0
         self.code: str | None = None
@@ -170,7 +170,7 @@ def error_response(error: ServeryError, exchange: Exchange) -> Response:
     )
 
 
-def _request_id(headers: dict[bytes, bytes]) -> str:
+def request_id(headers: Mapping[bytes, bytes]) -> str:
     """The caller's `X-Request-ID`, if it is one that is safe to log, or a new one."""
     given = headers.get(b"x-request-id")
     if given is not None and REQUEST_ID.fullmatch(given):

@@ -4,13 +4,17 @@ A request costs a tenth of a prediction if each is written down by itself.
 """
 
 import asyncio
+import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from typing import Any
 
+from service.errors import Unavailable
 from service.logs import AccessLog
 from service.metrics import Metrics
 from service.web.exchange import Exchange
 
+REST_S = 0.002  # after refusals: measured; shorter ones left less for the accepted
 FLUSH_S = 0.05  # what is gathered so long is written at once
 
 
@@ -31,7 +35,8 @@ class Ledger:
         self._metrics = metrics
         self._access_log = access_log
         self._finished: list[Exchange] = []
-        self._flush_planned = False
+        self._refused: Counter[str] = Counter()
+        self._flush_planned = self._rest_planned = False
 
     def enter(self, exchange: Exchange) -> None:
         """One more request is under way."""
@@ -45,16 +50,36 @@ class Ledger:
         self._finished.append(exchange)
         self._plan_flush()
 
+    def refuse(self, path: str) -> None:
+        """One was refused before anything was made for it."""
+        self._refused[path] += 1
+        self._plan_flush()
+        if not self._rest_planned:
+            self._rest_planned = True
+            asyncio.get_running_loop().call_soon(self._rest)
+
     def flush(self) -> None:
-        """Write down what is over, now."""
+        """Write down what is over, now; of the refused, how many."""
         self._flush_planned = False
         finished, self._finished = self._finished, []
+        refused, self._refused = self._refused, Counter()
         self._metrics.in_flight.set(self.in_flight)
-        if not finished:
-            return
         self._count(finished)
-        if self._access_log is not None:
-            self._access_log.write(exchange.facts() for exchange in finished)
+        self._count_refused(refused)
+        if self._access_log is not None and (finished or refused):
+            lines = [exchange.facts() for exchange in finished]
+            self._access_log.write(
+                lines + [_refusals(*each) for each in refused.items()]
+            )
+
+    def _rest(self) -> None:
+        """Let more come before the loop looks again.
+
+        To be woken for each costs four times as much as to refuse it, and who has what
+        is accepted to compute needs the core.
+        """
+        self._rest_planned = False
+        time.sleep(REST_S)
 
     def _plan_flush(self) -> None:
         if not self._flush_planned:
@@ -77,6 +102,13 @@ class Ledger:
             metrics.predictions.labels(*labels).inc(number)
         self._count_stages([each for each in finished if each.labels])
 
+    def _count_refused(self, refused: Counter[str]) -> None:
+        metrics, status = self._metrics, str(Unavailable.status)
+        for path, number in refused.items():
+            seconds = metrics.request_seconds.labels(path, status, "")
+            seconds.observe_all([0.0] * number)
+            metrics.rejections.labels(Unavailable.code).inc(number)
+
     def _count_stages(self, answered: Sequence[Exchange]) -> None:
         for stage, histogram in self._metrics.stages.items():
             seconds: defaultdict[str, list[float]] = defaultdict(list)
@@ -84,3 +116,14 @@ class Ledger:
                 seconds[each.model].append(each.stages[stage])
             for model, values in seconds.items():
                 histogram.labels(model).observe_all(values)
+
+
+def _refusals(path: str, number: int) -> dict[str, Any]:
+    return {
+        "time": time.time(),
+        "message": "refused",
+        "requests": number,
+        "path": path,
+        "status": Unavailable.status,
+        "code": Unavailable.code,
+    }

@@ -3,7 +3,9 @@
 head ─ POST to an endpoint of a model, its length announced and allowed?
         ├─ no:  uvicorn's way: ASGI, FastAPI
         └─ yes: body ─┬─ endpoint ─ answer
-                      └─ too many under way: 503, before anything is made for it
+                      └─ too many under way: 503
+
+Most of what is too many is not even parsed: `refusal`.
 
 The framework's way costs as much as a prediction, and most of it again for a refusal:
 a service that pays that for what it cannot serve has less left for what it can.
@@ -23,6 +25,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from service.errors import Unavailable
 from service.web.exchange import Endpoint, Exchange, error_response, respond
 from service.web.observed import FULL, Observed
+from service.web.refusal import refuse
 
 
 class _Direct(RequestResponseCycle):
@@ -49,6 +52,17 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         app = cast(Observed, self.app)
         self._room, self._direct = app.room, app.direct
+        self._is_between = True  # what comes next is the beginning of a request
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the event loop."""
+        if not (self._room.full and self._refuse(data)):
+            super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """Called by the parser."""
+        self._is_between = False
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""
@@ -80,6 +94,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Called by the parser."""
+        self._is_between = True
         cycle = self.cycle
         if not isinstance(cycle, _Direct):
             super().on_message_complete()
@@ -104,6 +119,23 @@ class HttpProtocol(HttpToolsProtocol):
         if isinstance(cycle, _Direct) and not cycle.is_whole:
             cycle.exchange.close_early()
             self._finish(cycle, None)
+
+    def _refuse(self, data: bytes) -> bool:
+        """Refuse a request unparsed, if it is one that can be."""
+        is_free = self.cycle is None or self.cycle.response_complete
+        if not (is_free and self._is_between) or self._room.draining:
+            return False
+        dates = [b"%b: %b\r\n" % each for each in self.server_state.default_headers]
+        refusal = refuse(data, self._direct, b"".join(dates))
+        if refusal is None:
+            return False
+        if self.flow.write_paused:  # it sends and sends, and never reads
+            self.transport.abort()
+            return True
+        self.transport.write(refusal.answer)
+        self._room.ledger.refuse(refusal.path)
+        self.on_response_complete()
+        return True
 
     def _is_plain(self, headers: dict[bytes, bytes]) -> bool:
         """Whether nothing of HTTP's finer points is asked for, and no refusal due."""
