@@ -20,7 +20,6 @@ from service.web.protocol import HttpProtocol
 from service.web.room import Room
 
 KEEP_ALIVE_S = 75
-GARBAGE = 20_000  # objects made before some are looked through: those of a busy 50 ms
 
 
 @click.command()
@@ -60,7 +59,6 @@ def main(
     server = _DrainingServer(config, room)
     gc.collect()
     gc.freeze()
-    gc.set_threshold(GARBAGE)
     server.run(sockets=[socket.socket(fileno=listener)])
 
 
