@@ -49,10 +49,11 @@ def _draw_one(panels: Any, overload: Overload, deadline_s: float) -> None:
         latencies = [1000 * summary.percentile(percent) for summary in each]
         middle.plot(times, latencies, label=f"p{percent}")
     middle.axhline(1000 * deadline_s, color="grey", lw=1, ls=":")
-    middle.set(ylabel="latency of answers 200, ms", yscale="log")
+    middle.set(ylabel="latency, timeouts too, ms", yscale="log")
     middle.legend(fontsize=7)
     memory = overload.run.memory
     below.plot([t for t, _ in memory], [size / MIB for _, size in memory])
-    below.set(ylabel="memory, MiB", xlabel="seconds", ylim=(0, None))
+    most = max(size for _, size in memory) / MIB
+    below.set(ylabel="memory, MiB", xlabel="seconds", ylim=(0, 1.1 * most))
     for panel in panels:
         panel.grid(alpha=0.3)
