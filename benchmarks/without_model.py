@@ -6,7 +6,6 @@ service's own HTTP process, started as the supervisor does, with another engine.
 
 import asyncio
 import os
-import socket
 import tempfile
 from pathlib import Path
 from unittest.mock import patch
@@ -19,8 +18,6 @@ from service.engine.catalog import Catalog, ModelStatus, State, VersionStatus
 from service.engine.rows import Rows, count_rows
 from service.manifest import read_manifest
 from service.settings import Settings
-
-BACKLOG = 2048
 
 
 class InstantDoor:
@@ -69,10 +66,11 @@ class InstantDoor:
 def main(folder: Path, port: int) -> None:
     """Serve as one HTTP process of the service does, on a port of its own."""
     with tempfile.TemporaryDirectory(prefix="servery-") as metrics:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics  # read at the next import
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics  # read at the next imports
+        from service.supervisor import listen
         from service.web import __main__ as process
 
-        listener = socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
+        listener = listen("127.0.0.1", port)
         lifeline, _ = os.pipe()
         with patch.object(process, "EngineClient", InstantDoor):
             process.main(

@@ -2,11 +2,9 @@
 
     SavedModel ─▶ trace, any number of rows ─▶ constants for variables ─▶ session
 
-Constants let TensorFlow fold what follows from them, normalisation into convolutions
-above all, and lay weights out for the processor once instead of in every batch. A
-session of its own gives every signature its own threads, computes in the thread that
-asks, and costs half of what calling a `tf.function` does. docs/performance.md has the
-figures.
+The constants are made in `graph`. A session of its own gives every signature its own
+threads, computes in the thread that asks, and costs half of what calling a
+`tf.function` does. docs/performance.md has the figures.
 """
 
 import logging

@@ -134,7 +134,9 @@ class Exchange:
         }
 
 
-async def respond(work: Awaitable[Response | None], exchange: Exchange) -> Any:
+async def respond(
+    work: Awaitable[Response | None], exchange: Exchange
+) -> Response | None:
     """What `work` answers, or the error that it ends with as an answer.
 
     Returns:
