@@ -5,6 +5,7 @@ up when it is scraped (prometheus-client's multiprocess mode). Labels come from 
 sets: route templates, status codes, models and labels of loaded manifests.
 """
 
+import asyncio
 import os
 from bisect import bisect_left
 from collections import Counter as Tally
@@ -19,6 +20,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from service.processes import ProcessCollector
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+FLUSH_S = 0.05  # what has happened in so long is counted at once: each write costs
 
 SECONDS = (
     0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075,
@@ -196,28 +199,45 @@ class Metrics:
 
 
 class BatchMetrics:
-    """Counts what a batcher does (its `Observer`), with the labels looked up once."""
+    """Counts what a batcher does (its `Observer`), a few dozen batches at a time."""
 
     def __init__(self, metrics: Metrics, model: str, on_death: Callable[[], None]):
         self._waiting = metrics.waiting_rows.labels(model)
-        self._waiting_here = 0
+        self._waiting_now = self._waiting_counted = 0
         self._rows = metrics.batch_rows.labels(model)
         self._seconds = metrics.batch_seconds.labels(model)
         self._padding = metrics.padding_rows.labels(model)
+        self._batches: list[tuple[int, int, float]] = []
+        self._flush_planned = False
         self._on_death = on_death
 
     def queued(self, waiting_rows: int) -> None:
         """So many rows are waiting now, beside those of the model's other batchers."""
-        self._waiting.inc(waiting_rows - self._waiting_here)
-        self._waiting_here = waiting_rows
+        self._waiting_now = waiting_rows
+        self._plan_flush()
 
     def ran(self, rows: int, padding: int, seconds: float) -> None:
         """A batch of `rows`, padded by `padding`, took `seconds`."""
-        self._rows.observe(rows)
-        self._seconds.observe(seconds)
-        if padding:
-            self._padding.inc(padding)
+        self._batches.append((rows, padding, seconds))
+        self._plan_flush()
 
     def died(self) -> None:
         """No batch will ever be formed again."""
         self._on_death()
+
+    def flush(self) -> None:
+        """Count what has happened, now."""
+        self._flush_planned = False
+        self._waiting.inc(self._waiting_now - self._waiting_counted)
+        self._waiting_counted = self._waiting_now
+        if self._batches:
+            rows, padding, seconds = zip(*self._batches, strict=True)
+            self._rows.observe_all(rows)
+            self._seconds.observe_all(seconds)
+            self._padding.inc(sum(padding))
+            self._batches.clear()
+
+    def _plan_flush(self) -> None:
+        if not self._flush_planned:
+            self._flush_planned = True
+            asyncio.get_running_loop().call_later(FLUSH_S, self.flush)

@@ -1,20 +1,47 @@
 """What is counted, where several count the same thing."""
 
+import asyncio
+
 from prometheus_client import CollectorRegistry
 
-from service.metrics import BatchMetrics, Metrics
+from service.metrics import FLUSH_S, BatchMetrics, Metrics
 
 
 def test_the_waiting_rows_of_a_models_batchers_add_up() -> None:
-    registry = CollectorRegistry()
-    metrics = Metrics(registry)
-    decode, encode = (
-        BatchMetrics(metrics, "clothing_vae", on_death=lambda: None) for _ in range(2)
-    )
+    async def test() -> None:
+        registry = CollectorRegistry()
+        metrics = Metrics(registry)
+        decode, encode = (
+            BatchMetrics(metrics, "clothing_vae", lambda: None) for _ in range(2)
+        )
 
-    decode.queued(5)
-    encode.queued(3)
-    decode.queued(2)
+        decode.queued(5)
+        encode.queued(3)
+        decode.queued(2)
+        decode.flush()
+        encode.flush()
 
-    labels = {"model": "clothing_vae"}
-    assert registry.get_sample_value("servery_waiting_rows", labels) == 5
+        labels = {"model": "clothing_vae"}
+        assert registry.get_sample_value("servery_waiting_rows", labels) == 5
+
+    asyncio.run(test())
+
+
+def test_batches_are_counted_before_long() -> None:
+    async def test() -> None:
+        registry = CollectorRegistry()
+        batches = BatchMetrics(Metrics(registry), "digits", lambda: None)
+
+        batches.ran(rows=3, padding=1, seconds=0.25)
+        batches.ran(rows=8, padding=0, seconds=0.5)
+        await asyncio.sleep(2 * FLUSH_S)
+
+        labels = {"model": "digits"}
+        samples = ("batch_rows_sum", "batch_rows_count", "batch_seconds_sum")
+        found = [
+            registry.get_sample_value(f"servery_{name}", labels) for name in samples
+        ]
+        assert found == [11, 2, 0.75]
+        assert registry.get_sample_value("servery_padding_rows_total", labels) == 1
+
+    asyncio.run(test())

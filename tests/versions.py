@@ -67,11 +67,14 @@ class Multiplier:
         self.free = threading.Event()
         self.free.set()
         self.began = threading.Event()
+        self.running = 0
 
     def run(self, signature: str, rows: Rows) -> Rows:
+        self.running += 1
         self.began.set()
         if not self.free.wait(30):
             raise TimeoutError
+        self.running -= 1
         return (np.asarray(rows[0] * self.factor),)
 
     def warm(self) -> float:

@@ -1,25 +1,25 @@
-"""Dynamic batching: requests wait in rows, a batch is formed when the model is free.
+"""Dynamic batching: requests wait in rows, a batch is formed when a lane is free.
 
     submit ─▶ waiting ─▶ form ─▶ pad ─▶ run ─▶ split ─▶ every caller its own rows
        │         │                        │
     QueueFull  DeadlineExceeded       ModelFailed, to this batch alone
 
-There is no waiting time to tune: a lone request runs at once, and what arrives while a
-batch runs is the next batch. Pure asyncio: no HTTP, no TensorFlow, no threads.
+There is no waiting time to tune: a lone request runs at once, and what arrives while
+all lanes are busy is the next batch. Pure asyncio: no HTTP, no TensorFlow, no threads.
 """
 
 import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 from service.engine.pace import Pace
-from service.engine.rows import Rows, count_rows, merge_rows, slice_rows
-from service.engine.waiting import Line, Request, Slice
+from service.engine.rows import Rows, merge_rows, slice_rows
+from service.engine.waiting import Asker, Line, Request, Slice
 from service.errors import (
     ModelFailed,
     QueueFull,
@@ -45,7 +45,7 @@ class Observer(Protocol):
         """No batch will ever be formed again."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """One caller's rows, and where its time went.
 
@@ -68,11 +68,13 @@ class Batcher:
     """Batches for one signature of one version of one model.
 
     Args:
-        run: Computes a batch whose size is one of `sizes`; one call at a time.
+        run: Computes a batch whose size is one of `sizes`.
         sizes: Allowed batch sizes in rows, rising.
         max_queue_rows: Rows that may wait.
         observer: Told of queue and batches.
         version: Said in every answer.
+        lanes: Batches that may run at the same time. While the answers of one are
+            handed out the next one runs; rows that wait are shared among idle lanes.
 
     Attributes:
         pace: What is known of the model's.
@@ -86,6 +88,7 @@ class Batcher:
         observer: Observer,
         *,
         version: int,
+        lanes: int = 1,
     ):
         self._run = run
         self._sizes = tuple(sizes)
@@ -94,20 +97,22 @@ class Batcher:
         self._version = version
         self._waiting = Line()
         self.pace = Pace()
-        self._running: list[Slice] = []
+        self._running: dict[int, list[Slice]] = {}  # by lane
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = float("inf")
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
-        self._worker = asyncio.get_running_loop().create_task(self._work())
-        self._worker.add_done_callback(self._on_death)
+        loop = asyncio.get_running_loop()
+        self._lanes = [loop.create_task(self._work(lane)) for lane in range(lanes)]
+        for lane, task in enumerate(self._lanes):
+            task.add_done_callback(partial(self._on_death, lane))
 
     @property
     def alive(self) -> bool:
         """Whether batches are still being formed."""
-        return not self._worker.done()
+        return not any(lane.done() for lane in self._lanes)
 
     @property
     def waiting_rows(self) -> int:
@@ -130,26 +135,58 @@ class Batcher:
                 take until the deadline.
             ShuttingDown: The batcher takes nothing new.
         """
-        if self._closed or not self.alive:
+        asker = _Waiter()
+        request = Request(rows, deadline, asker)
+        self._admit(request)
+        asker.future.add_done_callback(lambda _: request.cancel())
+        return asker.future
+
+    def queue(self, requests: Iterable[Request]) -> None:
+        """Queue many; who asked is told of those that are refused, and why."""
+        for request in requests:
+            try:
+                self._admit(request)
+            except ServeryError as error:
+                request.fail(error)
+
+    def forget(self, request: Request) -> None:
+        """Let a request wait no longer, if it does."""
+        if self._waiting.forget(request):
+            self._observer.queued(self._waiting.rows)
+
+    async def close(self, timeout_s: float) -> None:
+        """Take nothing new, finish what waits within `timeout_s`, fail the rest."""
+        self._closed = True
+        if self.alive:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._idle.wait()
+            except TimeoutError:
+                logger.warning("closed with %d rows waiting", self._waiting.rows)
+            for lane in self._lanes:
+                lane.cancel()
+            await asyncio.wait(self._lanes)
+        self._fail_waiting(ShuttingDown("The service is shutting down."))
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    def _admit(self, request: Request) -> None:
+        if self._closed:
             raise ShuttingDown("This version of the model takes no more requests.")
-        count, now = count_rows(rows), time.monotonic()
-        self._check_room(count, deadline - now)
-        loop = asyncio.get_running_loop()
-        request = Request(rows, count, loop.create_future(), now, deadline)
-        request.future.add_done_callback(partial(self._forget, request))
+        self._check_room(request.count, request.deadline - request.submitted)
+        request.holder = self
         self._waiting.add(request)
         self._arrived.set()
         self._idle.clear()
-        if deadline < self._alarm_at:
-            self._set_alarm(deadline)
-        return request.future
+        if request.deadline < self._alarm_at:
+            self._set_alarm(request.deadline)
 
     def _check_room(self, count: int, left_s: float) -> None:
         """Refuse at once what would only wait to be late."""
         wait_s = self.pace.seconds(self._waiting.rows)
         if self._waiting.rows + count > self._max_queue_rows:
             expected = f"at most {self._max_queue_rows} may; received {count} more"
-        elif self._waiting.rows and wait_s > left_s:
+        elif 0 < left_s < wait_s:
             expected = (
                 f"which takes about {wait_s * 1000:.0f} ms; expected a deadline after "
                 f"that, received one in {left_s * 1000:.0f} ms"
@@ -161,36 +198,28 @@ class Batcher:
             retry_after_s=max(1, math.ceil(wait_s)),
         )
 
-    async def close(self, timeout_s: float) -> None:
-        """Take nothing new, finish what waits within `timeout_s`, fail the rest."""
-        self._closed = True
-        if self.alive:
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await self._idle.wait()
-            except TimeoutError:
-                logger.warning("closed with %d rows waiting", self._waiting.rows)
-            self._worker.cancel()
-            await asyncio.wait([self._worker])
-        self._fail_waiting(ShuttingDown("The service is shutting down."))
-        if self._alarm is not None:
-            self._alarm.cancel()
-
-    async def _work(self) -> None:
+    async def _work(self, lane: int) -> None:
         while True:
             await self._arrived.wait()
-            self._running = self._waiting.take(self._sizes[-1])
+            batch = self._waiting.take(self._share())
             self._observer.queued(self._waiting.rows)
-            if self._running:
-                await self._execute(self._running)
-                self._running = []
+            if batch:
+                self._running[lane] = batch
+                await self._execute(batch)
+                del self._running[lane]
             if not self._waiting:
                 self._arrived.clear()
-                self._idle.set()
+                if not self._running:
+                    self._idle.set()
+
+    def _share(self) -> int:
+        """How many rows a lane may take, so that no other one stays idle."""
+        idle = len(self._lanes) - len(self._running)
+        return min(self._sizes[-1], -(-self._waiting.rows // idle))
 
     async def _execute(self, batch: list[Slice]) -> None:
-        parts = [slice_rows(part.request.rows, part.start, part.stop) for part in batch]
-        rows = sum(part.stop - part.start for part in batch)
+        parts = [part.rows for part in batch]
+        rows = sum([part.count for part in batch])
         size = next(size for size in self._sizes if size >= rows)
         began = time.monotonic()
         try:
@@ -205,35 +234,23 @@ class Batcher:
             return
         seconds = time.monotonic() - began
         if rows == self._sizes[-1]:
-            self.pace.learn(rows, seconds)
+            self.pace.learn(rows * len(self._running), seconds)
         self._observer.ran(rows, size - rows, seconds)
         self._deliver(batch, outputs, began, seconds)
 
     def _deliver(
         self, batch: list[Slice], outputs: Rows, began: float, seconds: float
     ) -> None:
-        rows = sum(part.stop - part.start for part in batch)
-        offset = 0
+        answered: dict[Asker, list[Request]] = {}
+        first = 0
         for part in batch:
-            request, length = part.request, part.stop - part.start
-            request.parts.append(slice_rows(outputs, offset, offset + length))
-            offset += length
-            queue_s = began - request.submitted - request.compute_s
-            request.compute_s += seconds
-            if part.stop == request.count and not request.future.done():
-                request.future.set_result(
-                    Answer(
-                        outputs=merge_rows(request.parts),
-                        queue_s=queue_s,
-                        compute_s=request.compute_s,
-                        batch_rows=rows,
-                        version=self._version,
-                    )
-                )
-
-    def _forget(self, request: Request, _: asyncio.Future[Answer]) -> None:
-        if self._waiting.forget(request):
-            self._observer.queued(self._waiting.rows)
+            request, last = part.request, first + part.count
+            rows = slice_rows(outputs, first, last)
+            if request.computed(part.start, rows, began, seconds):
+                answered.setdefault(request.asker, []).append(request)
+            first = last
+        for asker, requests in answered.items():
+            asker.answer(requests, self._version, first)
 
     def _set_alarm(self, deadline: float) -> None:
         """Ring at the nearest deadline: one timer, not one a request."""
@@ -246,25 +263,54 @@ class Batcher:
     def _ring(self) -> None:
         self._alarm, self._alarm_at = None, float("inf")
         now = time.monotonic()
-        under_way = [*self._waiting, *(part.request for part in self._running)]
+        running = [part.request for batch in self._running.values() for part in batch]
+        under_way = [*self._waiting, *running]
         for request in under_way:
             if request.deadline <= now:
                 request.expire()
-        pending = [each.deadline for each in under_way if not each.future.done()]
+        pending = [each.deadline for each in under_way if not each.settled]
         if pending:
             self._set_alarm(min(pending))
 
-    def _on_death(self, worker: asyncio.Task[None]) -> None:
-        if not worker.cancelled() and worker.exception() is not None:
-            logger.critical("the batcher died", exc_info=worker.exception())
+    def _on_death(self, lane: int, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            logger.critical("the batcher died", exc_info=task.exception())
+            self._closed = True
             error = ModelFailed("The batcher of this model has died.")
-            _fail(self._running, error)
+            _fail(self._running.pop(lane, []), error)
             self._fail_waiting(error)
             self._observer.died()
 
     def _fail_waiting(self, error: ServeryError) -> None:
         for request in self._waiting:
             request.fail(error)
+
+
+class _Waiter:
+    """Somebody in this process, who waits for one answer."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Answer] = loop.create_future()
+
+    def answer(
+        self, requests: Sequence[Request], version: int, batch_rows: int
+    ) -> None:
+        (request,) = requests
+        if not self.future.done():
+            self.future.set_result(
+                Answer(
+                    outputs=request.outputs,
+                    queue_s=request.queue_s,
+                    compute_s=request.compute_s,
+                    batch_rows=batch_rows,
+                    version=version,
+                )
+            )
+
+    def fail(self, request: Request, error: ServeryError) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
 
 
 def _check_rows(outputs: Rows, size: int) -> None:

@@ -8,14 +8,15 @@ from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
 from service.engine import wire
 from service.engine.batcher import Answer
 from service.engine.catalog import Catalog
-from service.engine.link import ANSWER, ID, REQUEST, Link
-from service.engine.rows import Rows
+from service.engine.link import ANSWER, ANSWERED, ASKED, ID, REQUEST, Link
+from service.engine.rows import Rows, count_rows, merge_rows, slice_rows
 from service.engine.wire import Kind
 from service.errors import (
     DeadlineExceeded,
@@ -28,7 +29,17 @@ from service.errors import (
 logger = logging.getLogger(__name__)
 
 RECONNECT_S = 0.05
+_Kind = tuple[str, int, str, tuple[Any, ...]]  # name, version, signature, forms of rows
 HANG_S = 1.0  # beyond its deadline, an answer that the engine should have given
+
+
+class _Call(NamedTuple):
+    """A request on its way to the engine, and who waits for its answer."""
+
+    number: int
+    rows: Rows
+    deadline: float
+    future: asyncio.Future[Answer]
 
 
 class _Connected(Link):
@@ -40,34 +51,71 @@ class _Connected(Link):
         super().__init__()
         self.lost = asyncio.Event()
         self._on_loss = on_loss
-        self.pending: dict[int, asyncio.Future[Answer]] = {}
-        self.deadlines: dict[int, float] = {}
         self._on_catalog = on_catalog
+        self.pending: dict[int, _Call] = {}
+        self._asked: dict[_Kind, list[_Call]] = {}
 
     def connection_lost(self, error: Exception | None) -> None:
         self.lost.set()
         self._on_loss()  # before any caller can send more into the void
-        for future in self.pending.values():
-            if not future.done():
-                future.set_exception(
+        for call in self.pending.values():
+            if not call.future.done():
+                call.future.set_exception(
                     EngineGone("The engine stopped while computing; it is restarting.")
                 )
         self.pending.clear()
 
+    def ask(self, name: str, version: int, signature: str, call: _Call) -> None:
+        """Send a request, soon: with others whose rows can be put together with its."""
+        form = tuple([(array.dtype, array.shape[1:]) for array in call.rows])
+        self._asked.setdefault((name, version, signature, form), []).append(call)
+        self.pending[call.number] = call
+        self.gather()
+        if len(self.pending) == 1:
+            self.flush()
+
+    def flush(self) -> None:
+        for (name, version, signature, _), calls in self._asked.items():
+            self._outgoing += wire.frame(
+                Kind.REQUEST,
+                REQUEST.pack(version, len(calls)),
+                wire.pack_text(name),
+                wire.pack_text(signature),
+                *[
+                    ASKED.pack(call.number, count_rows(call.rows), call.deadline)
+                    for call in calls
+                ],
+                *wire.pack_rows(merge_rows([call.rows for call in calls])),
+            )
+        self._asked.clear()
+        super().flush()
+
     def receive(self, kind: Kind, body: memoryview) -> None:
         if kind is Kind.CATALOG:
             self._on_catalog(Catalog.model_validate_json(bytes(body)))
-            return
-        (number,) = ID.unpack_from(body)
-        future = self.pending.get(number)
-        if future is None or future.done():
-            return
-        if kind is Kind.ERROR:
-            future.set_exception(_read_error(body))
-            return
-        _, version, batch_rows, queue_s, compute_s = ANSWER.unpack_from(body)
-        rows = wire.unpack_rows(body, ANSWER.size)
-        future.set_result(Answer(rows, queue_s, compute_s, batch_rows, version))
+        elif kind is Kind.ANSWER:
+            self._receive_answers(body)
+        else:
+            (number,) = ID.unpack_from(body)
+            call = self.pending.get(number)
+            if call is not None and not call.future.done():
+                call.future.set_exception(_read_error(body))
+
+    def _receive_answers(self, body: memoryview) -> None:
+        version, count, batch_rows = ANSWER.unpack_from(body)
+        end = ANSWER.size + count * ANSWERED.size
+        rows, first = wire.unpack_rows(body, end), 0
+        for number, size, queue_s, compute_s in ANSWERED.iter_unpack(
+            body[ANSWER.size : end]
+        ):
+            last = first + size
+            call = self.pending.get(number)
+            if call is not None and not call.future.done():
+                outputs = slice_rows(rows, first, last)
+                call.future.set_result(
+                    Answer(outputs, queue_s, compute_s, batch_rows, version)
+                )
+            first = last
 
 
 class EngineClient:
@@ -124,28 +172,15 @@ class EngineClient:
             future.set_exception(EngineGone("The engine is starting; try again soon."))
             return future
         number = next(self._numbers) & 0xFFFFFFFF
-        link.pending[number] = future
-        link.deadlines[number] = deadline
         future.add_done_callback(partial(self._finish, link, number))
-        link.send(
-            Kind.REQUEST,
-            REQUEST.pack(number, version or 0, deadline),
-            wire.pack_text(name),
-            wire.pack_text(signature),
-            *wire.pack_rows(rows),
-        )
-        if len(link.pending) == 1:
-            link.flush()
+        call = _Call(number, rows, deadline, future)
+        link.ask(name, version or 0, signature, call)
         return future
 
     def _finish(
-        self,
-        link: _Connected,
-        number: int,
-        future: asyncio.Future[Answer],
+        self, link: _Connected, number: int, future: asyncio.Future[Answer]
     ) -> None:
         link.pending.pop(number, None)
-        link.deadlines.pop(number, None)
         if future.cancelled():
             link.send(Kind.CANCEL, ID.pack(number))
 
@@ -173,10 +208,10 @@ class EngineClient:
             with suppress(TimeoutError):
                 await asyncio.wait_for(link.lost.wait(), HANG_S)
             late = time.monotonic() - HANG_S
-            for number, deadline in list(link.deadlines.items()):
-                if deadline < late and not link.pending[number].done():
+            for call in list(link.pending.values()):
+                if call.deadline < late and not call.future.done():
                     error = DeadlineExceeded("The engine did not answer in time.")
-                    link.pending[number].set_exception(error)
+                    call.future.set_exception(error)
 
     def _forget(self) -> None:
         self._link = None

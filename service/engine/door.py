@@ -3,16 +3,17 @@
 import asyncio
 import logging
 import socket
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic_core import to_json
 
 from service.engine import wire
-from service.engine.batcher import Answer
 from service.engine.catalog import Catalog
 from service.engine.engine import Engine
-from service.engine.link import ANSWER, ID, REQUEST, Link
+from service.engine.link import ANSWER, ANSWERED, ASKED, ID, REQUEST, Link
+from service.engine.rows import merge_rows, slice_rows
+from service.engine.waiting import Request
 from service.engine.wire import Kind
 from service.errors import ServeryError
 
@@ -40,7 +41,7 @@ class _Served(Link):
     def __init__(self, engine: Engine):
         super().__init__()
         self._engine = engine
-        self._pending: dict[int, asyncio.Future[Answer]] = {}
+        self._pending: dict[int, Request] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -49,49 +50,51 @@ class _Served(Link):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._engine.on_change.remove(self._send_catalog)
-        for future in list(self._pending.values()):
-            future.cancel()
+        for request in self._pending.values():
+            request.cancel()
+        self._pending.clear()
 
     def receive(self, kind: Kind, body: memoryview) -> None:
         if kind is Kind.CANCEL:
             (number,) = ID.unpack_from(body)
             if number in self._pending:
-                self._pending[number].cancel()
+                self._pending.pop(number).cancel()
             return
-        number, version, deadline = REQUEST.unpack_from(body)
+        version, count = REQUEST.unpack_from(body)
         name, offset = wire.unpack_text(body, REQUEST.size)
         signature, offset = wire.unpack_text(body, offset)
-        rows = wire.unpack_rows(body, offset)
-        try:
-            future = self._engine.submit(
-                name, version or None, signature, rows, deadline
-            )
-        except ServeryError as error:
-            self._send_error(number, error)
-            return
-        self._pending[number] = future
-        future.add_done_callback(partial(self._answer, number))
+        end = offset + count * ASKED.size
+        rows = wire.unpack_rows(body, end)
+        requests, first = [], 0
+        for number, size, deadline in ASKED.iter_unpack(body[offset:end]):
+            last = first + size
+            request = Request(slice_rows(rows, first, last), deadline, self, number)
+            self._pending[number] = request
+            requests.append(request)
+            first = last
+        self._engine.queue(name, version or None, signature, requests)
 
-    def _answer(self, number: int, future: asyncio.Future[Answer]) -> None:
-        del self._pending[number]
-        if future.cancelled():
-            return
-        error = future.exception()
-        if error is None:
-            answer = future.result()
-            head = ANSWER.pack(
-                number,
-                answer.version,
-                answer.batch_rows,
-                answer.queue_s,
-                answer.compute_s,
-            )
-            self.send(Kind.ANSWER, head, *wire.pack_rows(answer.outputs))
-        elif isinstance(error, ServeryError):
-            self._send_error(number, error)
-        else:
-            logger.error("a request failed", exc_info=error)
-            self._send_error(number, ServeryError("Internal error."))
+    def answer(
+        self, requests: Sequence[Request], version: int, batch_rows: int
+    ) -> None:
+        """Send what a batch gave, in one frame."""
+        for request in requests:
+            self._pending.pop(request.number, None)
+        facts = [
+            ANSWERED.pack(each.number, each.count, each.queue_s, each.compute_s)
+            for each in requests
+        ]
+        self.send(
+            Kind.ANSWER,
+            ANSWER.pack(version, len(requests), batch_rows),
+            *facts,
+            *wire.pack_rows(merge_rows([each.outputs for each in requests])),
+        )
+
+    def fail(self, request: Request, error: ServeryError) -> None:
+        """Say what became of a request that has no answer."""
+        self._pending.pop(request.number, None)
+        self._send_error(request.number, error)
 
     def _send_error(self, number: int, error: ServeryError) -> None:
         self.send(

@@ -8,7 +8,7 @@ import ctypes
 import gc
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -20,6 +20,8 @@ from service.engine.catalog import Catalog, ModelStatus, State, VersionStatus
 from service.engine.live import Live, Model
 from service.engine.rows import Rows
 from service.engine.store import find_versions, newest
+from service.engine.waiting import Request
+from service.errors import ServeryError
 from service.logs import stderr_as_log_lines
 from service.manifest import (
     FILENAME,
@@ -113,8 +115,24 @@ class Engine:
             TooManyRows: More rows than one request may have.
             QueueFull: No room.
         """
-        status = self._catalog.find(name, version)
-        return self._live[name, status.version].submit(signature, rows, deadline)
+        return self._find(name, version).submit(signature, rows, deadline)
+
+    def queue(
+        self,
+        name: str,
+        version: int | None,
+        signature: str,
+        requests: Sequence[Request],
+    ) -> None:
+        """Queue many requests for one signature; each asker is told of every outcome.
+
+        See `submit`, whose errors go to `Asker.fail`.
+        """
+        try:
+            self._find(name, version).queue(signature, requests)
+        except ServeryError as error:
+            for request in requests:
+                request.fail(error)
 
     async def reconcile(self) -> None:
         """Bring memory in line with the disk once: load what is new, retire the old.
@@ -139,6 +157,9 @@ class Engine:
             task.add_done_callback(self._retiring.discard)
         if missing:
             _settle_memory()
+
+    def _find(self, name: str, version: int | None) -> Live:
+        return self._live[name, self._catalog.find(name, version).version]
 
     async def _watch(self) -> None:
         while True:

@@ -12,10 +12,12 @@ from service.engine import wire
 from service.engine.wire import Kind
 
 ID = struct.Struct("=I")  # opens every frame that belongs to a request
-REQUEST = struct.Struct("=IId")  # id, version, deadline
-ANSWER = struct.Struct("=IIIdd")  # id, version, batch rows, queue, compute
+REQUEST = struct.Struct("=II")  # version, count
+ASKED = struct.Struct("=IId")  # of each: id, rows, deadline
+ANSWER = struct.Struct("=III")  # version, count, batch rows
+ANSWERED = struct.Struct("=IIdd")  # of each: id, rows, queue, compute
 
-FRAMES_AT_ONCE = 8  # more would let the other side idle while we gather them
+AT_ONCE = 8  # more would let the other side idle while we gather them
 
 
 class Link(asyncio.Protocol):
@@ -42,21 +44,25 @@ class Link(asyncio.Protocol):
 
     def send(self, kind: Kind, *parts: wire.Bytes) -> None:
         """Send one frame, soon."""
+        self._outgoing += wire.frame(kind, *parts)
+        self.gather()
+
+    def gather(self) -> None:
+        """One more waits to be sent: now if they are a few, else soon."""
         if not self._gathered:
             asyncio.get_running_loop().call_soon(self.flush)
         self._gathered += 1
-        self._outgoing += wire.frame(kind, *parts)
-        if self._gathered == FRAMES_AT_ONCE:
+        if self._gathered == AT_ONCE:
             self.flush()
 
     def flush(self) -> None:
         """Send what has been gathered, now."""
+        self._gathered = 0
         if not self._outgoing:
             return
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(b"".join(self._outgoing))
         self._outgoing.clear()
-        self._gathered = 0
 
     def close(self) -> None:
         """End the connection, once what was sent is written."""

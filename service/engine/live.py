@@ -1,19 +1,21 @@
-"""A version in memory: its batchers, and the thread in which it computes."""
+"""A version in memory: its batchers, and the threads in which it computes."""
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Protocol
 
 from service.engine.batcher import Answer, Batcher
 from service.engine.rows import Form, Rows, count_rows
+from service.engine.waiting import Request
 from service.errors import InvalidInput
 from service.manifest import Manifest
 from service.metrics import BatchMetrics, Metrics
 from service.settings import Settings
 
+LANES = 2  # batches of a version that run at once; see `Batcher`
 QUICK_S = 0.001  # a batch that takes less waits longer for another thread to wake
 
 
@@ -30,7 +32,7 @@ class Model(Protocol):
 class Live:
     """A version that takes requests.
 
-    Its batches run in a thread of its own, so the operating system shares the cores
+    Its batches run in threads of its own, so the operating system shares the cores
     between models and a heavy one cannot hold up a light one. Only those that are known
     to be quick run in the event loop.
 
@@ -56,7 +58,7 @@ class Live:
         self._name, self._model = manifest.name, model
         self._most_rows = settings.max_request_rows
         thread_name = f"{manifest.name}-{manifest.version}"
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=thread_name)
+        self._thread = ThreadPoolExecutor(LANES, thread_name_prefix=thread_name)
         self._took: dict[tuple[str, int], float] = {}  # seconds, by signature and size
         self._forms = {name: Form(each) for name, each in manifest.signatures.items()}
         self.batchers = {
@@ -66,6 +68,7 @@ class Live:
                 settings.max_queue_rows,
                 BatchMetrics(metrics, manifest.name, on_death),
                 version=manifest.version,
+                lanes=LANES,
             )
             for signature in manifest.signatures
         }
@@ -74,14 +77,18 @@ class Live:
         self, signature: str, rows: Rows, deadline: float
     ) -> asyncio.Future[Answer]:
         """Check rows and queue them; see `Engine.submit`."""
-        form = self._forms.get(signature)
-        if form is None:
-            known = ", ".join(self._forms)
-            raise InvalidInput(
-                f"{self._name} has no signature {signature!r}; there are: {known}."
-            )
-        form.check(rows, self._most_rows)
+        self._form(signature).check(rows, self._most_rows)
         return self.batchers[signature].submit(rows, deadline)
+
+    def queue(self, signature: str, requests: Sequence[Request]) -> None:
+        """Check the rows of many and queue them; see `Engine.queue`."""
+        form = self._form(signature)
+        for request in requests:
+            try:
+                form.check(request.rows, self._most_rows)
+            except InvalidInput as error:
+                request.fail(error)
+        self.batchers[signature].queue(each for each in requests if not each.settled)
 
     async def close(self, timeout_s: float) -> None:
         """Take nothing new, finish what is queued within the limit, fail the rest."""
@@ -89,6 +96,15 @@ class Live:
         await asyncio.gather(*(each.close(timeout_s) for each in batchers))
         self.batchers.clear()  # they know us: a circle, that would keep the model
         self._thread.shutdown(wait=False)
+
+    def _form(self, signature: str) -> Form:
+        try:
+            return self._forms[signature]
+        except KeyError:
+            known = ", ".join(self._forms)
+            raise InvalidInput(
+                f"{self._name} has no signature {signature!r}; there are: {known}."
+            ) from None
 
     async def _run(self, signature: str, rows: Rows) -> Rows:
         kind = signature, count_rows(rows)

@@ -24,7 +24,7 @@ def count_rows(rows: Rows) -> int:
 
 def slice_rows(rows: Rows, start: int, stop: int) -> Rows:
     """Rows `start` to `stop` as views, without a copy."""
-    return tuple(array[start:stop] for array in rows)
+    return tuple([array[start:stop] for array in rows])
 
 
 def merge_rows(parts: Sequence[Rows], size: int | None = None) -> Rows:
@@ -33,7 +33,7 @@ def merge_rows(parts: Sequence[Rows], size: int | None = None) -> Rows:
     The padding is a row that is known to be valid, never zeros that the model may not
     have been made for.
     """
-    count = sum(count_rows(part) for part in parts)
+    count = sum([len(part[0]) for part in parts])
     missing = (count if size is None else size) - count
     if missing == 0 and len(parts) == 1:
         return parts[0]

@@ -1,59 +1,134 @@
 """Requests that wait for a batch, in rows and in order of arrival."""
 
-import asyncio
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
+from typing import Protocol
 
-from service.engine.rows import Rows
-from service.errors import DeadlineExceeded
+from service.engine.rows import Rows, merge_rows, slice_rows
+from service.errors import DeadlineExceeded, ServeryError
 
 
-@dataclass(eq=False, slots=True)
+class Asker(Protocol):
+    """Whoever sent requests, and is told what became of them."""
+
+    def answer(
+        self, requests: Sequence["Request"], version: int, batch_rows: int
+    ) -> None:
+        """These have their outputs, the last of which come from one batch."""
+
+    def fail(self, request: "Request", error: ServeryError) -> None:
+        """This one never will."""
+
+
+class Holder(Protocol):
+    """Where requests wait."""
+
+    def forget(self, request: "Request") -> None:
+        """Let it wait no longer, if it does."""
+
+
 class Request:
     """Rows on their way through one batch or several.
 
-    Attributes:
-        rows: What was sent.
-        count: How many rows that is.
-        future: Its answer.
-        submitted: `time.monotonic()` when it came.
+    Args:
+        rows: What was sent, at least one row.
         deadline: `time.monotonic()` at which the answer is worth nothing.
+        asker: Who wants it.
+        number: What the asker knows it by.
+
+    Attributes:
+        count: How many rows that is.
+        submitted: `time.monotonic()` when it came.
+        holder: Where it waits.
         taken: Rows that batches have taken.
-        parts: Outputs, in order, of the rows that are computed.
+        settled: Whether it has had its answer, or nobody wants one any more.
+        queue_s: Seconds that it waited, from submission to its last batch.
         compute_s: Seconds that its batches ran.
     """
 
-    rows: Rows
-    count: int
-    future: asyncio.Future[Any]
-    submitted: float
-    deadline: float
-    taken: int = 0
-    parts: list[Rows] = field(default_factory=list)
-    compute_s: float = 0.0
+    __slots__ = (
+        "_computed", "_parts", "asker", "compute_s", "count", "deadline", "holder",
+        "number", "queue_s", "rows", "settled", "submitted", "taken",
+    )  # fmt: skip
+
+    def __init__(self, rows: Rows, deadline: float, asker: Asker, number: int = 0):
+        self.rows, self.deadline = rows, deadline
+        self.asker, self.number = asker, number
+        self.count = len(rows[0])
+        self.submitted = time.monotonic()
+        self.holder: Holder | None = None
+        self.taken = self._computed = 0
+        self.settled = False
+        self.queue_s = self.compute_s = 0.0
+        self._parts: list[tuple[int, Rows]] = []
+
+    @property
+    def outputs(self) -> Rows:
+        """What its batches gave, in the order of its rows."""
+        if len(self._parts) == 1:
+            return self._parts[0][1]
+        return merge_rows([rows for _, rows in sorted(self._parts, key=itemgetter(0))])
+
+    def computed(self, start: int, outputs: Rows, began: float, seconds: float) -> bool:
+        """Note a part of its outputs, and say whether it is to be answered now.
+
+        Args:
+            start: The first of the rows that were computed.
+            outputs: One row for each.
+            began: `time.monotonic()` when their batch did.
+            seconds: That it took.
+        """
+        self._parts.append((start, outputs))
+        self._computed += len(outputs[0])
+        self.queue_s = max(0.0, began - self.submitted - self.compute_s)
+        self.compute_s += seconds
+        if self.settled or self._computed < self.count:
+            return False
+        self.settled = True
+        return True
+
+    def cancel(self) -> None:
+        """Nobody wants its answer any more."""
+        if not self.settled:
+            self.settled = True
+            if self.holder is not None:
+                self.holder.forget(self)
 
     def expire(self) -> None:
         """Fail it, since its deadline has passed."""
-        if not self.future.done():
-            waited_ms = (time.monotonic() - self.submitted) * 1000
-            message = f"No answer within the deadline; waited {waited_ms:.0f} ms."
-            self.future.set_exception(DeadlineExceeded(message))
+        waited_ms = (time.monotonic() - self.submitted) * 1000
+        message = f"No answer within the deadline; waited {waited_ms:.0f} ms."
+        self.fail(DeadlineExceeded(message))
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: ServeryError) -> None:
         """Fail it, unless it has its answer or nobody waits for one."""
-        if not self.future.done():
-            self.future.set_exception(error)
+        if not self.settled:
+            self.settled = True
+            if self.holder is not None:
+                self.holder.forget(self)
+            self.asker.fail(self, error)
 
 
-@dataclass(frozen=True, slots=True)
 class Slice:
-    """The rows of a request that a batch takes."""
+    """The rows of a request that a batch takes.
 
-    request: Request
-    start: int
-    stop: int
+    Attributes:
+        start: The first of them.
+        count: How many they are.
+    """
+
+    __slots__ = ("count", "request", "start")
+
+    def __init__(self, request: Request, start: int, count: int):
+        self.request, self.start, self.count = request, start, count
+
+    @property
+    def rows(self) -> Rows:
+        """The rows themselves."""
+        if self.count == self.request.count:
+            return self.request.rows
+        return slice_rows(self.request.rows, self.start, self.start + self.count)
 
 
 class Line:
@@ -95,15 +170,14 @@ class Line:
         room, now = most, time.monotonic()
         while room and self._requests:
             request = next(iter(self._requests))
-            if request.future.done() or request.deadline <= now:
-                request.expire()
-                self.forget(request)
+            if request.deadline <= now:
+                request.expire()  # which takes it out
                 continue
             del self._requests[request]
-            take = min(room, request.count - request.taken)
-            start, request.taken = request.taken, request.taken + take
-            batch.append(Slice(request, start, request.taken))
-            room -= take
+            count = min(room, request.count - request.taken)
+            batch.append(Slice(request, request.taken, count))
+            request.taken += count
+            room -= count
             if request.taken < request.count:
                 self._requests[request] = None
         self.rows -= most - room

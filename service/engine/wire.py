@@ -1,13 +1,18 @@
 """Frames on the Unix socket between HTTP processes and the engine.
 
     frame   = length (u32, of what follows)  kind (u8)  body
-    REQUEST = id (u32)  version (u32, 0 = newest)  deadline (f64)  name  signature  rows
-    ANSWER  = id (u32)  version (u32)  batch rows (u32)  queue, compute (f64)  rows
+    REQUEST = version (u32, 0 = newest)  count (u32)  name  signature
+              and for each: id (u32)  rows (u32)  deadline (f64), then the rows of all
+    ANSWER  = version (u32)  count (u32)  batch rows (u32)
+              and for each: id (u32)  rows (u32)  queue, compute (f64), then the rows
     ERROR   = id (u32)  JSON {code, message, retry_after_s}
     CANCEL  = id (u32)
     CATALOG = JSON, sent on connection and after every change
     rows    = count (u8), then for each array: dtype (u8)  dimensions (u8)  shape (u32…)
               and the data: raw bytes, or for strings the lengths (u32…) and the bytes
+
+What several callers ask of one signature travels in one frame, and so do their answers:
+to pack rows costs as much for many as for one.
 
 Both ends are this code on one machine: native byte order, no version field, and a
 deadline is `time.monotonic()`, one clock for all processes.

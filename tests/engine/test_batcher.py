@@ -20,6 +20,7 @@ from service.errors import (
     ServeryError,
     ShuttingDown,
 )
+from tests.versions import until
 
 SIZES = (1, 2, 4, 8)
 POISON = -1
@@ -76,10 +77,12 @@ def soon() -> float:
 
 @asynccontextmanager
 async def batcher_of(
-    model: Callable[[Rows], Awaitable[Rows]], max_queue_rows: int = 1000
+    model: Callable[[Rows], Awaitable[Rows]],
+    max_queue_rows: int = 1000,
+    lanes: int = 1,
 ) -> AsyncIterator[tuple[Batcher, Notes]]:
     notes = Notes()
-    batcher = Batcher(model, SIZES, max_queue_rows, notes, version=7)
+    batcher = Batcher(model, SIZES, max_queue_rows, notes, version=7, lanes=lanes)
     try:
         yield batcher, notes
     finally:
@@ -285,6 +288,37 @@ def test_cancelling_a_request_that_is_running_does_not_fail_its_batch() -> None:
     run(test)
 
 
+def test_rows_that_wait_are_shared_among_the_idle_lanes() -> None:
+    async def test() -> None:
+        model = DoublingModel()
+        model.free.clear()
+        async with batcher_of(model, lanes=2) as (batcher, _):
+            requests = [batcher.submit(rows_of(i), soon()) for i in range(8)]
+            await until(lambda: len(model.sizes) == 2)
+            assert model.sizes == [4, 4]
+            later = [batcher.submit(rows_of(i), soon()) for i in range(3)]
+            model.free.set()
+            answers = await asyncio.gather(*requests, *later)
+        assert [doubled(each) for each in answers[:8]] == [[2 * i] for i in range(8)]
+        assert model.sizes == [4, 4, 4]  # the first lane that was free took all three
+
+    run(test)
+
+
+def test_lanes_that_finish_out_of_order_keep_the_order_of_the_rows() -> None:
+    async def first_is_last(rows: Rows) -> Rows:
+        await asyncio.sleep(0.02 if rows[0][0] == 0 else 0)
+        return (rows[0] * 2,)
+
+    async def test() -> None:
+        async with batcher_of(first_is_last, lanes=2) as (batcher, notes):
+            answer = await batcher.submit(rows_of(*range(20)), soon())
+        assert doubled(answer) == [2 * i for i in range(20)]
+        assert sum(rows for rows, _ in notes.batches) == 20
+
+    run(test)
+
+
 def test_an_error_in_the_model_reaches_its_batch_and_nobody_else() -> None:
     async def test() -> None:
         model = DoublingModel()
@@ -403,14 +437,14 @@ def traffic(draw: st.DrawFn) -> list[tuple[int, bool, bool, int]]:
     )
 
 
-@given(traffic())
-@settings(max_examples=150)
+@given(traffic(), st.integers(1, 3))
+@settings(max_examples=200)
 def test_every_caller_gets_exactly_its_own_rows(
-    requests: list[tuple[int, bool, bool, int]],
+    requests: list[tuple[int, bool, bool, int]], lanes: int
 ) -> None:
     async def test() -> None:
         values = iter(range(1, 10_000))
-        async with batcher_of(DoublingModel()) as (batcher, notes):
+        async with batcher_of(DoublingModel(), lanes=lanes) as (batcher, notes):
             sent = []
             for size, cancelled, poisoned, turns in requests:
                 mine = [next(values) for _ in range(size)]

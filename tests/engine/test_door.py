@@ -15,6 +15,7 @@ from service.engine.batcher import Answer
 from service.engine.client import EngineClient
 from service.engine.door import bind_door, open_door
 from service.engine.engine import Engine
+from service.engine.live import LANES
 from service.errors import (
     DeadlineExceeded,
     EngineGone,
@@ -58,6 +59,16 @@ class House:
         deadline = time.monotonic() + seconds
         return self.client.submit("times", None, "serving_default", rows, deadline)
 
+    async def fill_lanes(self) -> list[asyncio.Future[Answer]]:
+        """Requests that run until the model is free; what comes after them waits."""
+        self.model.free.clear()
+        running = []
+        while self.model.running < LANES:
+            before = self.model.running
+            running.append(self.submit(1))
+            await until(lambda: self.model.running > before)  # noqa: B023 - used now
+        return running
+
 
 @asynccontextmanager
 async def house_of(folder: Path) -> AsyncIterator[House]:
@@ -87,6 +98,32 @@ def test_every_request_gets_its_own_rows_back(tmp_path: Path) -> None:
             assert [int(a.outputs[0][0]) for a in answers] == [0, 2, 4, 6, 8]
             assert answers[-1].version == 1
             assert answers[-1].batch_rows >= 1
+
+    run(test)
+
+
+def test_what_is_sent_together_is_judged_each_for_itself(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with house_of(tmp_path) as house:
+            far = time.monotonic() + 30
+            wrong = (np.zeros((1, 3), np.int64),)
+            running = await house.fill_lanes()
+            first = house.submit(1, 2)
+            refused = {
+                house.client.submit(
+                    "times", None, "serving_default", wrong, far
+                ): InvalidInput,
+                house.submit(*range(9)): QueueFull,
+                house.submit(3, seconds=-1): DeadlineExceeded,
+            }
+            last = house.submit(4)
+            for future, error in refused.items():
+                with pytest.raises(error):
+                    await future
+            house.model.free.set()
+            assert (await first).outputs[0].tolist() == [2, 4]
+            assert (await last).outputs[0].tolist() == [8]
+            await asyncio.gather(*running)
 
     run(test)
 
@@ -125,15 +162,13 @@ def test_a_cancelled_request_leaves_the_engine_s_queue(tmp_path: Path) -> None:
     async def test() -> None:
         async with house_of(tmp_path) as house:
             batcher = house.engine._live["times", 1].batchers["serving_default"]
-            house.model.free.clear()
-            running = house.submit(1)
-            await until(house.model.began.is_set)
+            running = await house.fill_lanes()
             waiting = [house.submit(n) for n in range(3)]
             await until(lambda: batcher.waiting_rows == 3)
             waiting[1].cancel()
             await until(lambda: batcher.waiting_rows == 2)
             house.model.free.set()
-            await asyncio.gather(running, waiting[0], waiting[2])
+            await asyncio.gather(*running, waiting[0], waiting[2])
 
     run(test)
 
@@ -142,14 +177,12 @@ def test_a_client_that_leaves_takes_its_rows_along(tmp_path: Path) -> None:
     async def test() -> None:
         async with house_of(tmp_path) as house:
             batcher = house.engine._live["times", 1].batchers["serving_default"]
-            house.model.free.clear()
-            running = house.submit(1)
-            await until(house.model.began.is_set)
+            running = await house.fill_lanes()
             waiting = house.submit(1, 2, 3)
             await until(lambda: batcher.waiting_rows == 3)
             await house.client.stop()
             await until(lambda: batcher.waiting_rows == 0)
-            for future in (running, waiting):
+            for future in (*running, waiting):
                 with pytest.raises(EngineGone):
                     await future
             house.model.free.set()
