@@ -11,11 +11,10 @@ from typing import Any
 
 from service.errors import Unavailable
 from service.logs import AccessLog
-from service.metrics import Metrics
+from service.metrics import FLUSH_S, Metrics
 from service.web.exchange import Exchange
 
 REST_S = 0.002  # after refusals: measured; shorter ones left less for the accepted
-FLUSH_S = 0.05  # what is gathered so long is written at once
 
 
 class Ledger:

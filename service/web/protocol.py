@@ -31,18 +31,24 @@ from service.web.refusal import refuse
 class _Direct(RequestResponseCycle):
     """A request on the short way, with as much of a cycle as the protocol looks at."""
 
+    scope: dict[str, Any]  # type: ignore[assignment]
+    task: asyncio.Task[None]
+    is_whole = False
+    disconnected = False
+    response_complete = False
+    message_event = asyncio.Event()  # uvicorn sets it; nobody waits for it here
+
     def __init__(
-        self, scope: dict[str, Any], exchange: Exchange, endpoint: Endpoint | None
+        self,
+        scope: dict[str, Any],
+        exchange: Exchange,
+        endpoint: Endpoint | None,
+        *,
+        keep_alive: bool,
     ):
-        self.scope = scope  # type: ignore[assignment]
-        self.exchange = exchange
-        self.endpoint = endpoint
+        self.scope, self.exchange, self.endpoint = scope, exchange, endpoint
+        self.keep_alive = keep_alive
         self.chunks: list[bytes] = []
-        self.is_whole = False
-        self.keep_alive = True
-        self.disconnected = False
-        self.response_complete = False
-        self.message_event = asyncio.Event()
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -53,6 +59,7 @@ class HttpProtocol(HttpToolsProtocol):
         app = cast(Observed, self.app)
         self._room, self._direct = app.room, app.direct
         self._is_between = True  # what comes next is the beginning of a request
+        self._idle_since = 0.0  # on the clock of the loop, once a request is answered
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop."""
@@ -72,18 +79,18 @@ class HttpProtocol(HttpToolsProtocol):
             super().on_headers_complete()
             return
         exchange = Exchange("POST", path, path, headers)
-        scope = cast(dict[str, Any], self.scope)
+        scope: dict[str, Any] = self.scope  # type: ignore[assignment]
         scope["method"], scope["path"], scope["raw_path"] = "POST", path, self.url
         scope["query_string"] = b""
         scope["exchange"], scope["room"] = exchange, self._room
-        full = self._room.full
+        self.cycle = _Direct(
+            scope,
+            exchange,
+            None if self._room.full else endpoint,
+            keep_alive=self.parser.should_keep_alive()
+            and self.parser.get_http_version() != "1.0",
+        )
         self._room.ledger.enter(exchange)
-        self.cycle = _Direct(scope, exchange, None if full else endpoint)
-        if (
-            self.parser.get_http_version() == "1.0"
-            or not self.parser.should_keep_alive()
-        ):
-            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Called by the parser."""
@@ -103,13 +110,41 @@ class HttpProtocol(HttpToolsProtocol):
         if cycle.endpoint is None:
             self._finish(cycle, error_response(Unavailable(FULL), cycle.exchange))
         else:
-            cast(dict[str, Any], cycle.scope)["body"] = b"".join(cycle.chunks)
-            task = self.loop.create_task(self._answer(cycle, cycle.endpoint))
-            task.add_done_callback(self.tasks.discard)
-            self.tasks.add(task)
+            cycle.scope["body"] = b"".join(cycle.chunks)
+            cycle.task = self.loop.create_task(self._answer(cycle, cycle.endpoint))
+            self.tasks.add(cycle.task)
+
+    def on_response_complete(self) -> None:
+        """Called when an answer is given, by uvicorn's way too."""
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None or self.pipeline:
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Called by the event loop: close the connection if it was idle for so long.
+
+        uvicorn plans this anew with each answer, which takes a twentieth of its time.
+        Here it is planned once; where it comes too early, for when it may be due.
+        """
+        idle_s = self.loop.time() - self._idle_since if self._is_idle else 0.0
+        if idle_s < self.timeout_keep_alive:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive - idle_s, self.timeout_keep_alive_handler
+            )
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Leave planned what uvicorn takes back: see `timeout_keep_alive_handler`."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the event loop: who waits for an answer no longer does."""
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             exchange = cast(dict[str, Any], cycle.scope).get("exchange")
@@ -120,10 +155,15 @@ class HttpProtocol(HttpToolsProtocol):
             cycle.exchange.close_early()
             self._finish(cycle, None)
 
+    @property
+    def _is_idle(self) -> bool:
+        """Whether no request is under way, nor a part of one here."""
+        is_free = self.cycle is None or self.cycle.response_complete
+        return is_free and self._is_between
+
     def _refuse(self, data: bytes) -> bool:
         """Refuse a request unparsed, if it is one that can be."""
-        is_free = self.cycle is None or self.cycle.response_complete
-        if not (is_free and self._is_between) or self._room.draining:
+        if not self._is_idle or self._room.draining:
             return False
         dates = [b"%b: %b\r\n" % each for each in self.server_state.default_headers]
         refusal = refuse(data, self._direct, b"".join(dates))
@@ -150,11 +190,13 @@ class HttpProtocol(HttpToolsProtocol):
         )
 
     async def _answer(self, cycle: "_Direct", endpoint: Endpoint) -> None:
-        request = Request(cast(dict[str, Any], cycle.scope))
-        response = await respond(endpoint(request), cycle.exchange)
-        if self.flow.write_paused and not cycle.disconnected:
-            await self.flow.drain()
-        self._finish(cycle, response)
+        try:
+            response = await respond(endpoint(Request(cycle.scope)), cycle.exchange)
+            if self.flow.write_paused and not cycle.disconnected:
+                await self.flow.drain()
+            self._finish(cycle, response)
+        finally:
+            self.tasks.discard(cycle.task)
 
     def _finish(self, cycle: "_Direct", response: Response | None) -> None:
         """Send the answer, if there is one and somebody to read it."""
@@ -171,13 +213,13 @@ class HttpProtocol(HttpToolsProtocol):
     def _send(self, cycle: "_Direct", response: Response) -> None:
         if self._room.draining:
             cycle.keep_alive = False
-        head = [STATUS_LINE[response.status_code]]
-        for name, value in (
+        headers = [
             *self.server_state.default_headers,
             *response.raw_headers,
             *cycle.exchange.answer_headers(),
-        ):
-            head += (name, b": ", value, b"\r\n")
+        ]
         if not cycle.keep_alive:
-            head.append(b"connection: close\r\n")
-        self.transport.write(b"".join([*head, b"\r\n", response.body]))
+            headers.append((b"connection", b"close"))
+        status = STATUS_LINE[response.status_code]
+        head = b"\r\n".join(map(b": ".join, headers))
+        self.transport.write(b"".join((status, head, b"\r\n\r\n", response.body)))

@@ -1,6 +1,5 @@
 """Types that several endpoints share, and their place in the OpenAPI document."""
 
-import base64
 import binascii
 from typing import Annotated, Any
 
@@ -24,7 +23,7 @@ def _decode_base64(value: Any) -> bytes:
     if value.startswith("data:"):  # what a canvas gives: data:image/png;base64,…
         value = value.partition(",")[2]
     try:
-        return base64.b64decode("".join(value.split()), validate=True)
+        return binascii.a2b_base64("".join(value.split()), strict_mode=True)
     except binascii.Error as error:
         raise ValueError(
             f"expected base64, received {value[:24]!r}: {error}"

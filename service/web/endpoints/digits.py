@@ -67,8 +67,8 @@ async def predict_digits(request: Request, version: Version = None) -> Response:
     )
     answer = await call.infer(rows)
     (probabilities,) = answer.outputs
-    predictions = [_prediction(row) for row in probabilities]
-    return call.respond(answer, predictions, (str(p["digit"]) for p in predictions))
+    predictions = [_prediction(row) for row in probabilities.tolist()]
+    return call.respond(answer, predictions, [str(p["digit"]) for p in predictions])
 
 
 def _read(data: bytes, *, max_pixels: int) -> np.ndarray:
@@ -77,9 +77,10 @@ def _read(data: bytes, *, max_pixels: int) -> np.ndarray:
     return prepare_digit(drawing)
 
 
-def _prediction(probabilities: np.ndarray) -> dict[str, Any]:
-    """float32 (10,) to the fields of `DigitPrediction`."""
-    exact: list[float] = probabilities.tolist()
+def _prediction(exact: list[float]) -> dict[str, Any]:
+    """Ten numbers that are float32 to the fields of `DigitPrediction`."""
     digit = exact.index(max(exact))
-    rounded = [round(probability, 6) for probability in exact]
+    # What `round(each, 6)` gives, in a third of its time: of float32 the product is
+    # exact, since it has 24 bits and a million, without its six zeros, has 14.
+    rounded = [round(each * 1e6) / 1e6 for each in exact]
     return {"digit": digit, "confidence": rounded[digit], "probabilities": rounded}
