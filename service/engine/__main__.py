@@ -1,7 +1,6 @@
 """The engine process. Started by the supervisor, not by hand."""
 
 import asyncio
-import os
 import signal
 import sys
 from pathlib import Path
@@ -19,8 +18,6 @@ from service.settings import Settings
 
 SWITCH_INTERVAL_S = 0.0005  # of threads; Python's 5 ms is a request's whole time
 
-NICENESS = 5  # who computes must not keep those waiting who refuse what is too much
-
 
 @click.command()
 @click.option("--settings", "settings_json", required=True)
@@ -33,7 +30,6 @@ def main(settings_json: str, door: Path, lifeline: int, restarted: bool) -> None
     settings = Settings.model_validate_json(settings_json)
     configure_logging(settings.log_level, "engine")
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    os.nice(NICENESS)
     metrics = Metrics(CollectorRegistry())
     metrics.restarts.labels("engine").inc(int(restarted))  # a series from the start
     uvloop.run(_serve(settings, metrics, door))

@@ -138,6 +138,7 @@ class Batcher:
         asker = _Waiter()
         request = Request(rows, deadline, asker)
         self._admit(request)
+        self._wake()
         asker.future.add_done_callback(lambda _: request.cancel())
         return asker.future
 
@@ -148,6 +149,7 @@ class Batcher:
                 self._admit(request)
             except ServeryError as error:
                 request.fail(error)
+        self._wake()
 
     def forget(self, request: Request) -> None:
         """Let a request wait no longer, if it does."""
@@ -176,10 +178,14 @@ class Batcher:
         self._check_room(request.count, request.deadline - request.submitted)
         request.holder = self
         self._waiting.add(request)
-        self._arrived.set()
-        self._idle.clear()
         if request.deadline < self._alarm_at:
             self._set_alarm(request.deadline)
+
+    def _wake(self) -> None:
+        """Let idle lanes look at what waits."""
+        if self._waiting:
+            self._arrived.set()
+            self._idle.clear()
 
     def _check_room(self, count: int, left_s: float) -> None:
         """Refuse at once what would only wait to be late."""

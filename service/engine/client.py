@@ -21,6 +21,7 @@ from service.engine.wire import Kind
 from service.errors import (
     DeadlineExceeded,
     EngineGone,
+    InvalidInput,
     ServeryError,
     Unavailable,
     by_code,
@@ -170,6 +171,11 @@ class EngineClient:
         link = self._link
         if link is None:
             future.set_exception(EngineGone("The engine is starting; try again soon."))
+            return future
+        if len({len(array) for array in rows}) != 1:  # else others' rows would shift
+            counts = [len(array) for array in rows]
+            message = f"expected as many rows in every input, received {counts}"
+            future.set_exception(InvalidInput(message))
             return future
         number = next(self._numbers) & 0xFFFFFFFF
         future.add_done_callback(partial(self._finish, link, number))

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from service.engine.batcher import Answer
 from service.engine.catalog import Catalog, ModelStatus, State, VersionStatus
+from service.engine.lanes import be_patient
 from service.engine.live import Live, Model
 from service.engine.rows import Rows
 from service.engine.store import find_versions, newest
@@ -60,7 +61,9 @@ class Engine:
         self._metrics = metrics
         self._make_loader = make_loader
         self._loader: Loader | None = None
-        self._loading_thread = ThreadPoolExecutor(1, thread_name_prefix="load")
+        self._loading_thread = ThreadPoolExecutor(
+            1, thread_name_prefix="load", initializer=be_patient
+        )
         self._live: dict[Key, Live] = {}
         self._statuses: dict[Key, VersionStatus] = {}
         self._failed_at: dict[Key, int] = {}  # the manifest's mtime when it failed

@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Protocol
 
+from service.cores import available_cores
 from service.engine.batcher import Answer, Batcher
+from service.engine.lanes import Lanes
 from service.engine.rows import Form, Rows, count_rows
 from service.engine.waiting import Request
 from service.errors import InvalidInput
@@ -15,7 +16,7 @@ from service.manifest import Manifest
 from service.metrics import BatchMetrics, Metrics
 from service.settings import Settings
 
-LANES = 2  # batches of a version that run at once; see `Batcher`
+LANES = min(2, available_cores())  # batches of a version that run at once
 QUICK_S = 0.001  # a batch that takes less waits longer for another thread to wake
 
 
@@ -57,8 +58,7 @@ class Live:
     ):
         self._name, self._model = manifest.name, model
         self._most_rows = settings.max_request_rows
-        thread_name = f"{manifest.name}-{manifest.version}"
-        self._thread = ThreadPoolExecutor(LANES, thread_name_prefix=thread_name)
+        self._lanes = Lanes(LANES, f"{manifest.name}-{manifest.version}")
         self._took: dict[tuple[str, int], float] = {}  # seconds, by signature and size
         self._forms = {name: Form(each) for name, each in manifest.signatures.items()}
         self.batchers = {
@@ -83,19 +83,22 @@ class Live:
     def queue(self, signature: str, requests: Sequence[Request]) -> None:
         """Check the rows of many and queue them; see `Engine.queue`."""
         form = self._form(signature)
+        fit = []
         for request in requests:
             try:
                 form.check(request.rows, self._most_rows)
             except InvalidInput as error:
                 request.fail(error)
-        self.batchers[signature].queue(each for each in requests if not each.settled)
+            else:
+                fit.append(request)
+        self.batchers[signature].queue(fit)
 
     async def close(self, timeout_s: float) -> None:
         """Take nothing new, finish what is queued within the limit, fail the rest."""
         batchers = self.batchers.values()
         await asyncio.gather(*(each.close(timeout_s) for each in batchers))
         self.batchers.clear()  # they know us: a circle, that would keep the model
-        self._thread.shutdown(wait=False)
+        self._lanes.close()
 
     def _form(self, signature: str) -> Form:
         try:
@@ -112,10 +115,7 @@ class Live:
         if self._took.get(kind, QUICK_S) < QUICK_S:
             outputs = self._model.run(signature, rows)
         else:
-            loop = asyncio.get_running_loop()
-            outputs = await loop.run_in_executor(
-                self._thread, self._model.run, signature, rows
-            )
+            outputs = await self._lanes.run(partial(self._model.run, signature, rows))
         self._took[kind] = time.perf_counter() - began
         return outputs
 

@@ -52,6 +52,7 @@ class Form:
             np.dtype(object if spec.dtype == "string" else spec.dtype)
             for spec in signature.inputs
         ]
+        self._shapes = [list(spec.shape[1:]) for spec in signature.inputs]
 
     def check(self, rows: Rows, most: int) -> None:
         """Check rows alone, so that no batch fails for them.
@@ -71,12 +72,14 @@ class Form:
         count = len(rows[0])
         if count > most:
             raise TooManyRows(f"expected at most {most} rows, received {count}")
-        for spec, dtype, array in zip(self._specs, self._dtypes, rows, strict=True):
-            if (
-                array.dtype != dtype
-                or len(array) != count
-                or count == 0
-                or not _fits(array.shape[1:], spec.shape[1:])
+        for spec, dtype, wanted, array in zip(
+            self._specs, self._dtypes, self._shapes, rows, strict=True
+        ):
+            size, *shape = array.shape
+            if not (
+                array.dtype == dtype
+                and size == count > 0
+                and (shape == wanted or _fits(shape, wanted))
             ):
                 raise InvalidInput(
                     f"{spec.name}: expected {spec.dtype} {list(spec.shape)} with at "
@@ -84,8 +87,7 @@ class Form:
                 )
 
 
-def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
-    return shape == wanted or (
-        len(shape) == len(wanted)
-        and all(need in (None, size) for size, need in zip(shape, wanted, strict=True))
+def _fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:
+    return len(shape) == len(wanted) and all(
+        need in (None, size) for size, need in zip(shape, wanted, strict=True)
     )

@@ -107,11 +107,15 @@ def test_what_is_sent_together_is_judged_each_for_itself(tmp_path: Path) -> None
         async with house_of(tmp_path) as house:
             far = time.monotonic() + 30
             wrong = (np.zeros((1, 3), np.int64),)
+            uneven = (np.zeros(1, np.int64), np.zeros(2, np.int64))
             running = await house.fill_lanes()
             first = house.submit(1, 2)
             refused = {
                 house.client.submit(
                     "times", None, "serving_default", wrong, far
+                ): InvalidInput,
+                house.client.submit(
+                    "times", None, "serving_default", uneven, far
                 ): InvalidInput,
                 house.submit(*range(9)): QueueFull,
                 house.submit(3, seconds=-1): DeadlineExceeded,

@@ -1,0 +1,85 @@
+"""Threads that compute, each a batch at a time."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from service.engine.rows import Rows
+
+NICENESS = 5
+
+
+class _Job(NamedTuple):
+    work: Callable[[], Rows]
+    future: asyncio.Future[Rows]
+    loop: asyncio.AbstractEventLoop
+
+
+class Lanes:
+    """As many threads as batches may run at once.
+
+    What `loop.run_in_executor` does, with 0.2 ms less of CPU time for a batch: all that
+    Python does between two batches is done with cold caches.
+
+    Args:
+        number: Of threads.
+        name: Of all of them.
+    """
+
+    def __init__(self, number: int, name: str):
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._number = number
+        for _ in range(number):
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def run(self, work: Callable[[], Rows]) -> asyncio.Future[Rows]:
+        """Call `work` in a thread. To be called in an event loop."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Rows] = loop.create_future()
+        self._jobs.put(_Job(work, future, loop))
+        return future
+
+    def close(self) -> None:
+        """Let the threads end, once what they have to do is done."""
+        for _ in range(self._number):
+            self._jobs.put(None)
+
+    def _work(self) -> None:
+        be_patient()
+        while (job := self._jobs.get()) is not None:
+            _do(job)
+            del job  # else it would keep its rows, and the model, until the next
+
+
+def be_patient() -> None:
+    """Let this thread, and those that it starts, give way to those that talk.
+
+    Who computes must not keep those waiting who refuse what is too much.
+    """
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+def _do(job: _Job) -> None:
+    outputs, error = None, None
+    try:
+        outputs = job.work()
+    except Exception as caught:  # noqa: BLE001 - whoever waits for it is told
+        error = caught
+    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        job.loop.call_soon_threadsafe(_settle, job.future, outputs, error)
+
+
+def _settle(
+    future: asyncio.Future[Rows], outputs: Rows | None, error: Exception | None
+) -> None:
+    if future.cancelled():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(outputs or ())
