@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 
+from service.metrics import FLUSH_S
+
 
 class Server:
     """`servery serve` with these settings, in a process of its own."""
@@ -109,3 +111,8 @@ def until(condition: Callable[[], bool], seconds: float = 90) -> None:
     while not condition():
         assert time.monotonic() < end, f"not within {seconds} s"
         time.sleep(0.02)
+
+
+def settle() -> None:
+    """Wait until all that has happened is counted."""
+    time.sleep(3 * FLUSH_S)

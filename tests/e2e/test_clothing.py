@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.e2e.server import Server, until
+from tests.e2e.server import Server, settle, until
 from tests.e2e.test_operations import metric
 from tests.generators import write_networks
 
@@ -112,6 +112,7 @@ def test_the_same_seed_gives_the_same_bytes_in_a_crowd(
 
 def batches(server: Server) -> np.ndarray:
     """Rows and batches of both generators so far."""
+    settle()
     names = ("servery_batch_rows_sum", "servery_batch_rows_count")
     return np.array([metric(server, name) for name in names])
 

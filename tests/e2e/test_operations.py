@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.server import Server, until
+from tests.e2e.server import Server, settle, until
 
 PATH = "/v1/predict/digits"
 
@@ -79,6 +79,7 @@ def test_metrics_add_up_over_all_processes(
     server: Server, sample: tuple[np.ndarray, np.ndarray], seven: bytes
 ) -> None:
     assert len(server.children("web")) == 2
+    settle()
     route = {"route": PATH, "status": "200", "model": "digits"}
     requests = metric(server, "servery_request_seconds_count", **route)
     labelled = metric(server, "servery_predictions_total", model="digits", label="7")
@@ -91,6 +92,7 @@ def test_metrics_add_up_over_all_processes(
             metric(server, "servery_request_seconds_count", **route) == requests + 20
         )
     )
+    settle()
     seen = metric(server, "servery_predictions_total", model="digits", label="7")
     assert seen == labelled + 20
     assert metric(server, "servery_batch_rows_sum", model="digits") == rows + 20

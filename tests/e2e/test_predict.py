@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from tests.e2e.conftest import to_base64, to_png
-from tests.e2e.server import Server, until
+from tests.e2e.server import Server, settle, until
 
 PATH = "/v1/predict/digits"
 PICTURES = Path(__file__).parents[1] / "data" / "images"
@@ -104,7 +104,8 @@ def test_a_crowd_is_served_each_its_own_digit(
 
 
 def batch_counts(server: Server) -> np.ndarray:
-    """Rows and batches so far."""
+    """Rows and batches so far, once they are counted."""
+    settle()
     text = server.client.get("/metrics").text
     names = ("servery_batch_rows_sum", "servery_batch_rows_count")
     return np.array(
