@@ -68,13 +68,18 @@ class Multiplier:
         self.free.set()
         self.began = threading.Event()
         self.running = 0
+        self._lock = threading.Lock()
 
     def run(self, signature: str, rows: Rows) -> Rows:
-        self.running += 1
+        with self._lock:
+            self.running += 1
         self.began.set()
-        if not self.free.wait(30):
-            raise TimeoutError
-        self.running -= 1
+        try:
+            if not self.free.wait(30):
+                raise TimeoutError
+        finally:
+            with self._lock:
+                self.running -= 1
         return (np.asarray(rows[0] * self.factor),)
 
     def warm(self) -> float:

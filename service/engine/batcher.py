@@ -51,8 +51,8 @@ class Answer:
 
     Attributes:
         outputs: The signature's outputs, one row for each row sent, in order.
-        queue_s: Seconds that it waited, from submission to its last batch.
-        compute_s: Seconds that its rows were running.
+        queue_s: Seconds that it waited, while none of its rows was running.
+        compute_s: Seconds that any of its rows was.
         batch_rows: Rows in the (last) batch that it shared.
         version: The version of the model that computed it.
     """
@@ -75,6 +75,7 @@ class Batcher:
         version: Said in every answer.
         lanes: Batches that may run at the same time. While the answers of one are
             handed out the next one runs; rows that wait are shared among idle lanes.
+        is_quick: Whether a batch of so many rows is too quick to be worth sharing.
 
     Attributes:
         pace: What is known of the model's.
@@ -89,12 +90,14 @@ class Batcher:
         *,
         version: int,
         lanes: int = 1,
+        is_quick: Callable[[int], bool] = lambda _: False,
     ):
         self._run = run
         self._sizes = tuple(sizes)
         self._max_queue_rows = max_queue_rows
         self._observer = observer
         self._version = version
+        self._is_quick = is_quick
         self._waiting = Line()
         self.pace = Pace()
         self._running: dict[int, list[Slice]] = {}  # by lane
@@ -111,7 +114,7 @@ class Batcher:
 
     @property
     def alive(self) -> bool:
-        """Whether batches are still being formed."""
+        """Whether no lane has died."""
         return not any(lane.done() for lane in self._lanes)
 
     @property
@@ -159,16 +162,18 @@ class Batcher:
     async def close(self, timeout_s: float) -> None:
         """Take nothing new, finish what waits within `timeout_s`, fail the rest."""
         self._closed = True
-        if self.alive:
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await self._idle.wait()
-            except TimeoutError:
-                logger.warning("closed with %d rows waiting", self._waiting.rows)
-            for lane in self._lanes:
-                lane.cancel()
-            await asyncio.wait(self._lanes)
-        self._fail_waiting(ShuttingDown("The service is shutting down."))
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._idle.wait()
+        except TimeoutError:
+            logger.warning("closed with %d rows waiting", self._waiting.rows)
+        for lane in self._lanes:
+            lane.cancel()
+        await asyncio.wait(self._lanes)
+        error = ShuttingDown("The service is shutting down.")
+        for batch in self._running.values():
+            _fail(batch, error)
+        self._fail_waiting(error)
         if self._alarm is not None:
             self._alarm.cancel()
 
@@ -207,40 +212,49 @@ class Batcher:
     async def _work(self, lane: int) -> None:
         while True:
             await self._arrived.wait()
-            batch = self._waiting.take(self._share())
+            self._running[lane] = self._waiting.take(self._share())
             self._observer.queued(self._waiting.rows)
-            if batch:
-                self._running[lane] = batch
-                await self._execute(batch)
-                del self._running[lane]
-            if not self._waiting:
-                self._arrived.clear()
-                if not self._running:
-                    self._idle.set()
+            if self._waiting:
+                await asyncio.sleep(0)  # idle lanes take theirs before we compute
+            if self._running[lane]:
+                await self._execute(self._running[lane])
+            del self._running[lane]
+            self._look_around()
 
     def _share(self) -> int:
         """How many rows a lane may take, so that no other one stays idle."""
+        rows = min(self._waiting.rows, self._sizes[-1])
+        if self._is_quick(self._padded(rows)):
+            return rows
         idle = len(self._lanes) - len(self._running)
-        return min(self._sizes[-1], -(-self._waiting.rows // idle))
+        return min(rows, -(-self._waiting.rows // idle))
+
+    def _padded(self, rows: int) -> int:
+        return next(size for size in self._sizes if size >= rows)
+
+    def _look_around(self) -> None:
+        """See whether there is anything left to do."""
+        if not self._waiting:
+            self._arrived.clear()
+            if not self._running:
+                self._idle.set()
 
     async def _execute(self, batch: list[Slice]) -> None:
         parts = [part.rows for part in batch]
         rows = sum([part.count for part in batch])
-        size = next(size for size in self._sizes if size >= rows)
+        size = self._padded(rows)
         began = time.monotonic()
         try:
             outputs = await self._run(merge_rows(parts, size))
             _check_rows(outputs, size)
-        except asyncio.CancelledError:
-            _fail(batch, ShuttingDown("The service is shutting down."))
-            raise
         except Exception:
             logger.exception("a batch of %d rows failed", rows)
             _fail(batch, ModelFailed("The model failed while computing this batch."))
             return
         seconds = time.monotonic() - began
         if rows == self._sizes[-1]:
-            self.pace.learn(rows * len(self._running), seconds)
+            running = [part.count for each in self._running.values() for part in each]
+            self.pace.learn(sum(running), seconds)
         self._observer.ran(rows, size - rows, seconds)
         self._deliver(batch, outputs, began, seconds)
 
@@ -256,7 +270,13 @@ class Batcher:
                 answered.setdefault(request.asker, []).append(request)
             first = last
         for asker, requests in answered.items():
-            asker.answer(requests, self._version, first)
+            try:
+                asker.answer(requests, self._version, first)
+            except Exception:
+                logger.exception("%d answers cannot be given", len(requests))
+                error = ModelFailed("The model's answer cannot be handed on.")
+                for request in requests:
+                    asker.fail(request, error)
 
     def _set_alarm(self, deadline: float) -> None:
         """Ring at the nearest deadline: one timer, not one a request."""
@@ -285,6 +305,7 @@ class Batcher:
             error = ModelFailed("The batcher of this model has died.")
             _fail(self._running.pop(lane, []), error)
             self._fail_waiting(error)
+            self._look_around()
             self._observer.died()
 
     def _fail_waiting(self, error: ServeryError) -> None:

@@ -30,8 +30,11 @@ from service.errors import (
 logger = logging.getLogger(__name__)
 
 RECONNECT_S = 0.05
-_Kind = tuple[str, int, str, tuple[Any, ...]]  # name, version, signature, forms of rows
+BULKY_BYTES = 1 << 16  # rows of more are not copied to travel with others
 HANG_S = 1.0  # beyond its deadline, an answer that the engine should have given
+
+
+_Group = tuple[str, int, str, tuple[Any, ...]]  # name, version, signature, form of rows
 
 
 class _Call(NamedTuple):
@@ -54,7 +57,7 @@ class _Connected(Link):
         self._on_loss = on_loss
         self._on_catalog = on_catalog
         self.pending: dict[int, _Call] = {}
-        self._asked: dict[_Kind, list[_Call]] = {}
+        self._asked: dict[_Group, list[_Call]] = {}
 
     def connection_lost(self, error: Exception | None) -> None:
         self.lost.set()
@@ -68,7 +71,9 @@ class _Connected(Link):
 
     def ask(self, name: str, version: int, signature: str, call: _Call) -> None:
         """Send a request, soon: with others whose rows can be put together with its."""
-        form = tuple([(array.dtype, array.shape[1:]) for array in call.rows])
+        form: tuple[Any, ...] = (call.number,)  # alone
+        if sum([array.nbytes for array in call.rows]) <= BULKY_BYTES:
+            form = tuple([(array.dtype, array.shape[1:]) for array in call.rows])
         self._asked.setdefault((name, version, signature, form), []).append(call)
         self.pending[call.number] = call
         self.gather()
@@ -76,19 +81,24 @@ class _Connected(Link):
             self.flush()
 
     def flush(self) -> None:
-        for (name, version, signature, _), calls in self._asked.items():
-            self._outgoing += wire.frame(
-                Kind.REQUEST,
-                REQUEST.pack(version, len(calls)),
-                wire.pack_text(name),
-                wire.pack_text(signature),
-                *[
-                    ASKED.pack(call.number, count_rows(call.rows), call.deadline)
-                    for call in calls
-                ],
-                *wire.pack_rows(merge_rows([call.rows for call in calls])),
-            )
-        self._asked.clear()
+        asked, self._asked = self._asked, {}
+        for (name, version, signature, _), calls in asked.items():
+            try:
+                self._outgoing += wire.frame(
+                    Kind.REQUEST,
+                    REQUEST.pack(version, len(calls)),
+                    wire.pack_text(name),
+                    wire.pack_text(signature),
+                    *[
+                        ASKED.pack(call.number, count_rows(call.rows), call.deadline)
+                        for call in calls
+                    ],
+                    *wire.pack_rows(merge_rows([call.rows for call in calls])),
+                )
+            except Exception as error:  # noqa: BLE001 - whoever asked is told
+                for call in calls:
+                    if not call.future.done():
+                        call.future.set_exception(error)
         super().flush()
 
     def receive(self, kind: Kind, body: memoryview) -> None:

@@ -1,7 +1,6 @@
 """The door of the engine: it serves requests that come over a Unix socket."""
 
 import asyncio
-import logging
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +15,6 @@ from service.engine.rows import merge_rows, slice_rows
 from service.engine.waiting import Request
 from service.engine.wire import Kind
 from service.errors import ServeryError
-
-logger = logging.getLogger(__name__)
 
 
 async def open_door(engine: Engine, listener: socket.socket) -> asyncio.Server:

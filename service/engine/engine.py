@@ -194,13 +194,15 @@ class Engine:
             manifest, model = await loop.run_in_executor(
                 self._loading_thread, self._load_in_thread, key
             )
+            live = Live(
+                model, manifest, self._settings, self._metrics, partial(self._died, key)
+            )
         except Exception as error:
             logger.exception("%s %d cannot be loaded", *key)
             self._failed_at[key] = self._modified(key)
             self._set_status(key, State.FAILED, reason=str(error))
             return
-        on_death = partial(self._on_death, key)
-        self._live[key] = Live(model, manifest, self._settings, self._metrics, on_death)
+        self._live[key] = live
         self._set_status(key, State.READY, manifest=manifest)
         logger.info("%s %d is ready", *key)
 
@@ -225,7 +227,7 @@ class Engine:
         self._metrics.warm_seconds.labels(*labels).set(warm_seconds)
         return manifest, model
 
-    def _on_death(self, key: Key) -> None:
+    def _died(self, key: Key) -> None:
         self._set_status(key, State.FAILED, reason="its batcher died")
 
     def _outdated(self, kept: int) -> Iterator[Key]:

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from typing import NamedTuple
 
@@ -65,21 +66,23 @@ def be_patient() -> None:
 
 
 def _do(job: _Job) -> None:
-    outputs, error = None, None
     try:
-        outputs = job.work()
-    except Exception as caught:  # noqa: BLE001 - whoever waits for it is told
-        error = caught
-    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-        job.loop.call_soon_threadsafe(_settle, job.future, outputs, error)
+        tell = partial(_succeed, job.future, job.work())
+    except Exception as error:  # noqa: BLE001 - whoever waits for it is told
+        tell = partial(_fail, job.future, error)
+    try:
+        job.loop.call_soon_threadsafe(tell)
+    except RuntimeError:  # the loop is closed: nobody waits any more
+        pass
+    finally:
+        del tell  # an error knows this frame: a circle
 
 
-def _settle(
-    future: asyncio.Future[Rows], outputs: Rows | None, error: Exception | None
-) -> None:
-    if future.cancelled():
-        return
-    if error is not None:
+def _succeed(future: asyncio.Future[Rows], outputs: Rows) -> None:
+    if not future.cancelled():
+        future.set_result(outputs)
+
+
+def _fail(future: asyncio.Future[Rows], error: Exception) -> None:
+    if not future.cancelled():
         future.set_exception(error)
-    else:
-        future.set_result(outputs or ())

@@ -11,7 +11,7 @@ from typing import cast
 from service.engine import wire
 from service.engine.wire import Kind
 
-ID = struct.Struct("=I")  # opens every frame that belongs to a request
+ID = struct.Struct("=I")  # of a request; opens errors and cancellations
 REQUEST = struct.Struct("=II")  # version, count
 ASKED = struct.Struct("=IId")  # of each: id, rows, deadline
 ANSWER = struct.Struct("=III")  # version, count, batch rows

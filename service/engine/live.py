@@ -11,13 +11,14 @@ from service.engine.batcher import Answer, Batcher
 from service.engine.lanes import Lanes
 from service.engine.rows import Form, Rows, count_rows
 from service.engine.waiting import Request
-from service.errors import InvalidInput
+from service.errors import InvalidInput, ShuttingDown
 from service.manifest import Manifest
 from service.metrics import BatchMetrics, Metrics
 from service.settings import Settings
 
-LANES = min(2, available_cores())  # batches of a version that run at once
+LANES = min(2, available_cores())  # batches of a signature that run at once
 QUICK_S = 0.001  # a batch that takes less waits longer for another thread to wake
+SHARED_S = 0.0003  # and one that takes less than this is not worth two
 
 
 class Model(Protocol):
@@ -61,14 +62,19 @@ class Live:
         self._lanes = Lanes(LANES, f"{manifest.name}-{manifest.version}")
         self._took: dict[tuple[str, int], float] = {}  # seconds, by signature and size
         self._forms = {name: Form(each) for name, each in manifest.signatures.items()}
+        self._metrics = {
+            signature: BatchMetrics(metrics, manifest.name, on_death)
+            for signature in manifest.signatures
+        }
         self.batchers = {
             signature: Batcher(
                 partial(self._run, signature),
                 _batch_sizes(manifest, settings),
                 settings.max_queue_rows,
-                BatchMetrics(metrics, manifest.name, on_death),
+                self._metrics[signature],
                 version=manifest.version,
                 lanes=LANES,
+                is_quick=partial(self._takes_less, SHARED_S, signature),
             )
             for signature in manifest.signatures
         }
@@ -78,7 +84,7 @@ class Live:
     ) -> asyncio.Future[Answer]:
         """Check rows and queue them; see `Engine.submit`."""
         self._form(signature).check(rows, self._most_rows)
-        return self.batchers[signature].submit(rows, deadline)
+        return self._batcher(signature).submit(rows, deadline)
 
     def queue(self, signature: str, requests: Sequence[Request]) -> None:
         """Check the rows of many and queue them; see `Engine.queue`."""
@@ -91,13 +97,15 @@ class Live:
                 request.fail(error)
             else:
                 fit.append(request)
-        self.batchers[signature].queue(fit)
+        self._batcher(signature).queue(fit)
 
     async def close(self, timeout_s: float) -> None:
         """Take nothing new, finish what is queued within the limit, fail the rest."""
         batchers = self.batchers.values()
         await asyncio.gather(*(each.close(timeout_s) for each in batchers))
         self.batchers.clear()  # they know us: a circle, that would keep the model
+        for each in self._metrics.values():
+            each.flush()
         self._lanes.close()
 
     def _form(self, signature: str) -> Form:
@@ -109,14 +117,24 @@ class Live:
                 f"{self._name} has no signature {signature!r}; there are: {known}."
             ) from None
 
+    def _batcher(self, signature: str) -> Batcher:
+        try:
+            return self.batchers[signature]
+        except KeyError:
+            raise ShuttingDown("This version of the model has retired.") from None
+
+    def _takes_less(self, seconds: float, signature: str, rows: int) -> bool:
+        """Whether so many rows are known to take less than so many seconds."""
+        return self._took.get((signature, rows), seconds) < seconds
+
     async def _run(self, signature: str, rows: Rows) -> Rows:
-        kind = signature, count_rows(rows)
+        count = count_rows(rows)
         began = time.perf_counter()
-        if self._took.get(kind, QUICK_S) < QUICK_S:
+        if self._takes_less(QUICK_S, signature, count):
             outputs = self._model.run(signature, rows)
         else:
             outputs = await self._lanes.run(partial(self._model.run, signature, rows))
-        self._took[kind] = time.perf_counter() - began
+        self._took[signature, count] = time.perf_counter() - began
         return outputs
 
 

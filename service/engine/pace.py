@@ -4,13 +4,13 @@ NEWEST_WEIGHT = 0.2  # of the last batch in the mean: about ten batches are reme
 
 
 class Pace:
-    """Seconds that a row takes in a full batch, on average of late."""
+    """Seconds that a version takes for a row in full batches, on average of late."""
 
     def __init__(self) -> None:
         self._row_s: float | None = None
 
     def learn(self, rows: int, seconds: float) -> None:
-        """A full batch of `rows` took `seconds`."""
+        """Batches of so many `rows`, one of them full, took `seconds` side by side."""
         row_s = seconds / rows
         before = row_s if self._row_s is None else self._row_s
         self._row_s = before + NEWEST_WEIGHT * (row_s - before)

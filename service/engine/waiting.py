@@ -43,20 +43,20 @@ class Request:
         holder: Where it waits.
         taken: Rows that batches have taken.
         settled: Whether it has had its answer, or nobody wants one any more.
-        queue_s: Seconds that it waited, from submission to its last batch.
-        compute_s: Seconds that its batches ran.
+        queue_s: Seconds that it waited, while none of its rows was running.
+        compute_s: Seconds that any of its rows was.
     """
 
     __slots__ = (
-        "_computed", "_parts", "asker", "compute_s", "count", "deadline", "holder",
-        "number", "queue_s", "rows", "settled", "submitted", "taken",
+        "_computed", "_parts", "_until", "asker", "compute_s", "count", "deadline",
+        "holder", "number", "queue_s", "rows", "settled", "submitted", "taken",
     )  # fmt: skip
 
     def __init__(self, rows: Rows, deadline: float, asker: Asker, number: int = 0):
         self.rows, self.deadline = rows, deadline
         self.asker, self.number = asker, number
         self.count = len(rows[0])
-        self.submitted = time.monotonic()
+        self.submitted = self._until = time.monotonic()
         self.holder: Holder | None = None
         self.taken = self._computed = 0
         self.settled = False
@@ -81,8 +81,10 @@ class Request:
         """
         self._parts.append((start, outputs))
         self._computed += len(outputs[0])
-        self.queue_s = max(0.0, began - self.submitted - self.compute_s)
-        self.compute_s += seconds
+        ended = began + seconds  # of batches that overlap the time counts once
+        self.compute_s += max(0.0, ended - max(began, self._until))
+        self._until = max(self._until, ended)
+        self.queue_s = self._until - self.submitted - self.compute_s
         if self.settled or self._computed < self.count:
             return False
         self.settled = True

@@ -59,10 +59,11 @@ class HttpProtocol(HttpToolsProtocol):
         app = cast(Observed, self.app)
         self._room, self._direct = app.room, app.direct
         self._is_between = True  # what comes next is the beginning of a request
-        self._idle_since = 0.0  # on the clock of the loop, once a request is answered
+        self._idle_since = 0.0  # on the clock of the loop: nothing came or was answered
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop."""
+        self._idle_since = self.loop.time()
         if not (self._room.full and self._refuse(data)):
             super().data_received(data)
 
@@ -130,7 +131,7 @@ class HttpProtocol(HttpToolsProtocol):
         uvicorn plans this anew with each answer, which takes a twentieth of its time.
         Here it is planned once; where it comes too early, for when it may be due.
         """
-        idle_s = self.loop.time() - self._idle_since if self._is_idle else 0.0
+        idle_s = self.loop.time() - self._idle_since if self._is_free else 0.0
         if idle_s < self.timeout_keep_alive:
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive - idle_s, self.timeout_keep_alive_handler
@@ -156,14 +157,13 @@ class HttpProtocol(HttpToolsProtocol):
             self._finish(cycle, None)
 
     @property
-    def _is_idle(self) -> bool:
-        """Whether no request is under way, nor a part of one here."""
-        is_free = self.cycle is None or self.cycle.response_complete
-        return is_free and self._is_between
+    def _is_free(self) -> bool:
+        """Whether nobody works on an answer."""
+        return self.cycle is None or self.cycle.response_complete
 
     def _refuse(self, data: bytes) -> bool:
         """Refuse a request unparsed, if it is one that can be."""
-        if not self._is_idle or self._room.draining:
+        if not (self._is_free and self._is_between) or self._room.draining:
             return False
         dates = [b"%b: %b\r\n" % each for each in self.server_state.default_headers]
         refusal = refuse(data, self._direct, b"".join(dates))
@@ -184,7 +184,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.parser.get_method() == b"POST"
             and not self.parser.should_upgrade()
             and not self.expect_100_continue
-            and (self.cycle is None or self.cycle.response_complete)
+            and self._is_free
             and length.isdigit()
             and int(length) <= self._room.settings.max_body_bytes
         )

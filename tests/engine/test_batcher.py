@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from service.engine.batcher import Answer, Batcher
 from service.engine.rows import Rows
+from service.engine.waiting import Request
 from service.errors import (
     DeadlineExceeded,
     ModelFailed,
@@ -61,6 +62,16 @@ class DoublingModel:
         if (rows[0] == POISON).any():
             raise ValueError("poison")
         return (rows[0] * 2,)
+
+
+class _Nobody:
+    """Asks, and is never told."""
+
+    def answer(self, requests: Sequence[Request], *_: int) -> None:
+        raise AssertionError
+
+    def fail(self, request: Request, error: ServeryError) -> None:
+        raise AssertionError
 
 
 def rows_of(*values: int) -> Rows:
@@ -305,6 +316,32 @@ def test_rows_that_wait_are_shared_among_the_idle_lanes() -> None:
     run(test)
 
 
+def test_what_is_quick_is_not_shared() -> None:
+    async def test() -> None:
+        model = DoublingModel()
+        notes = Notes()
+        batcher = Batcher(
+            model, SIZES, 99, notes, version=1, lanes=2, is_quick=lambda size: size < 8
+        )
+        for rows in (3, 8):
+            futures = [batcher.submit(rows_of(i), soon()) for i in range(rows)]
+            await asyncio.gather(*futures)
+        await batcher.close(timeout_s=5)
+        assert notes.batches == [(3, 1), (4, 0), (4, 0)]
+
+    run(test)
+
+
+def test_time_in_two_lanes_counts_once() -> None:
+    request = Request(rows_of(1, 2, 3), soon(), asker=_Nobody())
+    came = request.submitted
+    assert not request.computed(0, rows_of(2), came + 1, 4)
+    assert not request.computed(1, rows_of(4), came + 2, 2)
+    assert request.computed(2, rows_of(6), came + 6, 1)
+    assert request.queue_s == pytest.approx(2)
+    assert request.compute_s == pytest.approx(5)
+
+
 def test_lanes_that_finish_out_of_order_keep_the_order_of_the_rows() -> None:
     async def first_is_last(rows: Rows) -> Rows:
         await asyncio.sleep(0.02 if rows[0][0] == 0 else 0)
@@ -352,24 +389,49 @@ def test_a_model_that_returns_too_few_rows_fails_the_batch() -> None:
     run(test)
 
 
-def test_a_dead_batcher_fails_its_waiters_and_says_so() -> None:
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_a_dead_batcher_fails_its_waiters_and_says_so(lanes: int) -> None:
     class Broken(Notes):
         def ran(self, rows: int, padding: int, seconds: float) -> None:
             raise RuntimeError("a bug in the batcher's own work")
 
     async def test() -> None:
         notes = Broken()
-        batcher = Batcher(DoublingModel(), SIZES, 1000, notes, version=1)
-        running = batcher.submit(rows_of(*range(8)), soon())
-        waiting = batcher.submit(rows_of(1), soon())
-        for request in (running, waiting):
+        batcher = Batcher(DoublingModel(), SIZES, 1000, notes, version=1, lanes=lanes)
+        requests = [batcher.submit(rows_of(*range(8)), soon()) for _ in range(3)]
+        for request in requests:
             with pytest.raises(ModelFailed, match="died"):
                 await request
         assert not batcher.alive
         assert notes.dead
         with pytest.raises(ServeryError):
             batcher.submit(rows_of(1), soon())
-        await batcher.close(timeout_s=1)
+        async with asyncio.timeout(1):
+            await batcher.close(timeout_s=5)
+        assert all(lane.done() for lane in batcher._lanes)
+
+    run(test)
+
+
+def test_an_answer_that_cannot_be_given_is_an_error_and_harms_nobody_else() -> None:
+    class Clumsy:
+        def __init__(self) -> None:
+            self.errors: list[ServeryError] = []
+
+        def answer(self, requests: Sequence[Request], *_: int) -> None:
+            raise RuntimeError("a bug in who asks")
+
+        def fail(self, request: Request, error: ServeryError) -> None:
+            self.errors.append(error)
+
+    async def test() -> None:
+        async with batcher_of(DoublingModel()) as (batcher, _):
+            clumsy = Clumsy()
+            batcher.queue([Request(rows_of(1), soon(), clumsy)])
+            neighbour = batcher.submit(rows_of(2), soon())
+            assert doubled(await neighbour) == [4]
+            assert doubled(await batcher.submit(rows_of(3), soon())) == [6]
+        assert list(map(type, clumsy.errors)) == [ModelFailed]
 
     run(test)
 

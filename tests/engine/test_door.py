@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from service.engine.batcher import Answer
-from service.engine.client import EngineClient
+from service.engine.client import BULKY_BYTES, EngineClient
 from service.engine.door import bind_door, open_door
 from service.engine.engine import Engine
 from service.engine.live import LANES
@@ -22,6 +22,7 @@ from service.errors import (
     InvalidInput,
     ModelNotFound,
     QueueFull,
+    TooManyRows,
 )
 from service.metrics import Metrics
 from service.settings import Settings
@@ -128,6 +129,40 @@ def test_what_is_sent_together_is_judged_each_for_itself(tmp_path: Path) -> None
             assert (await first).outputs[0].tolist() == [2, 4]
             assert (await last).outputs[0].tolist() == [8]
             await asyncio.gather(*running)
+
+    run(test)
+
+
+def test_what_cannot_be_sent_fails_alone(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with house_of(tmp_path) as house:
+            far, rows = time.monotonic() + 30, (np.zeros(1, np.int64),)
+            running = await house.fill_lanes()
+            first = house.submit(1)
+            unsendable = house.client.submit("x" * 256, None, "s", rows, far)
+            last = house.submit(2)
+            with pytest.raises(ValueError, match="256"):
+                await unsendable
+            house.model.free.set()
+            await asyncio.gather(first, last, *running)
+
+    run(test)
+
+
+def test_bulky_rows_travel_alone(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with house_of(tmp_path) as house:
+            many = np.arange(1 + BULKY_BYTES // 8)
+            futures = [
+                house.client.submit(
+                    "times", None, "serving_default", (many[:n],), time.monotonic() + 30
+                )
+                for n in (len(many), 1, len(many))
+            ]
+            for future in (futures[0], futures[2]):
+                with pytest.raises(TooManyRows):
+                    await future
+            assert (await futures[1]).outputs[0].tolist() == [0]
 
     run(test)
 

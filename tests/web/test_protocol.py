@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -115,12 +116,28 @@ def test_each_answer_lets_a_connection_be_idle_anew(
     assert protocol.transport.is_closing()
 
 
-def test_a_connection_on_which_a_request_has_begun_is_not_idle(
+def test_a_request_that_comes_slowly_is_waited_for_until_it_stops(
     protocol: HttpProtocol, clock: Clock
 ) -> None:
-    protocol.data_received(b"POST / HT")
+    for number, part in enumerate((b"POST", b" / HT", b"TP/1.1\r\n")):
+        clock.turn(9 * number)
+        protocol.data_received(part)
+    clock.turn(27.9)
+    assert not protocol.transport.is_closing()
+    clock.turn(28)
+    assert protocol.transport.is_closing()
+
+
+def test_a_connection_on_which_somebody_waits_for_an_answer_is_not_idle(
+    protocol: HttpProtocol, clock: Clock
+) -> None:
+    protocol.cycle = cast(Any, SimpleNamespace(response_complete=False))
     clock.turn(100)
     assert not protocol.transport.is_closing()
+    protocol.cycle.response_complete = True
+    protocol.on_response_complete()
+    clock.turn(110)
+    assert protocol.transport.is_closing()
 
 
 def test_a_connection_that_is_gone_leaves_nothing_planned(
