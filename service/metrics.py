@@ -198,6 +198,28 @@ class Metrics:
         return generate_latest(merged)
 
 
+class Soon:
+    """Calls something once, `FLUSH_S` after it was first asked for.
+
+    Args:
+        call: What is called, in the event loop in which it was asked for.
+    """
+
+    def __init__(self, call: Callable[[], None]):
+        self._call = call
+        self._planned = False
+
+    def plan(self) -> None:
+        """Ask for a call, unless one is to come."""
+        if not self._planned:
+            self._planned = True
+            asyncio.get_running_loop().call_later(FLUSH_S, self._run)
+
+    def _run(self) -> None:
+        self._planned = False
+        self._call()
+
+
 class BatchMetrics:
     """Counts what a batcher does (its `Observer`), a few dozen batches at a time."""
 
@@ -208,18 +230,18 @@ class BatchMetrics:
         self._seconds = metrics.batch_seconds.labels(model)
         self._padding = metrics.padding_rows.labels(model)
         self._batches: list[tuple[int, int, float]] = []
-        self._flush_planned = False
+        self._flush = Soon(self.flush)
         self._on_death = on_death
 
     def queued(self, waiting_rows: int) -> None:
         """So many rows are waiting now, beside those of the model's other batchers."""
         self._waiting_now = waiting_rows
-        self._plan_flush()
+        self._flush.plan()
 
     def ran(self, rows: int, padding: int, seconds: float) -> None:
         """A batch of `rows`, padded by `padding`, took `seconds`."""
         self._batches.append((rows, padding, seconds))
-        self._plan_flush()
+        self._flush.plan()
 
     def died(self) -> None:
         """No batch will ever be formed again."""
@@ -227,7 +249,6 @@ class BatchMetrics:
 
     def flush(self) -> None:
         """Count what has happened, now."""
-        self._flush_planned = False
         self._waiting.inc(self._waiting_now - self._waiting_counted)
         self._waiting_counted = self._waiting_now
         if self._batches:
@@ -236,8 +257,3 @@ class BatchMetrics:
             self._seconds.observe_all(seconds)
             self._padding.inc(sum(padding))
             self._batches.clear()
-
-    def _plan_flush(self) -> None:
-        if not self._flush_planned:
-            self._flush_planned = True
-            asyncio.get_running_loop().call_later(FLUSH_S, self.flush)

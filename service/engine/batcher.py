@@ -18,7 +18,7 @@ from functools import partial
 from typing import Protocol
 
 from service.engine.pace import Pace
-from service.engine.rows import Rows, merge_rows, slice_rows
+from service.engine.rows import Rows, cut_rows, merge_rows
 from service.engine.waiting import Asker, Line, Request, Slice
 from service.errors import (
     ModelFailed,
@@ -262,16 +262,14 @@ class Batcher:
         self, batch: list[Slice], outputs: Rows, began: float, seconds: float
     ) -> None:
         answered: dict[Asker, list[Request]] = {}
-        first = 0
-        for part in batch:
-            request, last = part.request, first + part.count
-            rows = slice_rows(outputs, first, last)
+        counts = [part.count for part in batch]
+        for part, rows in zip(batch, cut_rows(outputs, counts), strict=True):
+            request = part.request
             if request.computed(part.start, rows, began, seconds):
                 answered.setdefault(request.asker, []).append(request)
-            first = last
         for asker, requests in answered.items():
             try:
-                asker.answer(requests, self._version, first)
+                asker.answer(requests, self._version, sum(counts))
             except Exception:
                 logger.exception("%d answers cannot be given", len(requests))
                 error = ModelFailed("The model's answer cannot be handed on.")

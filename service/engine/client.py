@@ -16,7 +16,7 @@ from service.engine import wire
 from service.engine.batcher import Answer
 from service.engine.catalog import Catalog
 from service.engine.link import ANSWER, ANSWERED, ASKED, ID, REQUEST, Link
-from service.engine.rows import Rows, count_rows, merge_rows, slice_rows
+from service.engine.rows import Rows, count_rows, cut_rows, merge_rows
 from service.engine.wire import Kind
 from service.errors import (
     DeadlineExceeded,
@@ -45,6 +45,11 @@ class _Call(NamedTuple):
     deadline: float
     future: asyncio.Future[Answer]
 
+    def fail(self, error: Exception) -> None:
+        """Tell who waits, if somebody still does."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
 
 class _Connected(Link):
     """The client's side of one connection."""
@@ -63,10 +68,9 @@ class _Connected(Link):
         self.lost.set()
         self._on_loss()  # before any caller can send more into the void
         for call in self.pending.values():
-            if not call.future.done():
-                call.future.set_exception(
-                    EngineGone("The engine stopped while computing; it is restarting.")
-                )
+            call.fail(
+                EngineGone("The engine stopped while computing; it is restarting.")
+            )
         self.pending.clear()
 
     def ask(self, name: str, version: int, signature: str, call: _Call) -> None:
@@ -97,8 +101,7 @@ class _Connected(Link):
                 )
             except Exception as error:  # noqa: BLE001 - whoever asked is told
                 for call in calls:
-                    if not call.future.done():
-                        call.future.set_exception(error)
+                    call.fail(error)
         super().flush()
 
     def receive(self, kind: Kind, body: memoryview) -> None:
@@ -109,24 +112,23 @@ class _Connected(Link):
         else:
             (number,) = ID.unpack_from(body)
             call = self.pending.get(number)
-            if call is not None and not call.future.done():
-                call.future.set_exception(_read_error(body))
+            if call is not None:
+                call.fail(_read_error(body))
 
     def _receive_answers(self, body: memoryview) -> None:
         version, count, batch_rows = ANSWER.unpack_from(body)
         end = ANSWER.size + count * ANSWERED.size
-        rows, first = wire.unpack_rows(body, end), 0
-        for number, size, queue_s, compute_s in ANSWERED.iter_unpack(
-            body[ANSWER.size : end]
+        answered = list(ANSWERED.iter_unpack(body[ANSWER.size : end]))
+        sizes = [size for _, size, _, _ in answered]
+        pieces = cut_rows(wire.unpack_rows(body, end), sizes)
+        for (number, _, queue_s, compute_s), outputs in zip(
+            answered, pieces, strict=True
         ):
-            last = first + size
             call = self.pending.get(number)
             if call is not None and not call.future.done():
-                outputs = slice_rows(rows, first, last)
                 call.future.set_result(
                     Answer(outputs, queue_s, compute_s, batch_rows, version)
                 )
-            first = last
 
 
 class EngineClient:
@@ -225,9 +227,8 @@ class EngineClient:
                 await asyncio.wait_for(link.lost.wait(), HANG_S)
             late = time.monotonic() - HANG_S
             for call in list(link.pending.values()):
-                if call.deadline < late and not call.future.done():
-                    error = DeadlineExceeded("The engine did not answer in time.")
-                    call.future.set_exception(error)
+                if call.deadline < late:
+                    call.fail(DeadlineExceeded("The engine did not answer in time."))
 
     def _forget(self) -> None:
         self._link = None

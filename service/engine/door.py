@@ -11,7 +11,7 @@ from service.engine import wire
 from service.engine.catalog import Catalog
 from service.engine.engine import Engine
 from service.engine.link import ANSWER, ANSWERED, ASKED, ID, REQUEST, Link
-from service.engine.rows import merge_rows, slice_rows
+from service.engine.rows import cut_rows, merge_rows
 from service.engine.waiting import Request
 from service.engine.wire import Kind
 from service.errors import ServeryError
@@ -62,13 +62,13 @@ class _Served(Link):
         signature, offset = wire.unpack_text(body, offset)
         end = offset + count * ASKED.size
         rows = wire.unpack_rows(body, end)
-        requests, first = [], 0
-        for number, size, deadline in ASKED.iter_unpack(body[offset:end]):
-            last = first + size
-            request = Request(slice_rows(rows, first, last), deadline, self, number)
-            self._pending[number] = request
-            requests.append(request)
-            first = last
+        asked = list(ASKED.iter_unpack(body[offset:end]))
+        pieces = cut_rows(rows, [size for _, size, _ in asked])
+        requests = [
+            Request(piece, deadline, self, number)
+            for (number, _, deadline), piece in zip(asked, pieces, strict=True)
+        ]
+        self._pending.update((each.number, each) for each in requests)
         self._engine.queue(name, version or None, signature, requests)
 
     def answer(

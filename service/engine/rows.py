@@ -1,6 +1,6 @@
 """Rows: what requests, batches and answers are made of. Arrays in, arrays out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,14 @@ def count_rows(rows: Rows) -> int:
 def slice_rows(rows: Rows, start: int, stop: int) -> Rows:
     """Rows `start` to `stop` as views, without a copy."""
     return tuple([array[start:stop] for array in rows])
+
+
+def cut_rows(rows: Rows, counts: Iterable[int]) -> Iterator[Rows]:
+    """Cut `rows` into pieces of so many each, in order; undoes `merge_rows`."""
+    first = 0
+    for count in counts:
+        yield slice_rows(rows, first, first + count)
+        first += count
 
 
 def merge_rows(parts: Sequence[Rows], size: int | None = None) -> Rows:

@@ -11,7 +11,7 @@ from typing import Any
 
 from service.errors import Unavailable
 from service.logs import AccessLog
-from service.metrics import FLUSH_S, Metrics
+from service.metrics import Metrics, Soon
 from service.web.exchange import Exchange
 
 REST_S = 0.002  # after refusals: measured; shorter ones left less for the accepted
@@ -35,31 +35,31 @@ class Ledger:
         self._access_log = access_log
         self._finished: list[Exchange] = []
         self._refused: Counter[str] = Counter()
-        self._flush_planned = self._rest_planned = False
+        self._flush = Soon(self.flush)
+        self._rest_planned = False
 
     def enter(self, exchange: Exchange) -> None:
         """One more request is under way."""
         self.in_flight += exchange.method == "POST"
-        self._plan_flush()
+        self._flush.plan()
 
     def leave(self, exchange: Exchange) -> None:
         """This one is over; each that has entered leaves."""
         self.in_flight -= exchange.method == "POST"
         exchange.finish()
         self._finished.append(exchange)
-        self._plan_flush()
+        self._flush.plan()
 
     def refuse(self, path: str) -> None:
         """One was refused before anything was made for it."""
         self._refused[path] += 1
-        self._plan_flush()
+        self._flush.plan()
         if not self._rest_planned:
             self._rest_planned = True
             asyncio.get_running_loop().call_soon(self._rest)
 
     def flush(self) -> None:
         """Write down what is over, now; of the refused, how many."""
-        self._flush_planned = False
         finished, self._finished = self._finished, []
         refused, self._refused = self._refused, Counter()
         self._metrics.in_flight.set(self.in_flight)
@@ -79,11 +79,6 @@ class Ledger:
         """
         self._rest_planned = False
         time.sleep(REST_S)
-
-    def _plan_flush(self) -> None:
-        if not self._flush_planned:
-            self._flush_planned = True
-            asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
 
     def _count(self, finished: Sequence[Exchange]) -> None:
         metrics = self._metrics

@@ -93,13 +93,17 @@ def protocol(clock: Clock) -> HttpProtocol:
     return protocol
 
 
+def assert_closed_at(seconds: float, protocol: HttpProtocol, clock: Clock) -> None:
+    clock.turn(seconds - 0.1)
+    assert not protocol.transport.is_closing()
+    clock.turn(seconds)
+    assert protocol.transport.is_closing()
+
+
 def test_a_connection_is_closed_when_it_was_idle_for_long_enough(
     protocol: HttpProtocol, clock: Clock
 ) -> None:
-    clock.turn(9.9)
-    assert not protocol.transport.is_closing()
-    clock.turn(10)
-    assert protocol.transport.is_closing()
+    assert_closed_at(10, protocol, clock)
     assert not clock.planned
 
 
@@ -110,10 +114,7 @@ def test_each_answer_lets_a_connection_be_idle_anew(
         clock.turn(at)
         protocol.on_response_complete()
         assert len(clock.planned) == 1
-    clock.turn(21.9)
-    assert not protocol.transport.is_closing()
-    clock.turn(22)
-    assert protocol.transport.is_closing()
+    assert_closed_at(22, protocol, clock)
 
 
 def test_a_request_that_comes_slowly_is_waited_for_until_it_stops(
@@ -122,10 +123,7 @@ def test_a_request_that_comes_slowly_is_waited_for_until_it_stops(
     for number, part in enumerate((b"POST", b" / HT", b"TP/1.1\r\n")):
         clock.turn(9 * number)
         protocol.data_received(part)
-    clock.turn(27.9)
-    assert not protocol.transport.is_closing()
-    clock.turn(28)
-    assert protocol.transport.is_closing()
+    assert_closed_at(28, protocol, clock)
 
 
 def test_a_connection_on_which_somebody_waits_for_an_answer_is_not_idle(
