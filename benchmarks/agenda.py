@@ -12,8 +12,8 @@ from benchmarks.peers.subjects import ENVIRONMENTS, PEERS, Peer
 from benchmarks.peers.subjects import peers as peer_subjects
 from benchmarks.results import Turn
 from benchmarks.subjects import Subject, cores, plain, without_model
-from service.engine.store import find_versions
-from service.manifest import read_manifest
+from service.contract.manifest import read_manifest
+from service.engine.disk import find_versions
 
 MODELS = ("digits", "photo", "sentiment")
 NOT_BUILT = "its environment is not there; `make peers` builds it"

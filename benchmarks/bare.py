@@ -19,8 +19,8 @@ from typing import Any
 import click
 
 from benchmarks.workloads import WORK
-from service.engine.rows import Rows
-from service.manifest import read_manifest
+from service.contract.manifest import read_manifest
+from service.engine.batching.tensors import Tensors
 
 SIZES = (1, 8, 32)
 SIGNATURE = "serving_default"
@@ -102,19 +102,19 @@ def main(name: str, folder: Path, threads: int) -> None:
         print(json.dumps(about | found), flush=True)
 
 
-def _load(folder: Path, threads: int) -> Callable[[Rows], Any]:
+def _load(folder: Path, threads: int) -> Callable[[Tensors], Any]:
     """The engine's way at the engine's sizes, the SavedModel's own at others."""
     import tensorflow as tf  # takes seconds
 
-    from service.engine.runtime import Runtime
+    from service.engine.compute.tensorflow_runtime import TensorFlowRuntime
 
     manifest = read_manifest(folder)
-    model = Runtime("auto", threads).load(folder, manifest)
+    model = TensorFlowRuntime("auto", threads).load(folder, manifest)
     model.warm()
     saved_model = tf.saved_model.load(str(folder))
     names = [spec.name for spec in manifest.signatures[SIGNATURE].inputs]
 
-    def run(rows: Rows) -> Any:
+    def run(rows: Tensors) -> Any:
         if len(rows[0]) in manifest.batch_sizes:
             return model.run(SIGNATURE, rows)
         tensors = map(tf.constant, rows)
@@ -127,7 +127,7 @@ def _load(folder: Path, threads: int) -> Callable[[Rows], Any]:
 
 
 def _measure(
-    run: Callable[[Rows], Any], rows: Rows, seconds: float
+    run: Callable[[Tensors], Any], rows: Tensors, seconds: float
 ) -> dict[str, float]:
     run(rows)
     taken: list[float] = []

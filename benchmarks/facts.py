@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.measure import Plan
 from benchmarks.subjects import cores
-from service.manifest import read_manifest
+from service.contract.manifest import read_manifest
 from service.settings import Settings
 
 ROOT = Path(__file__).parent.parent

@@ -25,17 +25,23 @@ from benchmarks.servers import Running, ServerError, running
 from benchmarks.subjects import cores, servery
 from benchmarks.summary import Median
 from benchmarks.table import figure, spread, table
-from service.engine.rows import Rows, slice_rows
-from service.engine.store import find_versions
-from service.manifest import Manifest, read_manifest
+from service.contract.manifest import Manifest, read_manifest
+from service.engine.batching.tensors import Tensors, slice_rows
+from service.engine.disk import find_versions
+from service.models.clothing.generation_answer import GeneratedClothing
+from service.models.clothing.latents import draw_latents
+from service.models.clothing.vocabulary import (
+    CATEGORIES,
+    DECODER,
+    GENERATORS,
+    latent_dims,
+    weigh,
+)
 from service.settings import Settings
-from service.web.body import JSON
-from service.web.clothing import CATEGORIES, DECODE, GENERATORS, latent_dims, weigh
-from service.web.latents import draw_latents
-from service.web.wardrobe import Wardrobe
+from service.web.http.body import JSON
 
 if TYPE_CHECKING:
-    from service.engine.runtime import LoadedModel
+    from service.engine.compute.tensorflow_runtime import TensorFlowModel
 
 COUNTS = (1, 16, 256)
 LOADS = (1, 32)  # connections
@@ -102,7 +108,7 @@ def write_bodies(
 
 
 def measure_bare(
-    model: "LoadedModel", manifest: Manifest, count: int, seconds: float
+    model: "TensorFlowModel", manifest: Manifest, count: int, seconds: float
 ) -> tuple[float, float]:
     """Images a second without a server, in requests of `count`, one after the other.
 
@@ -112,12 +118,12 @@ def measure_bare(
     """
     dims = latent_dims(manifest)
     names = [CATEGORIES[i % len(CATEGORIES)] for i in range(count)]
-    rows: Rows = (draw_latents(0, count, dims, 1.0), weigh(names))
+    rows: Tensors = (draw_latents(0, count, dims, 1.0), weigh(names))
 
     def answer() -> None:
         drawn = (draw_latents(0, count, dims, 1.0), weigh(names))
         images = run_in_batches(model, manifest.batch_sizes, drawn)
-        Wardrobe({}, names, drawn[0], images, False, 1).respond(JSON)
+        GeneratedClothing({}, names, drawn[0], images, False, 1).respond(JSON)
 
     decode = lambda: run_in_batches(model, manifest.batch_sizes, rows)  # noqa: E731
     return (
@@ -127,7 +133,7 @@ def measure_bare(
 
 
 def run_in_batches(
-    model: "LoadedModel", sizes: tuple[int, ...], rows: Rows
+    model: "TensorFlowModel", sizes: tuple[int, ...], rows: Tensors
 ) -> np.ndarray:
     """Decode rows in the largest batches allowed; the last one may be smaller.
 
@@ -142,7 +148,7 @@ def run_in_batches(
     parts, start, count = [], 0, len(rows[0])
     while start < count:
         size = max(each for each in sizes if each <= count - start)
-        parts.append(model.run(DECODE, slice_rows(rows, start, start + size))[0])
+        parts.append(model.run(DECODER, slice_rows(rows, start, start + size))[0])
         start += size
     return np.concatenate(parts)
 
@@ -220,9 +226,11 @@ def _loads(
 
 
 def _bare(folders: Mapping[str, Path], seconds: float) -> Rates:
-    from service.engine.runtime import Runtime  # imports TensorFlow: seconds
+    from service.engine.compute.tensorflow_runtime import (
+        TensorFlowRuntime,  # imports TensorFlow: seconds
+    )
 
-    runtime = Runtime("auto", Settings().number_of_tensorflow_threads())
+    runtime = TensorFlowRuntime("auto", Settings().number_of_tensorflow_threads())
     rates: Rates = {}
     for generator, folder in folders.items():
         manifest = read_manifest(folder)

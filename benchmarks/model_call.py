@@ -18,10 +18,11 @@ from typing import Any
 import click
 import numpy as np
 
-from service.engine.rows import Array, Rows
-from service.manifest import Manifest, TensorSpec, read_manifest
+from service.contract.manifest import Manifest, read_manifest
+from service.contract.signature import TensorSpec
+from service.engine.batching.tensors import Array, Tensors
 
-Call = Callable[[Rows], Any]
+Call = Callable[[Tensors], Any]
 TEXT = b"A slow start, but then a film of great warmth; I would see it again."
 CALLS = 8  # before the next way has its turn
 
@@ -33,7 +34,7 @@ class Cost:
     seconds: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
 
-    def add(self, call: Call, rows: Rows, calls: int) -> None:
+    def add(self, call: Call, rows: Tensors, calls: int) -> None:
         """Call a few times and note what it took."""
         cpu = time.process_time()
         for _ in range(calls):
@@ -65,13 +66,13 @@ def find_ways(folder: Path, manifest: Manifest, name: str, threads: int) -> Any:
     import tensorflow as tf  # takes seconds
     from tensorflow.python.framework import convert_to_constants
 
-    from service.engine.runtime import LoadedModel
+    from service.engine.compute.tensorflow_runtime import TensorFlowModel
 
     saved = tf.saved_model.load(str(folder))
     names = [spec.name for spec in manifest.signatures[name].inputs]
     signature = saved.signatures[name]
 
-    def as_tensors(rows: Rows) -> dict[str, Any]:
+    def as_tensors(rows: Tensors) -> dict[str, Any]:
         return dict(zip(names, map(tf.constant, rows), strict=True))
 
     def call_eagerly(function: Any) -> Call:
@@ -95,13 +96,15 @@ def find_ways(folder: Path, manifest: Manifest, name: str, threads: int) -> Any:
     if all(spec.dtype != "string" for spec in manifest.signatures[name].inputs):
         ways["XLA"] = call_eagerly(compiled)  # of text it dies, and we with it
     for way, rounds in (("served", False), ("bfloat16", True)):
-        model = LoadedModel(saved, manifest, "/CPU:0", threads, threads, rounds=rounds)
+        model = TensorFlowModel(
+            saved, manifest, "/CPU:0", threads, threads, rounds=rounds
+        )
         if not rounds or name in model.bfloat16:
             ways[way] = partial(model.run, name)
     return ways
 
 
-def measure(ways: dict[str, Call], rows: Rows, seconds: float) -> dict[str, Cost]:
+def measure(ways: dict[str, Call], rows: Tensors, seconds: float) -> dict[str, Cost]:
     """Let the ways take turns for so many seconds; without those that cannot."""
     import tensorflow as tf
 
@@ -137,9 +140,9 @@ def lines(folder: Path, threads: int, seconds: float) -> Iterator[str]:
 @click.option("--seconds", default=3.0, show_default=True, help="For each row.")
 def main(folders: Sequence[Path], threads: int, seconds: float) -> None:
     """Measure the models in FOLDERS (artifacts/<model>/<version>), print a table."""
-    from service.engine.runtime import Runtime
+    from service.engine.compute.tensorflow_runtime import TensorFlowRuntime
 
-    Runtime("cpu", threads)
+    TensorFlowRuntime("cpu", threads)
     click.echo("| signature | rows | called as | least ms | median ms | CPU ms |")
     click.echo("|---|--:|---|--:|--:|--:|")
     for folder in folders:

@@ -28,12 +28,12 @@ from benchmarks.subjects import servery
 from benchmarks.summary import Median
 from benchmarks.table import figure, spread, table
 from benchmarks.workloads import WORK, Work
-from service.engine.rows import Rows
-from service.manifest import read_manifest
+from service.contract.manifest import read_manifest
+from service.engine.batching.tensors import Tensors
 from service.settings import Settings
 
 if TYPE_CHECKING:
-    from service.engine.runtime import LoadedModel
+    from service.engine.compute.tensorflow_runtime import TensorFlowModel
 
 ARTIFACTS = ROOT / "artifacts"
 LOADS = (1, 32)
@@ -127,9 +127,11 @@ def _fairness(
 
 def _bare(works: dict[str, Work], seconds: float) -> dict[str, dict[int, float]]:
     """Rows a second by model and batch size: one row, and the largest batch."""
-    from service.engine.runtime import Runtime  # imports TensorFlow: seconds
+    from service.engine.compute.tensorflow_runtime import (
+        TensorFlowRuntime,  # imports TensorFlow: seconds
+    )
 
-    runtime = Runtime("auto", Settings().number_of_tensorflow_threads())
+    runtime = TensorFlowRuntime("auto", Settings().number_of_tensorflow_threads())
     found: dict[str, dict[int, float]] = {}
     for name, work in works.items():
         manifest = read_manifest(ARTIFACTS / name / "1")
@@ -142,7 +144,7 @@ def _bare(works: dict[str, Work], seconds: float) -> dict[str, dict[int, float]]
     return found
 
 
-def _seconds_a_call(model: "LoadedModel", rows: Rows, seconds: float) -> float:
+def _seconds_a_call(model: "TensorFlowModel", rows: Tensors, seconds: float) -> float:
     taken, until = [], time.perf_counter() + seconds
     while (began := time.perf_counter()) < until:
         model.run("serving_default", rows)

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.results import Start
 from benchmarks.servers import running
 from benchmarks.subjects import servery
-from service.engine.store import find_versions
+from service.engine.disk import find_versions
 
 LARGE = frozenset({"photo"})
 IMPORT = "import os, tensorflow; os._exit(0)"  # what comes after the import is not it

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from service.manifest import read_manifest
+from service.contract.manifest import read_manifest
 
 CONNECTIONS = (1, 8, 32, 128)
 RAW_CONNECTIONS = (32,)

@@ -13,10 +13,10 @@ from unittest.mock import patch
 import click
 import numpy as np
 
-from service.engine.batcher import Answer
-from service.engine.catalog import Catalog, ModelStatus, State, VersionStatus
-from service.engine.rows import Rows, count_rows
-from service.manifest import read_manifest
+from service.contract.manifest import read_manifest
+from service.engine.batching.batcher import Answer
+from service.engine.batching.tensors import Tensors, count_rows
+from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionStatus
 from service.settings import Settings
 
 
@@ -31,7 +31,7 @@ class InstantDoor:
         manifest = read_manifest(folder)
         self._version = manifest.version
         status = VersionStatus(
-            version=manifest.version, state=State.READY, manifest=manifest
+            version=manifest.version, state=VersionState.READY, manifest=manifest
         )
         model = ModelStatus(name=manifest.name, versions=(status,))
         self.catalog = Catalog(settled=True, models={manifest.name: model})
@@ -50,7 +50,7 @@ class InstantDoor:
         name: str,
         version: int | None,
         signature: str,
-        rows: Rows,
+        rows: Tensors,
         deadline: float,
     ) -> asyncio.Future[Answer]:
         """All classes are as probable."""
@@ -67,7 +67,7 @@ def main(folder: Path, port: int) -> None:
     """Serve as one HTTP process of the service does, on a port of its own."""
     with tempfile.TemporaryDirectory(prefix="servery-") as metrics:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics  # read at the next imports
-        from service.supervisor import listen
+        from service.processes.supervisor import listen
         from service.web import __main__ as process
 
         listener = listen("127.0.0.1", port)

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.pictures import load_pictures
-from service.engine.rows import Rows
-from service.web.endpoints.party import VOTES
-from service.web.endpoints.photo import prepare_photo
-from service.web.images import read_photo
+from service.engine.batching.tensors import Tensors
+from service.models.party.endpoint import VOTES
+from service.models.photo.endpoint import prepare_photo
+from service.web.imaging.decode import read_photo
 from training.sentiment_short import SENTENCES
 
 PHOTOS = Path(__file__).parent.parent / "tests" / "data" / "photos"
@@ -29,7 +29,7 @@ class Work:
     """
 
     fields: list[dict[str, Any]]
-    rows: Callable[[int], Rows]
+    rows: Callable[[int], Tensors]
 
     @property
     def bodies(self) -> list[bytes]:
@@ -79,7 +79,7 @@ def mammogram() -> Work:
     mass = {"age": 60, "shape": "irregular", "margin": "spiculated", "density": "low"}
     ages = np.arange(40, 72, dtype=np.int32)
 
-    def rows(n: int) -> Rows:
+    def rows(n: int) -> Tensors:
         words = [np.array([str(mass[key]).encode()] * n, object) for key in mass][1:]
         return (ages[:n], *words)
 

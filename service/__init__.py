@@ -1,1 +1,1 @@
-"""Servery: versioned SavedModels behind typed HTTP doors, served in full batches."""
+"""Servery: versioned SavedModels served in full batches over typed HTTP endpoints."""

@@ -17,7 +17,7 @@ from prometheus_client import Histogram as PrometheusHistogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from service.processes import ProcessCollector
+from service.processes.usage import ProcessCollector
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -198,7 +198,7 @@ class Metrics:
         return generate_latest(merged)
 
 
-class Soon:
+class DelayedCall:
     """Calls something once, `FLUSH_S` after it was first asked for.
 
     Args:
@@ -230,7 +230,7 @@ class BatchMetrics:
         self._seconds = metrics.batch_seconds.labels(model)
         self._padding = metrics.padding_rows.labels(model)
         self._batches: list[tuple[int, int, float]] = []
-        self._flush = Soon(self.flush)
+        self._flush = DelayedCall(self.flush)
         self._on_death = on_death
 
     def queued(self, waiting_rows: int) -> None:

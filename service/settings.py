@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.cores import available_cores
+from service.processes.cores import available_cores
 
 
 class Settings(BaseSettings):

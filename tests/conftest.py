@@ -12,6 +12,6 @@ settings.load_profile("servery")
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Set TensorFlow's threads, which can be done only before it first computes."""
     if "tensorflow" in sys.modules:
-        from service.engine.runtime import Runtime
+        from service.engine.compute.tensorflow_runtime import TensorFlowRuntime
 
-        Runtime("cpu", 1)
+        TensorFlowRuntime("cpu", 1)

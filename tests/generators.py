@@ -12,7 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from service.manifest import TensorSpec, Training
+from service.contract.manifest import Training
+from service.contract.signature import TensorSpec
 from training.datasets.fashion_mnist import CATEGORIES
 from training.decoder import build_decoder, draw_latents, one_hot
 from training.exact import build_function

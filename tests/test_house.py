@@ -12,23 +12,25 @@ import pytest
 from click.testing import CliRunner
 from prometheus_client import CollectorRegistry
 
-from service.__main__ import cli
-from service.engine.client import EngineClient
+from service.cli import cli
+from service.engine.ipc.client import EngineClient
 from service.errors import ServeryError, by_code
 from service.metrics import Metrics
-from service.processes import ProcessCollector
+from service.processes.usage import ProcessCollector
 from service.settings import Settings
 from service.web.app import create_api
-from service.web.room import Room
+from service.web.state import AppState
 
 ROOT = Path(__file__).parents[1]
 SNAPSHOT = Path(__file__).parent / "openapi.json"
 
 
 def openapi() -> str:
-    room = Room(Settings(), EngineClient(Path("nowhere")), Metrics(CollectorRegistry()))
-    document = create_api(room)[0].openapi()
-    room.close()
+    state = AppState(
+        Settings(), EngineClient(Path("nowhere")), Metrics(CollectorRegistry())
+    )
+    document = create_api(state)[0].openapi()
+    state.close()
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -43,10 +45,9 @@ def test_the_openapi_document_is_the_one_we_agreed_on() -> None:
 
 def test_http_processes_never_import_tensorflow() -> None:
     code = (
-        "import sys, service.web.__main__, service.supervisor, service.web.app\n"
-        "from service.web import endpoints; import pkgutil, importlib\n"
-        "[importlib.import_module(f'service.web.endpoints.{m.name}')"
-        " for m in pkgutil.iter_modules(endpoints.__path__)]\n"
+        "import sys, service.web.__main__, service.processes.supervisor\n"
+        "import service.web.api.routes\n"
+        "from fastapi import FastAPI; service.web.api.routes.mount(FastAPI())\n"
         "print(sorted({m.partition('.')[0] for m in sys.modules}"
         " & {'tensorflow', 'keras', 'training'}))"
     )
@@ -56,13 +57,16 @@ def test_http_processes_never_import_tensorflow() -> None:
     assert found.stdout.strip() == "[]"
 
 
-def test_tensorflow_is_imported_in_one_room_only() -> None:
-    rooms = {
+def test_tensorflow_is_imported_in_one_place_only() -> None:
+    modules = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "service").rglob("*.py")
         if {"tensorflow", "keras"} & set(imports(path))
     }
-    assert rooms == {"service/engine/graph.py", "service/engine/runtime.py"}
+    assert modules == {
+        "service/engine/compute/tensorflow_graph.py",
+        "service/engine/compute/tensorflow_runtime.py",
+    }
 
 
 def test_the_service_never_imports_training() -> None:

@@ -8,15 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from service.engine.rows import Rows
-from service.manifest import (
-    FILENAME,
-    Manifest,
-    Signature,
-    TensorSpec,
-    Training,
-    hash_files,
-)
+from service.contract.integrity import hash_files
+from service.contract.manifest import FILENAME, Manifest, Training
+from service.contract.signature import Signature, TensorSpec
+from service.engine.batching.tensors import Tensors
 
 DOUBLE = Signature(
     inputs=(TensorSpec(name="numbers", dtype="int64", shape=(None,)),),
@@ -70,7 +65,7 @@ class Multiplier:
         self.running = 0
         self._lock = threading.Lock()
 
-    def run(self, signature: str, rows: Rows) -> Rows:
+    def run(self, signature: str, rows: Tensors) -> Tensors:
         with self._lock:
             self.running += 1
         self.began.set()

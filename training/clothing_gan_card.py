@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from service.manifest import Training
+from service.contract.manifest import Training
 from training import report
 from training.clothing_gan_choice import Trained, draw_softly, spread_evenly, width
 from training.datasets.fashion_mnist import CATEGORIES

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from service.manifest import Training
+from service.contract.manifest import Training
 from training.clothing_gan_fitting import checkpoint, load, settle
 from training.decoder import CATEGORIES, draw_latents, one_hot
 from training.exact import build_function

@@ -9,7 +9,7 @@ import click
 import numpy as np
 import tensorflow as tf
 
-from service.manifest import TensorSpec
+from service.contract.signature import TensorSpec
 from training import provenance
 from training.clothing_vae_card import describe, draw_curves, draw_reports
 from training.clothing_vae_figures import (

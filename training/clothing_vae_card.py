@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from service.manifest import Training
+from service.contract.manifest import Training
 from training import report
 from training.clothing_vae_figures import call, draw_clothes
 from training.clothing_vae_reference import Reference

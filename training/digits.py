@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from service.manifest import TensorSpec, Training
+from service.contract.manifest import Training
+from service.contract.signature import TensorSpec
 from training import evaluate, provenance, report
 from training.augment import Distortion, distort
 from training.datasets import mnist

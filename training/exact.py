@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from service.manifest import TensorSpec
+from service.contract.signature import TensorSpec
 from training.export import Function
 
 Floats = npt.NDArray[np.float64]

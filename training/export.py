@@ -21,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from service.manifest import FILENAME, Manifest, Signature, TensorSpec, Training
-from service.manifest import hash_files as _hash_files
+from service.contract.integrity import hash_files as _hash_files
+from service.contract.manifest import FILENAME, Manifest, Training
+from service.contract.signature import Signature, TensorSpec
 
 DEFAULT_SIGNATURE = "serving_default"
 Arrays = Mapping[str, npt.NDArray[Any]]

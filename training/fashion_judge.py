@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from service.manifest import Training
+from service.contract.manifest import Training
 from training import evaluate, provenance
 from training.datasets import fashion_mnist
 from training.datasets.fashion_mnist import CATEGORIES

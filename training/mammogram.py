@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from service.manifest import TensorSpec
+from service.contract.signature import TensorSpec
 from training import calibration, mammogram_card, provenance
 from training.baselines import (
     Maker,

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import tensorflow as tf
 from sklearn.metrics import roc_auc_score
 
-from service.manifest import Training
+from service.contract.manifest import Training
 from training import calibration, evaluate, report, tabular_report
 from training.crossval import Folds, describe_spread, measure_folds
 from training.datasets.masses import DENSITIES, MARGINS, SEVERITIES, SHAPES

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import tensorflow as tf
 from sklearn.metrics import roc_auc_score
 
-from service.manifest import TensorSpec, Training
+from service.contract.manifest import Training
+from service.contract.signature import TensorSpec
 from training import calibration, evaluate, provenance, report, tabular_report
 from training.baselines import (
     Maker,

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from service.manifest import Data, TensorSpec, Training
+from service.contract.manifest import Data, Training
+from service.contract.signature import TensorSpec
 from training import provenance
 from training.datasets import imagenet
 from training.datasets.fetch import CorruptedData, DataUnavailable, SourceFailed

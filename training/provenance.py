@@ -13,7 +13,7 @@ from typing import Any
 
 import keras
 
-from service.manifest import Data, Training
+from service.contract.manifest import Data, Training
 
 _ROOT = Path(__file__).parent.parent
 _LIBRARIES = ("tensorflow", "keras", "numpy", "scikit-learn")

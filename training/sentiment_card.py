@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from service.manifest import Training
+from service.contract.manifest import Training
 from training import evaluate, report, sentiment_report
 from training.datasets.imdb import Imdb, Reviews
 from training.export import Card

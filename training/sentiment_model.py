@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from service.manifest import TensorSpec
+from service.contract.signature import TensorSpec
 from training.export import Function
 from training.sentiment_linear import Linear
 from training.sentiment_lstm import MULTIPLE, word_vectors_of

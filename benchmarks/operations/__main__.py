@@ -27,7 +27,7 @@ from loadtest.mix import Mix, MixError, check_ready, parse_mix, show_mix
 from loadtest.objective import ObjectiveError, parse_objective
 from loadtest.summary import Summary
 from loadtest.target import Target
-from service.engine.store import find_versions
+from service.engine.disk import find_versions
 from service.settings import Settings
 
 DEADLINE_S, TIMEOUT_S = 1.0, 3.0

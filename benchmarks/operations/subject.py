@@ -33,7 +33,7 @@ class Subject:
     def __init__(self, folder: Path, artifacts: Path):
         self.log = folder / f"service-{time.monotonic_ns()}.log"
         self.started = time.monotonic()
-        command = [sys.executable, "-m", "service", "serve", "--port", "0"]
+        command = [sys.executable, "-m", "service.cli", "serve", "--port", "0"]
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
                 [*command, "--artifacts", str(artifacts)],

@@ -1,1 +1,1 @@
-"""The process that owns the device: models, batches, and the door to them."""
+"""The process that owns the device: models, batches, a socket."""

@@ -5,11 +5,11 @@ from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.contract.manifest import Manifest
 from service.errors import ModelNotFound, ModelNotReady, VersionNotFound
-from service.manifest import Manifest
 
 
-class State(StrEnum):
+class VersionState(StrEnum):
     """Where a version stands. Only `ready` takes requests."""
 
     LOADING = "loading"
@@ -24,7 +24,7 @@ class VersionStatus(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     version: int
-    state: State
+    state: VersionState
     reason: str | None = Field(None, description="why, where the state is failed")
     manifest: Manifest | None = None
 
@@ -40,13 +40,13 @@ class ModelStatus(BaseModel):
     @cached_property
     def default(self) -> VersionStatus | None:
         """The newest version that is ready: the one that answers if none is named."""
-        ready = [each for each in self.versions if each.state is State.READY]
+        ready = [each for each in self.versions if each.state is VersionState.READY]
         return ready[-1] if ready else None
 
     @property
     def is_coming(self) -> bool:
         """Whether a version is being loaded."""
-        return any(each.state is State.LOADING for each in self.versions)
+        return any(each.state is VersionState.LOADING for each in self.versions)
 
 
 class Catalog(BaseModel):
@@ -90,7 +90,7 @@ class Catalog(BaseModel):
             return model.default
         for status in model.versions:
             if status.version == version:
-                if status.state is not State.READY:
+                if status.state is not VersionState.READY:
                     raise ModelNotReady(f"{name} {version} is {status.state}.")
                 return status
         known = ", ".join(str(each.version) for each in model.versions)

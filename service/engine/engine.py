@@ -15,21 +15,17 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from service.engine.batcher import Answer
-from service.engine.catalog import Catalog, ModelStatus, State, VersionStatus
-from service.engine.lanes import be_patient
-from service.engine.live import Live, Model
-from service.engine.rows import Rows
-from service.engine.store import find_versions, newest
-from service.engine.waiting import Request
+from service.contract.integrity import verify_files
+from service.contract.manifest import FILENAME, Manifest, read_manifest
+from service.engine.batching.batcher import Answer
+from service.engine.batching.queue import QueuedRequest
+from service.engine.batching.tensors import Tensors
+from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionStatus
+from service.engine.compute.threads import lower_priority
+from service.engine.disk import find_versions, newest
+from service.engine.versions import LoadedVersion, Model
 from service.errors import ServeryError
 from service.logs import stderr_as_log_lines
-from service.manifest import (
-    FILENAME,
-    Manifest,
-    read_manifest,
-    verify_files,
-)
 from service.metrics import Metrics
 from service.settings import Settings
 
@@ -62,9 +58,9 @@ class Engine:
         self._make_loader = make_loader
         self._loader: Loader | None = None
         self._loading_thread = ThreadPoolExecutor(
-            1, thread_name_prefix="load", initializer=be_patient
+            1, thread_name_prefix="load", initializer=lower_priority
         )
-        self._live: dict[Key, Live] = {}
+        self._loaded: dict[Key, LoadedVersion] = {}
         self._statuses: dict[Key, VersionStatus] = {}
         self._failed_at: dict[Key, int] = {}  # the manifest's mtime when it failed
         self._retiring: set[asyncio.Task[None]] = set()
@@ -89,7 +85,7 @@ class Engine:
         if self._watcher is not None:
             self._watcher.cancel()
         limit = self._settings.drain_timeout_s
-        await asyncio.gather(*(live.close(limit) for live in self._live.values()))
+        await asyncio.gather(*(loaded.close(limit) for loaded in self._loaded.values()))
         self._loading_thread.shutdown(wait=False, cancel_futures=True)
 
     def submit(
@@ -97,7 +93,7 @@ class Engine:
         name: str,
         version: int | None,
         signature: str,
-        rows: Rows,
+        rows: Tensors,
         deadline: float,
     ) -> asyncio.Future[Answer]:
         """Queue rows for a model.
@@ -116,7 +112,7 @@ class Engine:
             ModelNotFound, VersionNotFound, ModelNotReady: See `Catalog.find`.
             InvalidInput: The rows are not what the signature says.
             TooManyRows: More rows than one request may have.
-            QueueFull: No room.
+            QueueFull: Too many rows wait already.
         """
         return self._find(name, version).submit(signature, rows, deadline)
 
@@ -125,11 +121,11 @@ class Engine:
         name: str,
         version: int | None,
         signature: str,
-        requests: Sequence[Request],
+        requests: Sequence[QueuedRequest],
     ) -> None:
-        """Queue many requests for one signature; each asker is told of every outcome.
+        """Queue many requests for one signature; recipients are told of every outcome.
 
-        See `submit`, whose errors go to `Asker.fail`.
+        See `submit`, whose errors go to `Recipient.fail`.
         """
         try:
             self._find(name, version).queue(signature, requests)
@@ -151,7 +147,7 @@ class Engine:
             if self._is_missing((name, version))
         ]
         for key in missing:
-            self._set_status(key, State.LOADING)
+            self._set_status(key, VersionState.LOADING)
         for key in missing:
             await self._load(key)
         for key in list(self._outdated(kept)):
@@ -161,8 +157,8 @@ class Engine:
         if missing:
             _settle_memory()
 
-    def _find(self, name: str, version: int | None) -> Live:
-        return self._live[name, self._catalog.find(name, version).version]
+    def _find(self, name: str, version: int | None) -> LoadedVersion:
+        return self._loaded[name, self._catalog.find(name, version).version]
 
     async def _watch(self) -> None:
         while True:
@@ -177,7 +173,9 @@ class Engine:
         if status is None:
             return True
         changed = self._failed_at.get(key) != self._modified(key)
-        return status.state is State.FAILED and key not in self._live and changed
+        return (
+            status.state is VersionState.FAILED and key not in self._loaded and changed
+        )
 
     def _modified(self, key: Key) -> int:
         try:
@@ -194,16 +192,16 @@ class Engine:
             manifest, model = await loop.run_in_executor(
                 self._loading_thread, self._load_in_thread, key
             )
-            live = Live(
+            loaded = LoadedVersion(
                 model, manifest, self._settings, self._metrics, partial(self._died, key)
             )
         except Exception as error:
             logger.exception("%s %d cannot be loaded", *key)
             self._failed_at[key] = self._modified(key)
-            self._set_status(key, State.FAILED, reason=str(error))
+            self._set_status(key, VersionState.FAILED, reason=str(error))
             return
-        self._live[key] = live
-        self._set_status(key, State.READY, manifest=manifest)
+        self._loaded[key] = loaded
+        self._set_status(key, VersionState.READY, manifest=manifest)
         logger.info("%s %d is ready", *key)
 
     def _load_in_thread(self, key: Key) -> tuple[Manifest, Model]:
@@ -228,21 +226,21 @@ class Engine:
         return manifest, model
 
     def _died(self, key: Key) -> None:
-        self._set_status(key, State.FAILED, reason="its batcher died")
+        self._set_status(key, VersionState.FAILED, reason="its batcher died")
 
     def _outdated(self, kept: int) -> Iterator[Key]:
-        for name in {name for name, _ in self._live}:
+        for name in {name for name, _ in self._loaded}:
             ready = sorted(
                 version
                 for (other, version), status in self._statuses.items()
-                if other == name and status.state is State.READY
+                if other == name and status.state is VersionState.READY
             )
             yield from ((name, version) for version in ready[:-kept])
 
     async def _retire(self, key: Key) -> None:
-        self._set_status(key, State.DRAINING)
-        await self._live[key].close(self._settings.drain_timeout_s)
-        del self._live[key]
+        self._set_status(key, VersionState.DRAINING)
+        await self._loaded[key].close(self._settings.drain_timeout_s)
+        del self._loaded[key]
         gc.unfreeze()
         _settle_memory()
         self._count_state(self._statuses.pop(key), key, 0)
@@ -252,7 +250,7 @@ class Engine:
     def _set_status(
         self,
         key: Key,
-        state: State,
+        state: VersionState,
         *,
         reason: str | None = None,
         manifest: Manifest | None = None,

@@ -1,4 +1,4 @@
-"""Wires the rooms: routes, errors, and the middleware around them."""
+"""Wires the application: routes, errors, and the middleware around them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,29 +12,30 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import MalformedBody, MethodNotAllowed, NotFound, ServeryError
-from service.web import body, routes
-from service.web.exchange import Endpoint, error_response
-from service.web.observed import Observed
-from service.web.room import Room
+from service.web.api import routes
+from service.web.http import body
+from service.web.http.middleware import RequestMiddleware
+from service.web.http.record import Endpoint, error_response
+from service.web.state import AppState
 
 DESCRIPTION = "Versioned TensorFlow SavedModels, served in full batches."
 
 
-def create_app(room: Room) -> Observed:
-    """The ASGI application around `room`, whose engine starts and stops with it."""
-    api, direct = create_api(room)
-    return Observed(api, room, direct)
+def create_app(state: AppState) -> RequestMiddleware:
+    """The ASGI application around `state`, whose engine starts and stops with it."""
+    api, direct = create_api(state)
+    return RequestMiddleware(api, state, direct)
 
 
-def create_api(room: Room) -> tuple[FastAPI, dict[str, Endpoint]]:
+def create_api(state: AppState) -> tuple[FastAPI, dict[str, Endpoint]]:
     """FastAPI with our routes and our error shape; by path, its direct endpoints."""
 
     @asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
-        await room.engine.start()
+        await state.engine.start()
         yield
-        await room.engine.stop()
-        room.close()
+        await state.engine.stop()
+        state.close()
 
     api = FastAPI(
         title="Servery",
@@ -52,7 +53,7 @@ def create_api(room: Room) -> tuple[FastAPI, dict[str, Endpoint]]:
 
 async def _answer(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServeryError)  # registered for no other  # noqa: S101
-    return error_response(error, request.scope["exchange"])
+    return error_response(error, request.scope["record"])
 
 
 async def _answer_invalid(request: Request, error: Exception) -> Response:

@@ -15,19 +15,19 @@ from benchmarks.generate import (
     write_bodies,
 )
 from benchmarks.load import Load
-from service.engine.runtime import LoadedModel
-from service.manifest import Manifest, read_manifest
-from service.web.clothing import weigh
-from service.web.endpoints.clothing import GenerateRequest
-from service.web.latents import draw_latents
+from service.contract.manifest import Manifest, read_manifest
+from service.engine.compute.tensorflow_runtime import TensorFlowModel
+from service.models.clothing.generate import GenerateRequest
+from service.models.clothing.latents import draw_latents
+from service.models.clothing.vocabulary import weigh
 from tests.generators import DIMS, read_latents, write_generators
-from tests.web.predicting import CpuLoader
+from tests.models.predicting import CpuLoader
 
 
 @pytest.fixture(scope="module")
 def generator(
     tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[LoadedModel, Manifest]:
+) -> tuple[TensorFlowModel, Manifest]:
     folder = tmp_path_factory.mktemp("artifacts")
     write_generators(folder)
     version = folder / "clothing_gan" / "1"
@@ -50,7 +50,7 @@ def test_every_body_is_a_wish_that_the_endpoint_grants(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("count", [1, 8, 13])
 def test_batches_give_every_row_in_order(
-    generator: tuple[LoadedModel, Manifest], count: int
+    generator: tuple[TensorFlowModel, Manifest], count: int
 ) -> None:
     model, manifest = generator
     latents = draw_latents(0, count, DIMS, 1.0)
@@ -62,7 +62,7 @@ def test_batches_give_every_row_in_order(
 
 
 def test_both_ways_without_a_server_are_measured(
-    generator: tuple[LoadedModel, Manifest],
+    generator: tuple[TensorFlowModel, Manifest],
 ) -> None:
     assert min(measure_bare(*generator, count=16, seconds=0)) > 0
 

@@ -12,8 +12,8 @@ import jsonschema
 import pytest
 import yaml
 
+from service.processes.supervisor import GRACE_S
 from service.settings import Settings
-from service.supervisor import GRACE_S
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

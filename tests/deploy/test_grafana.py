@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from deploy.grafana import dashboard
 from service.metrics import Metrics
-from service.processes import ProcessCollector
+from service.processes.usage import ProcessCollector
 from tests.deploy.conftest import Watched
 from tests.deploy.prometheus_server import DEPLOY
 from tests.deploy.test_prometheus import rules

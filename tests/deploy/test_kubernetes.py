@@ -11,8 +11,8 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from service.metrics import Metrics
+from service.processes.supervisor import GRACE_S
 from service.settings import Settings
-from service.supervisor import GRACE_S
 
 FOLDER = Path(__file__).parents[2] / "deploy/kubernetes"
 NEWEST = "1.37"

@@ -24,7 +24,7 @@ class Server:
         variables = {f"SERVERY_{key.upper()}": str(v) for key, v in settings.items()}
         with log.open("wb") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "service", "serve", "--port", "0"],
+                [sys.executable, "-m", "service.cli", "serve", "--port", "0"],
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 env=os.environ | variables,

@@ -18,7 +18,7 @@ import httpx
 import numpy as np
 import pytest
 
-from service.manifest import FILENAME
+from service.contract.manifest import FILENAME
 from tests.e2e.conftest import to_base64, to_png
 from tests.e2e.server import Server, alive, until
 from tests.e2e.test_operations import metric
@@ -177,7 +177,7 @@ def test_a_port_that_is_taken_is_said_plainly() -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = str(other.getsockname()[1])
-        command = [sys.executable, "-m", "service", "serve", "--port", port]
+        command = [sys.executable, "-m", "service.cli", "serve", "--port", port]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1
     assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr
@@ -187,7 +187,7 @@ def test_a_port_that_is_taken_is_said_plainly() -> None:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with little room, on a folder of models that starts empty."""
+    """A server with small limits, on a folder of models that starts empty."""
     folder = tmp_path_factory.mktemp("small")
     artifacts = folder / "artifacts"
     with Server(

@@ -1,4 +1,4 @@
-"""All 10,000 MNIST test images, through the door."""
+"""All 10,000 MNIST test images, over HTTP."""
 
 import asyncio
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from service.engine.catalog import State
+from service.engine.batching.tensors import Tensors
+from service.engine.catalog import VersionState
 from service.engine.engine import Engine
-from service.engine.rows import Rows
 from service.errors import (
     InvalidInput,
     ModelNotFound,
@@ -53,7 +53,7 @@ async def multiply(engine: Engine, value: int, version: int | None = None) -> in
     return int(answer.outputs[0][0])
 
 
-def states(engine: Engine) -> dict[int, State]:
+def states(engine: Engine) -> dict[int, VersionState]:
     versions = engine.catalog.model("times").versions
     return {each.version: each.state for each in versions}
 
@@ -80,7 +80,7 @@ def test_only_as_many_versions_as_asked_for_are_held(tmp_path: Path) -> None:
 
     async def test() -> None:
         async with engine_of(tmp_path, versions_kept=2) as (engine, _):
-            assert states(engine) == {2: State.READY, 3: State.READY}
+            assert states(engine) == {2: VersionState.READY, 3: VersionState.READY}
             with pytest.raises(VersionNotFound, match="no version 1"):
                 await multiply(engine, 7, version=1)
 
@@ -101,10 +101,10 @@ def test_a_new_version_takes_over_and_the_old_one_finishes_its_work(
             write_version(tmp_path, "times", 2, factor=3)
             await engine.reconcile()
             assert await multiply(engine, 7) == 21
-            assert states(engine) == {1: State.DRAINING, 2: State.READY}
+            assert states(engine) == {1: VersionState.DRAINING, 2: VersionState.READY}
             old.free.set()
             assert await under_way == 14
-            await until(lambda: states(engine) == {2: State.READY})
+            await until(lambda: states(engine) == {2: VersionState.READY})
 
     run(test)
 
@@ -118,7 +118,7 @@ def test_nothing_holds_a_version_that_is_retired(tmp_path: Path) -> None:
             model = weakref.ref(loader.loaded.pop(("times", 1)))
             write_version(tmp_path, "times", 2, factor=3)
             await engine.reconcile()
-            await until(lambda: states(engine) == {2: State.READY})
+            await until(lambda: states(engine) == {2: VersionState.READY})
             await until(lambda: model() is None)
 
     run(test)
@@ -133,7 +133,7 @@ def test_a_version_that_fails_to_load_leaves_the_old_one_serving(
         async with engine_of(tmp_path) as (engine, _):
             broken = write_version(tmp_path, "times", 2, broken=True)
             await engine.reconcile()
-            assert states(engine) == {1: State.READY, 2: State.FAILED}
+            assert states(engine) == {1: VersionState.READY, 2: VersionState.FAILED}
             assert await multiply(engine, 7) == 14
             assert engine.catalog.problems() == []
             with pytest.raises(ModelNotReady):
@@ -179,7 +179,7 @@ def test_a_folder_without_a_manifest_is_not_looked_at(tmp_path: Path) -> None:
 
     async def test() -> None:
         async with engine_of(tmp_path) as (engine, _):
-            assert states(engine) == {1: State.READY}
+            assert states(engine) == {1: VersionState.READY}
 
     run(test)
 
@@ -191,7 +191,7 @@ def test_the_folder_is_watched(tmp_path: Path) -> None:
                 await multiply(engine, 7)
             write_version(tmp_path, "times", 1)
             await until(lambda: "times" in engine.catalog.models)
-            await until(lambda: states(engine) == {1: State.READY})
+            await until(lambda: states(engine) == {1: VersionState.READY})
             assert await multiply(engine, 7) == 14
 
     run(test)
@@ -277,7 +277,7 @@ def test_an_operator_may_want_smaller_batches(tmp_path: Path) -> None:
             model = loader.loaded["times", 1]
             run_batch = model.run
 
-            def note(signature: str, rows: Rows) -> Rows:
+            def note(signature: str, rows: Tensors) -> Tensors:
                 sizes.append(len(rows[0]))
                 return run_batch(signature, rows)
 

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from loadtest.commands import cli
 from loadtest.target import is_local
-from service.__main__ import cli as servery
+from service.cli import cli as servery
 
 NOWHERE = ["--url", "http://127.0.0.1:1"]
 
@@ -84,7 +84,7 @@ def test_workloads_are_listed() -> None:
 
 def test_the_service_does_not_import_the_load_tests() -> None:
     code = (
-        "import sys, service.__main__, service.supervisor\n"
+        "import sys, service.__main__, service.processes.supervisor\n"
         "print(sorted({m.partition('.')[0] for m in sys.modules}"
         " & {'loadtest', 'httpx', 'matplotlib', 'rich'}))"
     )

@@ -137,7 +137,7 @@ def test_conditions_decide_the_exit_code_and_files_are_written(
 def test_ctrl_c_reports_what_was_done_so_far(server: Server) -> None:
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "service", "loadtest", "run"),
+            *(sys.executable, "-m", "service.cli", "loadtest", "run"),
             *("--url", server.url, "--rate", "20", "--duration", "10m"),
             *("--mix", "digits", "--warmup", "0s"),
         ],

@@ -9,7 +9,8 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from service.manifest import Manifest, read_manifest, verify_files
+from service.contract.integrity import verify_files
+from service.contract.manifest import Manifest, read_manifest
 from training.clothing_gan_choice import (
     build_decode,
     draw,

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from service.manifest import Manifest, read_manifest, verify_files
+from service.contract.integrity import verify_files
+from service.contract.manifest import Manifest, read_manifest
 from training import provenance
 from training.clothing_vae import Recipe, build_functions, build_vae, fit, to_pixels
 from training.clothing_vae_card import BATCH_SIZES, describe

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from service.manifest import Manifest, read_manifest, verify_files
+from service.contract.integrity import verify_files
+from service.contract.manifest import Manifest, read_manifest
 from tests.training.conftest import Sample
 from training import provenance
 from training.augment import Distortion, distort

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from service.engine.runtime import LoadedModel
-from service.manifest import Training, read_manifest
+from service.contract.manifest import Training, read_manifest
+from service.engine.compute.tensorflow_runtime import TensorFlowModel
 from training.decoder import build_decoder, draw_latents, one_hot
 from training.exact import (
     CATEGORY_STEPS,
@@ -116,7 +116,7 @@ def test_the_service_draws_the_same_bytes(
 ) -> None:
     function = build_function(decoder, sample)
     folder = export_version(CARD, {"decode": function}, tmp_path)
-    served = LoadedModel(
+    served = TensorFlowModel(
         tf.saved_model.load(str(folder)), read_manifest(folder), "/CPU:0"
     )
 

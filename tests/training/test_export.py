@@ -9,14 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from service.manifest import (
-    Data,
-    ManifestError,
-    TensorSpec,
-    Training,
-    read_manifest,
-    verify_files,
-)
+from service.contract.integrity import verify_files
+from service.contract.manifest import Data, ManifestError, Training, read_manifest
+from service.contract.signature import TensorSpec
 from training.export import Card, ExportRefused, Function, export_version, next_version
 
 ROWS = np.arange(12, dtype=np.float32).reshape(4, 3)

@@ -10,7 +10,8 @@ import tensorflow as tf
 from click.testing import CliRunner
 from sklearn.ensemble import RandomForestClassifier
 
-from service.manifest import Manifest, read_manifest, verify_files
+from service.contract.integrity import verify_files
+from service.contract.manifest import Manifest, read_manifest
 from training import party
 from training.__main__ import cli
 from training.crossval import Plan

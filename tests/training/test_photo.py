@@ -18,9 +18,10 @@ import tensorflow as tf
 from click.testing import CliRunner
 from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
-from service.manifest import Manifest, read_manifest, verify_files
-from service.web.endpoints.photo import SHORT_SIDE, SIDE, prepare_photo
-from service.web.images import read_photo
+from service.contract.integrity import verify_files
+from service.contract.manifest import Manifest, read_manifest
+from service.models.photo.endpoint import SHORT_SIDE, SIDE, prepare_photo
+from service.web.imaging.decode import read_photo
 from training import photo
 from training.datasets import imagenet, registries
 from training.datasets.fetch import (

@@ -2,7 +2,7 @@
 
 import re
 
-from service.manifest import Data
+from service.contract.manifest import Data
 from training import provenance
 
 DATA = Data(name="none", source="here", licence="CC0", sha256={}, rows={"train": 4})

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from service.engine.runtime import LoadedModel
-from service.manifest import read_manifest, verify_files
+from service.contract.integrity import verify_files
+from service.contract.manifest import read_manifest
+from service.engine.compute.tensorflow_runtime import TensorFlowModel
 from tests.training.tiny_sentiment import export_tiny
 from training import sentiment_linear as linear
 from training import sentiment_text as text
@@ -26,16 +27,16 @@ SHIPPED = Path(__file__).parents[2] / "artifacts" / "sentiment" / "1"
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> TensorFlowModel:
     return load(export_tiny(tmp_path_factory.mktemp("artifacts")))
 
 
-def load(folder: Path) -> LoadedModel:
+def load(folder: Path) -> TensorFlowModel:
     saved = tf.saved_model.load(str(folder))
-    return LoadedModel(saved, read_manifest(folder), "/CPU:0")
+    return TensorFlowModel(saved, read_manifest(folder), "/CPU:0")
 
 
-def ask(model: LoadedModel, *texts: str) -> list[tuple[float, int, int]]:
+def ask(model: TensorFlowModel, *texts: str) -> list[tuple[float, int, int]]:
     """Probability, tokens and unknown tokens of each text, in one batch."""
     rows = as_strings([each.encode() for each in texts])
     outputs = model.run("serving_default", (rows,))
@@ -162,14 +163,14 @@ def test_accuracy_is_told_by_length() -> None:
     }
 
 
-def test_the_tiny_model_tells_likes_from_dislikes(tiny: LoadedModel) -> None:
+def test_the_tiny_model_tells_likes_from_dislikes(tiny: TensorFlowModel) -> None:
     liked, disliked = ask(tiny, "A wonderful film!", "An awful film.")
 
     assert liked[0] > 0.5 > disliked[0]
     assert liked[1:] == (4, 0)
 
 
-def test_a_row_does_not_depend_on_its_company(tiny: LoadedModel) -> None:
+def test_a_row_does_not_depend_on_its_company(tiny: TensorFlowModel) -> None:
     short, long = "An awful film.", "wonderful story . " * 300
     (alone,) = ask(tiny, short)
 
@@ -192,7 +193,7 @@ def test_a_row_does_not_depend_on_its_company(tiny: LoadedModel) -> None:
     ],
 )
 def test_any_text_has_an_answer(
-    tiny: LoadedModel, given: str, tokens: int, unknown: int
+    tiny: TensorFlowModel, given: str, tokens: int, unknown: int
 ) -> None:
     ((probability, *counts),) = ask(tiny, given)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from service.manifest import Training
+from service.contract.manifest import Training
 from training import sentiment_card as card
 from training.datasets.imdb import Reviews
 from training.export import DEFAULT_SIGNATURE, export_version

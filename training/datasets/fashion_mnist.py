@@ -7,7 +7,7 @@ black, and fitted into 28×28; 6,000 of each category to train, 1,000 to test.
 
 from pathlib import Path
 
-from service.manifest import Data
+from service.contract.manifest import Data
 from training.datasets.fetch import DEFAULT_DATA_DIR, Source, Website
 from training.datasets.idx import ImageSet, load_images
 from training.datasets.registries import DEBIAN, Package

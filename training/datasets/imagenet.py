@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from service.manifest import Data
+from service.contract.manifest import Data
 from training.datasets.fetch import (
     DEFAULT_DATA_DIR,
     CorruptedData,

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from service.manifest import Data
+from service.contract.manifest import Data
 from training.datasets.converted import Converted, find_original, with_header
 from training.datasets.fetch import (
     DEFAULT_DATA_DIR,

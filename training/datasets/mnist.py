@@ -7,7 +7,7 @@ NIST's Special Databases 1 and 3. Each digit was fitted into 20×20 pixels and s
 
 from pathlib import Path
 
-from service.manifest import Data
+from service.contract.manifest import Data
 from training.datasets.fetch import DEFAULT_DATA_DIR, Source, Website
 from training.datasets.idx import ImageSet, load_images
 from training.datasets.registries import NPM, Package

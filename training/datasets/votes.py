@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from service.manifest import Data
+from service.contract.manifest import Data
 from training.datasets.converted import (
     Converted,
     Folder,

@@ -1,0 +1,1 @@
+"""What a model is: its signatures, its manifest, its files' hashes."""

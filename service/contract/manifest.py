@@ -1,0 +1,73 @@
+"""The manifest that lies beside each SavedModel: `manifest.json`."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from service.contract.signature import Frozen, Signature
+
+FILENAME = "manifest.json"
+
+
+class ManifestError(ValueError):
+    """The manifest cannot be read, or the files beside it are not the ones it lists."""
+
+
+class Data(Frozen):
+    """One data set that a model was made from."""
+
+    name: str
+    source: str
+    licence: str
+    sha256: dict[str, str] = Field(description="file → SHA-256 of its content")
+    rows: dict[str, int] = Field(description="train, validation, test → rows")
+
+
+class Training(Frozen):
+    """How the weights came to be."""
+
+    data: tuple[Data, ...]
+    seed: int
+    epochs: int
+    seconds: float = Field(description="wall time of training")
+    hardware: str
+    versions: dict[str, str] = Field(description="python, tensorflow, keras, numpy")
+    git_commit: str
+    hyperparameters: dict[str, Any]
+
+
+class Manifest(Frozen):
+    """Everything that is known of one version of one model."""
+
+    name: str
+    version: int = Field(ge=1)
+    task: str
+    created: datetime
+    description: str
+    intended_use: str
+    limits: str
+    signatures: dict[str, Signature]
+    labels: tuple[str, ...] = Field(description="name of each class, by its index")
+    batch_sizes: tuple[int, ...] = Field(
+        min_length=1, description="rows a batch may have, rising; others are padded up"
+    )
+    constants: dict[str, Any] = Field(
+        default_factory=dict, description="pre-processing that the graph cannot do"
+    )
+    training: Training
+    metrics: dict[str, Any] = Field(description="measured on data never trained on")
+    files: dict[str, str] = Field(description="path → SHA-256, all files but this one")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read `manifest.json` from a version's folder.
+
+    Raises:
+        ManifestError: Absent, unreadable, or not of this form.
+    """
+    try:
+        return Manifest.model_validate_json((folder / FILENAME).read_bytes())
+    except (OSError, ValueError) as error:
+        raise ManifestError(f"{folder / FILENAME}: {error}") from error

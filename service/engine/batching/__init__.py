@@ -1,0 +1,1 @@
+"""Rows that wait, and the batches that are made of them."""

@@ -1,0 +1,1 @@
+"""Between HTTP processes and the engine: frames on a Unix socket."""

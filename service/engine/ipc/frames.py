@@ -1,0 +1,280 @@
+"""Frames on the Unix socket between HTTP processes and the engine: layout and packing.
+
+    frame     = length (u32, of what follows)  kind (u8)  body
+    REQUEST   = version (u32, 0 = newest)  count (u32)  name  signature
+                and for each: id (u32)  rows (u32)  deadline (f64), then their tensors
+    ANSWER    = version (u32)  count (u32)  batch rows (u32)
+                and for each: id (u32)  rows (u32)  queue, compute (f64), then tensors
+    ERROR     = id (u32)  JSON {code, message, retry_after_s}
+    CANCEL    = id (u32)
+    CATALOG   = JSON, sent on connection and after every change
+    name      = length (u8)  UTF-8
+    tensors   = count (u8), then for each: dtype (u8)  dimensions (u8)  shape (u32…)
+                and the data: raw bytes, or for strings the lengths (u32…) and the bytes
+
+What several callers ask of one signature travels in one frame, and so do their answers:
+to pack tensors costs as much for many as for one. Their rows are written one after the
+other, straight from each caller's arrays, and cut into views at the other end.
+
+Both ends are this code on one machine: native byte order, no version field, and a
+deadline is `time.monotonic()`, one clock for all processes.
+"""
+
+import math
+import struct
+from collections.abc import Iterator, Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from pydantic_core import from_json, to_json
+
+from service.engine.batching.tensors import Array, Tensors
+from service.errors import ServeryError, Unavailable, by_code
+
+_HEAD = struct.Struct("=IB")
+_ID = struct.Struct("=I")
+_REQUEST = struct.Struct("=II")
+_REQUESTED = struct.Struct("=IId")
+_ANSWER = struct.Struct("=III")
+_ANSWERED = struct.Struct("=IIdd")
+_TENSORS = [struct.Struct(f"=BB{dimensions}I") for dimensions in range(256)]
+_DTYPES: tuple[np.dtype[np.generic], ...] = tuple(
+    np.dtype(name)
+    for name in (
+        "object", "bool", "uint8", "int8", "uint16", "int16", "uint32", "int32",
+        "uint64", "int64", "float16", "float32", "float64",
+    )
+)  # fmt: skip
+_STRINGS = 0
+_CODES = {dtype: code for code, dtype in enumerate(_DTYPES)}
+
+Bytes = bytes | bytearray | memoryview
+
+
+class Kind(IntEnum):
+    """The first byte of every frame."""
+
+    REQUEST = 1
+    ANSWER = 2
+    ERROR = 3
+    CANCEL = 4
+    CATALOG = 5
+
+
+class Requested(NamedTuple):
+    """What a REQUEST says of each caller beside its tensors."""
+
+    number: int
+    rows: int
+    deadline: float
+
+
+class Answered(NamedTuple):
+    """What an ANSWER says to each caller beside its tensors."""
+
+    number: int
+    rows: int
+    queue_s: float
+    compute_s: float
+
+
+class RequestFrame(NamedTuple):
+    """The body of a REQUEST; the tensors hold the rows of all callers in turn."""
+
+    version: int
+    name: str
+    signature: str
+    callers: list[Requested]
+    tensors: Tensors
+
+
+class AnswerFrame(NamedTuple):
+    """The body of an ANSWER; the tensors hold the rows of all callers in turn."""
+
+    version: int
+    batch_rows: int
+    callers: list[Answered]
+    tensors: Tensors
+
+
+_LENGTH_SIZE = 4  # of a head: what a frame's length does not count
+_KINDS = {kind.value: kind for kind in Kind}
+
+
+class FrameReader:
+    """Cuts a stream of bytes into frames."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()  # of a frame that has come in part
+        self._wanted = 0  # bytes of `rest` at which it is worth another look
+
+    def feed(self, data: bytes) -> Iterator[tuple[Kind, memoryview]]:
+        """Yield the kind and body of every frame that `data` completes."""
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._wanted:
+                return
+            data, self._rest = bytes(self._rest), bytearray()
+        view, start, end = memoryview(data), 0, 0
+        while len(data) - start >= _HEAD.size:
+            length, kind = _HEAD.unpack_from(data, start)
+            end = start + _LENGTH_SIZE + length
+            if end > len(data):
+                break
+            yield _KINDS[kind], view[start + _HEAD.size : end]
+            start = end
+        self._rest += view[start:]
+        self._wanted = max(end - start, _HEAD.size)
+
+
+def frame(kind: Kind, *parts: Bytes) -> list[Bytes]:
+    """The pieces of one frame, to be written in this order."""
+    return [_HEAD.pack(1 + sum(map(len, parts)), kind), *parts]
+
+
+def pack_request(
+    name: str,
+    version: int,
+    signature: str,
+    callers: Sequence[Requested],
+    parts: Sequence[Tensors],
+) -> list[Bytes]:
+    """The pieces of a REQUEST; `parts` are the tensors of each caller."""
+    return frame(
+        Kind.REQUEST,
+        _REQUEST.pack(version, len(callers)),
+        _pack_text(name),
+        _pack_text(signature),
+        *[_REQUESTED.pack(*each) for each in callers],
+        *pack_tensors(parts),
+    )
+
+
+def unpack_request(body: memoryview) -> RequestFrame:
+    """What `pack_request` was given."""
+    version, count = _REQUEST.unpack_from(body)
+    name, offset = _unpack_text(body, _REQUEST.size)
+    signature, offset = _unpack_text(body, offset)
+    end = offset + count * _REQUESTED.size
+    callers = list(map(Requested._make, _REQUESTED.iter_unpack(body[offset:end])))
+    return RequestFrame(version, name, signature, callers, unpack_tensors(body, end))
+
+
+def pack_answer(
+    version: int,
+    batch_rows: int,
+    callers: Sequence[Answered],
+    parts: Sequence[Tensors],
+) -> list[Bytes]:
+    """The pieces of an ANSWER; `parts` are the outputs of each caller."""
+    return frame(
+        Kind.ANSWER,
+        _ANSWER.pack(version, len(callers), batch_rows),
+        *[_ANSWERED.pack(*each) for each in callers],
+        *pack_tensors(parts),
+    )
+
+
+def unpack_answer(body: memoryview) -> AnswerFrame:
+    """What `pack_answer` was given."""
+    version, count, batch_rows = _ANSWER.unpack_from(body)
+    end = _ANSWER.size + count * _ANSWERED.size
+    answered = _ANSWERED.iter_unpack(body[_ANSWER.size : end])
+    callers = list(map(Answered._make, answered))
+    return AnswerFrame(version, batch_rows, callers, unpack_tensors(body, end))
+
+
+def pack_error(number: int, error: ServeryError) -> list[Bytes]:
+    """The pieces of an ERROR."""
+    content = {
+        "code": error.code,
+        "message": error.message,
+        "retry_after_s": getattr(error, "retry_after_s", None),
+    }
+    return frame(Kind.ERROR, _ID.pack(number), to_json(content))
+
+
+def unpack_error(body: memoryview) -> tuple[int, ServeryError]:
+    """What `pack_error` was given."""
+    (number,) = _ID.unpack_from(body)
+    error = from_json(bytes(body[_ID.size :]))
+    kind = by_code(error["code"])
+    if issubclass(kind, Unavailable):
+        return number, kind(error["message"], retry_after_s=error["retry_after_s"])
+    return number, kind(error["message"])
+
+
+def pack_cancel(number: int) -> list[Bytes]:
+    """The pieces of a CANCEL."""
+    return frame(Kind.CANCEL, _ID.pack(number))
+
+
+def unpack_cancel(body: memoryview) -> int:
+    """What `pack_cancel` was given."""
+    number: int = _ID.unpack_from(body)[0]
+    return number
+
+
+def pack_tensors(parts: Sequence[Tensors]) -> list[Bytes]:
+    """The pieces of `parts`, put together along their first dimension.
+
+    Args:
+        parts: At least one; equal in dtypes, and in shapes but for the rows.
+    """
+    pieces: list[Bytes] = [bytes([len(parts[0])])]
+    for arrays in zip(*parts, strict=True):
+        first = arrays[0]
+        rows = sum([len(array) for array in arrays])
+        head = _TENSORS[first.ndim]
+        pieces.append(
+            head.pack(_CODES[first.dtype], first.ndim, rows, *first.shape[1:])
+        )
+        if first.dtype == object:
+            strings = [each for array in arrays for each in array.ravel().tolist()]
+            pieces.append(struct.pack(f"={len(strings)}I", *map(len, strings)))
+            pieces.extend(strings)
+        else:
+            pieces.extend([array.tobytes() for array in arrays])
+    return pieces
+
+
+def unpack_tensors(body: memoryview, offset: int) -> Tensors:
+    """The tensors at `offset`, as read-only views where they are not strings."""
+    count = body[offset]
+    offset += 1
+    arrays: list[Array] = []
+    for _ in range(count):
+        head = _TENSORS[body[offset + 1]]
+        code, _, *shape = head.unpack_from(body, offset)
+        offset += head.size
+        dtype, size = _DTYPES[code], math.prod(shape)
+        if code == _STRINGS:
+            array, offset = _unpack_strings(body, offset, size)
+        else:
+            array = np.frombuffer(body, dtype, size, offset)
+            offset += size * dtype.itemsize
+        arrays.append(array.reshape(shape))
+    return tuple(arrays)
+
+
+def _unpack_strings(body: memoryview, offset: int, size: int) -> tuple[Array, int]:
+    lengths = struct.unpack_from(f"={size}I", body, offset)
+    offset += 4 * size
+    array = np.empty(size, dtype=object)
+    for index, length in enumerate(lengths):
+        array[index] = bytes(body[offset : offset + length])
+        offset += length
+    return array, offset
+
+
+def _pack_text(text: str) -> bytes:
+    """A name of at most 255 bytes, behind its length."""
+    data = text.encode()
+    return bytes([len(data)]) + data
+
+
+def _unpack_text(body: memoryview, offset: int) -> tuple[str, int]:
+    """The name at `offset`, and the offset behind it."""
+    end = offset + 1 + body[offset]
+    return str(body[offset + 1 : end], "utf-8"), end

@@ -1,0 +1,150 @@
+"""A version in memory: its batchers, and the threads in which it computes."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from service.contract.manifest import Manifest
+from service.engine.batching.batcher import Answer, Batcher
+from service.engine.batching.queue import QueuedRequest
+from service.engine.batching.tensors import TensorChecker, Tensors, count_rows
+from service.engine.compute.threads import ComputeThreads
+from service.errors import InvalidInput, ShuttingDown
+from service.metrics import BatchMetrics, Metrics
+from service.processes.cores import available_cores
+from service.settings import Settings
+
+CONCURRENT_BATCHES = min(
+    2, available_cores()
+)  # batches of a signature that run at once
+QUICK_S = 0.001  # a batch that takes less waits longer for another thread to wake
+SHARED_S = 0.0003  # and one that takes less than this is not worth two
+
+
+class Model(Protocol):
+    """What computes for a version: `runtime.LoadedModel`, or a fake."""
+
+    def run(self, signature: str, rows: Tensors) -> Tensors:
+        """Compute a batch of an allowed size."""
+
+    def warm(self) -> float:
+        """Run every batch size once; seconds."""
+
+
+class LoadedVersion:
+    """A version that takes requests.
+
+    Its batches run in threads of its own, so the operating system shares the cores
+    between models and a heavy one cannot hold up a light one. Only those that are known
+    to be quick run in the event loop.
+
+    Args:
+        model: What computes.
+        manifest: Its contract.
+        settings: See there.
+        metrics: Where batches are counted.
+        on_death: Called when a batcher has died.
+
+    Attributes:
+        batchers: By signature.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        manifest: Manifest,
+        settings: Settings,
+        metrics: Metrics,
+        on_death: Callable[[], None],
+    ):
+        self._name, self._model = manifest.name, model
+        self._most_rows = settings.max_request_rows
+        self._workers = ComputeThreads(
+            CONCURRENT_BATCHES, f"{manifest.name}-{manifest.version}"
+        )
+        self._took: dict[tuple[str, int], float] = {}  # seconds, by signature and size
+        self._checkers = {
+            name: TensorChecker(each) for name, each in manifest.signatures.items()
+        }
+        self._metrics = {
+            signature: BatchMetrics(metrics, manifest.name, on_death)
+            for signature in manifest.signatures
+        }
+        self.batchers = {
+            signature: Batcher(
+                partial(self._run, signature),
+                _batch_sizes(manifest, settings),
+                settings.max_queue_rows,
+                self._metrics[signature],
+                version=manifest.version,
+                concurrent_batches=CONCURRENT_BATCHES,
+                is_quick=partial(self._takes_less, SHARED_S, signature),
+            )
+            for signature in manifest.signatures
+        }
+
+    def submit(
+        self, signature: str, rows: Tensors, deadline: float
+    ) -> asyncio.Future[Answer]:
+        """Check rows and queue them; see `Engine.submit`."""
+        self._checker(signature).check(rows, self._most_rows)
+        return self._batcher(signature).submit(rows, deadline)
+
+    def queue(self, signature: str, requests: Sequence[QueuedRequest]) -> None:
+        """Check the rows of many and queue them; see `Engine.queue`."""
+        checker = self._checker(signature)
+        fit = []
+        for request in requests:
+            try:
+                checker.check(request.rows, self._most_rows)
+            except InvalidInput as error:
+                request.fail(error)
+            else:
+                fit.append(request)
+        self._batcher(signature).queue(fit)
+
+    async def close(self, timeout_s: float) -> None:
+        """Take nothing new, finish what is queued within the limit, fail the rest."""
+        batchers = self.batchers.values()
+        await asyncio.gather(*(each.close(timeout_s) for each in batchers))
+        self.batchers.clear()  # they know us: a circle, that would keep the model
+        for each in self._metrics.values():
+            each.flush()
+        self._workers.close()
+
+    def _checker(self, signature: str) -> TensorChecker:
+        try:
+            return self._checkers[signature]
+        except KeyError:
+            known = ", ".join(self._checkers)
+            raise InvalidInput(
+                f"{self._name} has no signature {signature!r}; there are: {known}."
+            ) from None
+
+    def _batcher(self, signature: str) -> Batcher:
+        try:
+            return self.batchers[signature]
+        except KeyError:
+            raise ShuttingDown("This version of the model has retired.") from None
+
+    def _takes_less(self, seconds: float, signature: str, rows: int) -> bool:
+        """Whether so many rows are known to take less than so many seconds."""
+        return self._took.get((signature, rows), seconds) < seconds
+
+    async def _run(self, signature: str, rows: Tensors) -> Tensors:
+        count = count_rows(rows)
+        began = time.perf_counter()
+        if self._takes_less(QUICK_S, signature, count):
+            outputs = self._model.run(signature, rows)
+        else:
+            outputs = await self._workers.run(partial(self._model.run, signature, rows))
+        self._took[signature, count] = time.perf_counter() - began
+        return outputs
+
+
+def _batch_sizes(manifest: Manifest, settings: Settings) -> tuple[int, ...]:
+    most = settings.max_batch_rows or max(manifest.batch_sizes)
+    allowed = tuple(size for size in manifest.batch_sizes if size <= most)
+    return allowed or manifest.batch_sizes[:1]

@@ -1,0 +1,1 @@
+"""What is special about each model: one package a model, found by its name."""

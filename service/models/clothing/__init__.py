@@ -1,0 +1,1 @@
+"""Clothing that never was: generate, reconstruct, interpolate."""

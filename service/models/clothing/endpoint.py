@@ -1,0 +1,13 @@
+"""The endpoints of clothing, and the models that they need."""
+
+from fastapi import APIRouter
+
+from service.models.clothing import generate, interpolate, reconstruct
+from service.models.clothing.vocabulary import GENERATORS
+
+MODELS = tuple(GENERATORS.values())
+
+router = APIRouter()
+router.include_router(generate.router)
+router.include_router(interpolate.router)
+router.include_router(reconstruct.router)

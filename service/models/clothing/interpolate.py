@@ -1,0 +1,229 @@
+"""Two garments → the steps between them, as pictures or as an animation."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+
+from service.contract.manifest import Manifest
+from service.engine.batching.tensors import Tensors
+from service.errors import InvalidInput
+from service.models.clothing.generation_answer import PNG
+from service.models.clothing.interpolation_answer import GIF, End, Interpolation
+from service.models.clothing.latents import LIMIT, blend, settle
+from service.models.clothing.vocabulary import (
+    CATEGORIES,
+    DECODER,
+    ENCODER,
+    EXAMPLE_IMAGE,
+    VAE,
+    Category,
+    Scale,
+    is_much,
+    latent_dims,
+    output,
+    read_garment,
+    weigh,
+)
+from service.web.api.model_call import ModelCall
+from service.web.api.schemas import (
+    PREDICT_ERRORS,
+    Base64Image,
+    DirectRoute,
+    Version,
+    error_responses,
+    json_body,
+)
+from service.web.http.body import JSON
+from service.web.http.negotiation import choose
+
+MODELS = (VAE,)
+MOST_STEPS = 64
+
+Coordinate = Annotated[float, Field(ge=-LIMIT, le=LIMIT, allow_inf_nan=False)]
+
+router = APIRouter(tags=["generate"], route_class=DirectRoute)
+
+
+class Garment(BaseModel):
+    """A picture, or a latent vector with its category."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image: Base64Image | None = None
+    latent: list[Coordinate] | None = Field(
+        None, description="As generate and reconstruct give it."
+    )
+    category: Category | None = Field(
+        None, description="Of an image the most probable one if omitted."
+    )
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "Garment":
+        if (self.image is None) == (self.latent is None):
+            given = "neither" if self.image is None else "both"
+            raise ValueError(f"expected either image or latent, received {given}")
+        if self.latent is not None and self.category is None:
+            raise ValueError("expected a category with the latent, received none")
+        return self
+
+
+# Whole: a reference would point out of the OpenAPI document.
+GARMENT = WithJsonSchema(Garment.model_json_schema())
+
+
+class InterpolateRequest(BaseModel):
+    """Between which garments, and in how many steps."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    first: Annotated[Garment, GARMENT] = Field(alias="from")
+    last: Annotated[Garment, GARMENT] = Field(alias="to")
+    steps: int = Field(
+        8, ge=2, le=MOST_STEPS, strict=True, description="Both ends counted."
+    )
+    scale: Annotated[Scale, Field(strict=True)] = 1
+
+    def ends(self) -> dict[str, Garment]:
+        """Both garments, by their field."""
+        return {"from": self.first, "to": self.last}
+
+
+class EndResponse(BaseModel):
+    """One of the two garments, as it was understood."""
+
+    category: str
+    latent: list[float]
+    prepared: str | None = Field(
+        None, description="Of an image, what the encoder saw: PNG in base64."
+    )
+
+
+class Frame(BaseModel):
+    """One step."""
+
+    position: float = Field(ge=0, le=1, description="0 = from, 1 = to.")
+    latent: list[float]
+    categories: dict[str, float] = Field(description="Their weights; the rest are 0.")
+    image: str = Field(description="PNG in base64.")
+
+
+class InterpolateResponse(BaseModel):
+    """The steps, both ends among them."""
+
+    model: str
+    version: int
+    first: EndResponse = Field(alias="from")
+    last: EndResponse = Field(alias="to")
+    frames: list[Frame]
+
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+EXAMPLE = {
+    "from": {"image": EXAMPLE_IMAGE},
+    "to": {"image": EXAMPLE_IMAGE, "category": "sandal"},
+    "steps": 5,
+}
+
+
+@router.post(
+    "/v1/interpolate/clothing",
+    response_model=InterpolateResponse,
+    responses={
+        200: {
+            "description": "By the `Accept` header: JSON; a GIF that goes there and "
+            "back without end; or a PNG of all steps side by side.",
+            "content": {GIF: _BINARY, PNG: _BINARY},
+        },
+        **PREDICT_ERRORS,
+        **error_responses(406),
+    },
+    openapi_extra=json_body(InterpolateRequest, EXAMPLE),
+)
+async def interpolate_clothing(request: Request, version: Version = None) -> Response:
+    """From one garment to another.
+
+    Each is an image, prepared and encoded as by reconstruct, or a latent vector with
+    its category. Latents and weights of categories change in a straight line.
+    """
+    call = ModelCall(request, VAE, version)
+    kind = choose(request.headers.get("accept"), (JSON, GIF, PNG))
+    wanted = await call.json(InterpolateRequest)
+    contract = call.pin()
+    garments = wanted.ends()
+    _check_lengths(garments, latent_dims(contract))
+    files = {
+        name: each.image for name, each in garments.items() if each.image is not None
+    }
+    most = call.state.settings.max_image_pixels
+    prepared = await call.decode(lambda: _prepare(files, most), in_thread=bool(files))
+    encoded = await _encode(call, contract, prepared)
+    ends = {name: _end(each, encoded.get(name)) for name, each in garments.items()}
+    latents, weights = _walk(ends, wanted.steps)
+    answer = await call.infer((latents, weights), DECODER)
+    facts = {"model": VAE, "version": answer.version}
+    images = answer.outputs[0]
+    interpolation = Interpolation(facts, ends, latents, weights, images, wanted.scale)
+    much = is_much(2 * wanted.steps, wanted.scale)
+    response = await call.encode(lambda: interpolation.respond(kind), in_thread=much)
+    call.count(end.category for end in ends.values())
+    return response
+
+
+def _check_lengths(garments: Mapping[str, Garment], dims: int) -> None:
+    for name, each in garments.items():
+        if each.latent is not None and len(each.latent) != dims:
+            problem = f"expected {dims} numbers, received {len(each.latent)}"
+            raise _wrong(f"{name}.latent", InvalidInput(problem))
+
+
+def _wrong(field: str, error: InvalidInput) -> InvalidInput:
+    """The same error, naming the field."""
+    details = [{"field": field, "error": error.message}]
+    return type(error)(f"{field}: {error.message}", details=details)
+
+
+def _prepare(files: Mapping[str, bytes], max_pixels: int) -> dict[str, np.ndarray]:
+    """Image files by their field to uint8 (28, 28), 0 = background."""
+    prepared = {}
+    for name, data in files.items():
+        try:
+            prepared[name] = read_garment(data, max_pixels=max_pixels)
+        except InvalidInput as error:
+            raise _wrong(f"{name}.image", error) from error
+    return prepared
+
+
+async def _encode(
+    call: ModelCall, contract: Manifest, prepared: Mapping[str, np.ndarray]
+) -> dict[str, End]:
+    """Pictures by their field, each to its latent and its most probable category."""
+    if not prepared:
+        return {}
+    answer = await call.infer((np.stack([*prepared.values()]),), ENCODER)
+    latents = settle(output(contract, ENCODER, answer, "latent"))
+    best = output(contract, ENCODER, answer, "category").argmax(axis=1)
+    parts = zip(prepared.items(), latents, best, strict=True)
+    return {
+        name: End(CATEGORIES[index], latent, image)
+        for (name, image), latent, index in parts
+    }
+
+
+def _end(garment: Garment, encoded: End | None) -> End:
+    """What was sent, with what the encoder says where a picture was."""
+    if encoded is None:
+        latent = settle(np.array(garment.latent))
+        return End(garment.category or "", latent)
+    category = garment.category or encoded.category
+    return End(category, encoded.latent, encoded.prepared)
+
+
+def _walk(ends: Mapping[str, End], steps: int) -> Tensors:
+    """Latents float32 (steps, dims) and weights of categories float32 (steps, 10)."""
+    first, last = ends["from"], ends["to"]
+    start, stop = weigh([first.category, last.category])
+    weights = blend(start, stop, steps).astype(np.float32)
+    return settle(blend(first.latent, last.latent, steps)), weights

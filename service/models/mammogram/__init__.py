@@ -1,0 +1,1 @@
+"""Mammographic masses: findings to a probability of malignancy."""

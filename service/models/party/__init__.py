@@ -1,0 +1,1 @@
+"""Votes of 1984 to the party of who cast them."""

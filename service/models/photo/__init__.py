@@ -1,0 +1,1 @@
+"""Photographs to ImageNet's classes."""

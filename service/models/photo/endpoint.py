@@ -1,0 +1,136 @@
+"""Photos: pictures → what each one shows, of ImageNet's 1,000 classes."""
+
+from functools import partial
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Query, Request, Response
+from PIL import Image
+from pydantic import BaseModel, Field
+
+from service.contract.manifest import Manifest
+from service.web.api.model_call import ModelCall
+from service.web.api.schemas import PREDICT_ERRORS, DirectRoute, Version, images_body
+from service.web.imaging.decode import read_images, read_photo
+
+MODEL = "photo"
+MODELS = (MODEL,)
+
+SHORT_SIDE, SIDE = 256, 224  # of the photo, and of the middle that is cut out of it
+DEFAULT_TOP_K, MOST_TOP_K = 5, 20
+
+# tests/data/photos/coffee.jpg, 64×64, as WebP.
+EXAMPLE = (
+    "UklGRiICAABXRUJQVlA4IBYCAADwDQCdASpAAEAAPzmMvVivKKYjqhZq6eAnCWwAr7ehjChzLGc+AeLQ"
+    "eWHA/gVjSCw5FHVaMOvciY5h/Bfn5ARSyOEpRiSdJEgVKBOO4RBGCKNzlxRtJxV+luwV1a8WPhwz3WsF"
+    "Lv+jT9oYTaHGdwNdWjXZqszZYvwA/uNFleTyfVXJaqC+GoQ6+QP7GiuGGv6GBCP3DRVIGcxseLYuuwiD"
+    "WUhWLvbosnThxrRq3S5V9xDvWfrpZB9WqTovuzxZNdmolUcfl3nrFwX3OzX1Xxw1vSz7C1DCckCO+l6i"
+    "C968sufoEM6jsDvtQMCN8sK/GihMSe03v/8xEQp+8RIwRe5EEDkzZKdRB/j7RJH3dxkXr9s2CBxJX+l+"
+    "loSjWUc1JTa7dFJ6lNn/ZsPYjfS5vQHZWIKjLURqvLRE3ajuj1mdM82NZZa6IAd6d8Jvi2EV2XCy9BUb"
+    "/myUFq5+0uKFQ1+F/uTCg93mIOP+YC6yPo5rQurNXDik52P/Kggo3+sYdCDmcZsT4AF+s00SdnqCuQNf"
+    "VbNT3B0a3UNYEmywHrV5temu8UM5iESloDkJEBgyLRyQRfuINPE5MtTHrZ+VGtMfOa2O28xyysrrQG0e"
+    "EqoOzT0bfzhtG4HYHsfKBCp4NV+oz0d7vg3Cpk/endPYTSO15PZcmBgLik+W+7zadFbuJBjmvKc5ri6Z"
+    "bc0I8A7pwwVKGXQD4AA="
+)
+
+TopK = Annotated[
+    int, Query(ge=1, le=MOST_TOP_K, description="How many classes, best first.")
+]
+
+router = APIRouter(tags=["predict"], route_class=DirectRoute)
+
+
+class PhotoClass(BaseModel):
+    """One class that a photo may show."""
+
+    label: str = Field(description="In English.")
+    wnid: str = Field(description="Its WordNet id, as in ImageNet: n07920052.")
+    probability: float = Field(ge=0, le=1, description="Not calibrated.")
+
+
+class PhotoPrediction(BaseModel):
+    """What one photo shows."""
+
+    classes: list[PhotoClass] = Field(description="The most probable, best first.")
+
+
+class PhotoResponse(BaseModel):
+    """One prediction for each photo, in the order they came."""
+
+    model: str
+    version: int
+    predictions: list[PhotoPrediction]
+
+
+@router.post(
+    "/v1/predict/photo",
+    response_model=PhotoResponse,
+    responses=PREDICT_ERRORS,
+    openapi_extra=images_body(EXAMPLE),
+)
+async def predict_photo(
+    request: Request, version: Version = None, top_k: TopK = DEFAULT_TOP_K
+) -> Response:
+    """What is in the picture?
+
+    Takes photos of any size: JPEG, PNG, WebP or GIF (the first frame). Only the middle
+    is looked at: a square of 7/8 of the short side. `top_k` goes into the query.
+    """
+    call = ModelCall(request, MODEL, version)
+    images = await call.images()
+    call.check_count(len(images))
+    read = partial(_read, max_pixels=call.state.settings.max_image_pixels)
+    rows = await call.decode(partial(read_images, images, read), in_thread=True)
+    answer = await call.infer(rows)
+    (probabilities,) = answer.outputs
+    manifest = call.manifest(answer)
+    predictions = [_prediction(row, top_k, manifest) for row in probabilities]
+    labels = (prediction["classes"][0]["label"] for prediction in predictions)
+    return call.respond(answer, predictions, labels)
+
+
+def prepare_photo(image: Image.Image) -> np.ndarray:
+    """Bring a photo's short side to 256 and cut 224×224 out of its middle.
+
+    Both in one step, so that a long thin picture never becomes a huge one.
+
+    Args:
+        image: RGB, of any size.
+
+    Returns:
+        uint8 (224, 224, 3), RGB; antialiased, bilinear.
+    """
+    width, height = image.size
+    side = min(width, height) * SIDE / SHORT_SIDE
+    left, top = (width - side) / 2, (height - side) / 2
+    middle = image.resize(
+        (SIDE, SIDE),
+        Image.Resampling.BILINEAR,
+        box=(left, top, left + side, top + side),
+        reducing_gap=3.0,  # of which Pillow says that it cannot be told from none
+    )
+    return np.asarray(middle)
+
+
+def _read(data: bytes, *, max_pixels: int) -> np.ndarray:
+    """An image file to uint8 (224, 224, 3), RGB."""
+    photo = read_photo(data, max_pixels=max_pixels, short_side=SHORT_SIDE)
+    return prepare_photo(photo)
+
+
+def _prediction(
+    probabilities: np.ndarray, top_k: int, manifest: Manifest
+) -> dict[str, Any]:
+    """float32 (1000,) to the fields of `PhotoPrediction`."""
+    wnids = manifest.constants["wnids"]
+    best = np.argsort(-probabilities, kind="stable")[:top_k].tolist()
+    return {
+        "classes": [
+            {
+                "label": manifest.labels[index],
+                "wnid": wnids[index],
+                "probability": round(float(probabilities[index]), 6),
+            }
+            for index in best
+        ]
+    }

@@ -1,0 +1,1 @@
+"""Texts about films to whether they like the film."""

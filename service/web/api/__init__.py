@@ -1,0 +1,1 @@
+"""What can be asked over HTTP besides a model's own endpoint."""

@@ -1,0 +1,224 @@
+"""What all endpoints of models do alike: read, decode, ask the engine, answer."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.contract.manifest import Manifest
+from service.engine.batching.batcher import Answer
+from service.engine.batching.tensors import Tensors, count_rows
+from service.engine.catalog import VersionStatus
+from service.errors import InvalidInput, ModelNotFound, ModelNotReady, TooManyRows
+from service.web.api.schemas import ImagesRequest, how_to_get
+from service.web.http.body import (
+    JSON,
+    MULTIPART,
+    media_type,
+    parse_files,
+    parse_json,
+    read_body,
+    refuse,
+)
+from service.web.http.record import RequestRecord
+from service.web.state import AppState
+
+T = TypeVar("T")
+Schema = TypeVar("Schema", bound=BaseModel)
+
+TIMEOUT_HEADER = b"x-request-timeout-ms"
+MISSING_RETRY_S = 60  # to build a model takes minutes
+
+
+class ModelCall:
+    """One request to a model on its way through.
+
+    Args:
+        request: As FastAPI hands it over.
+        model: The name of the model that is asked; empty where only the body tells,
+            which `turn_to` then says.
+        version: None means the newest that is ready.
+    """
+
+    def __init__(self, request: Request, model: str, version: int | None):
+        self._request = request
+        self._version = version
+        self.state: AppState = request.scope["servery"]
+        self._record: RequestRecord = request.scope["record"]
+        timeout_ms = self._timeout_ms() or self.state.settings.timeout_ms
+        self._deadline = self._record.started + timeout_ms / 1000
+        if model:
+            self.use_model(model)
+
+    def use_model(self, model: str) -> None:
+        """Ask this model from now on.
+
+        Raises:
+            ModelNotReady, VersionNotFound: It cannot answer.
+        """
+        self._model = self._record.model = model
+        self._check_there()
+
+    def pin(self) -> Manifest:
+        """The contract of the version that answers; from now on no other one does.
+
+        For endpoints that need it before they ask, or that ask more than once.
+        """
+        status = self.state.engine.catalog.find(self._model, self._version)
+        self._version = status.version
+        return _manifest(status)
+
+    async def body(self, *kinds: str) -> tuple[str, bytes]:
+        """The media type and the bytes of the body.
+
+        Args:
+            kinds: The media types that the endpoint reads; `image/*` is any image.
+
+        Raises:
+            UnsupportedMediaType, BodyTooLarge: See `service.web.http.body`.
+        """
+        kind = media_type(self._record.headers)
+        if kind not in kinds and f"{kind.partition('/')[0]}/*" not in kinds:
+            raise refuse(kind, *kinds)
+        return kind, await read_body(self._request, self.state.settings.max_body_bytes)
+
+    async def json(self, schema: type[Schema]) -> Schema:
+        """The body as an instance of `schema`.
+
+        Raises:
+            MalformedBody, InvalidInput: See `service.web.http.body.parse_json`.
+        """
+        _, body = await self.body(JSON)
+        return parse_json(body, schema)
+
+    async def json_or_nothing(self, schema: type[Schema]) -> Schema:
+        """The body as an instance of `schema`; no body is an empty object.
+
+        Raises:
+            MalformedBody, InvalidInput: See `service.web.http.body.parse_json`.
+        """
+        kinds = (JSON,) if media_type(self._record.headers) else ("",)
+        _, body = await self.body(*kinds)
+        if body and kinds != (JSON,):
+            raise refuse("", JSON)
+        return parse_json(body or b"{}", schema)
+
+    async def images(self) -> list[bytes]:
+        """The image files in the body: multipart, raw or base64 in JSON.
+
+        Raises:
+            MalformedBody, InvalidInput, TooManyRows: See `service.web.http.body`.
+        """
+        kind, body = await self.body(MULTIPART, "image/*", JSON)
+        if kind == MULTIPART:
+            most = self.state.settings.max_request_rows
+            return await parse_files(self._request, body, most)
+        if kind == JSON:
+            return parse_json(body, ImagesRequest).all_images()
+        return [body]
+
+    def check_count(self, count: int) -> None:
+        """Refuse more rows than a request may have, before they are decoded.
+
+        Raises:
+            TooManyRows: More than `max_request_rows`.
+        """
+        most = self.state.settings.max_request_rows
+        if count > most:
+            raise TooManyRows(f"Expected at most {most} rows, received {count}.")
+
+    async def decode(self, work: Callable[[], T], *, in_thread: bool) -> T:
+        """Make rows of what was sent, on the clock of the stage `decode`.
+
+        Args:
+            work: Gives the rows, or what they are made of.
+            in_thread: Whether it takes so long that others should not wait for it.
+        """
+        return await self._timed("decode", work, in_thread=in_thread)
+
+    async def encode(self, work: Callable[[], T], *, in_thread: bool) -> T:
+        """Make what is sent of an answer, on the clock of the stage `encode`.
+
+        Args:
+            work: Gives it.
+            in_thread: Whether it takes so long that others should not wait for it.
+        """
+        return await self._timed("encode", work, in_thread=in_thread)
+
+    async def infer(self, rows: Tensors, signature: str = "serving_default") -> Answer:
+        """Have the engine compute `rows`; a caller that hangs up takes them back.
+
+        Raises:
+            ServeryError: See `Engine.submit` and `Batcher.submit`.
+            ClientDisconnectedError: Nobody waits for the answer any more.
+        """
+        self._record.rows = count_rows(rows)
+        future = self.state.engine.submit(
+            self._model, self._version, signature, rows, self._deadline
+        )
+        answer: Answer = await self._record.wait_for(future)
+        self._record.version = answer.version
+        self._record.batch_rows = answer.batch_rows
+        stages = self._record.stages
+        stages["queue"] = stages.get("queue", 0.0) + answer.queue_s
+        stages["compute"] = stages.get("compute", 0.0) + answer.compute_s
+        return answer
+
+    def manifest(self, answer: Answer) -> Manifest:
+        """The contract of the version that answered."""
+        return _manifest(self.state.engine.catalog.find(self._model, answer.version))
+
+    def respond(
+        self, answer: Answer, predictions: list[dict[str, Any]], labels: Iterable[str]
+    ) -> Response:
+        """Answer with `predictions`, and count their labels."""
+        self.count(labels)
+        content = {
+            "model": self._model,
+            "version": answer.version,
+            "predictions": predictions,
+        }
+        return Response(to_json(content), media_type=JSON)
+
+    def count(self, labels: Iterable[str]) -> None:
+        """Have it counted what is answered, by its labels."""
+        self._record.labels = tuple(labels)
+
+    async def _timed(self, stage: str, work: Callable[[], T], *, in_thread: bool) -> T:
+        began = time.perf_counter()
+        result = await self.state.in_thread(work) if in_thread else work()
+        self._record.stages[stage] = time.perf_counter() - began
+        return result
+
+    def _check_there(self) -> None:
+        """Fail before the body is read; an endpoint's own model is never unknown."""
+        try:
+            self.state.engine.catalog.find(self._model, self._version)
+        except ModelNotFound as error:
+            raise ModelNotReady(
+                f"{self._model} is not in the artifacts folder yet; to get it: "
+                f"{how_to_get(self._model)}",
+                retry_after_s=MISSING_RETRY_S,
+            ) from error
+
+    def _timeout_ms(self) -> int | None:
+        value = self._record.headers.get(TIMEOUT_HEADER)
+        if value is None:
+            return None
+        text = str(value, "latin-1")
+        most = self.state.settings.max_timeout_ms
+        if not text.isdecimal() or not 1 <= int(text) <= most:
+            raise InvalidInput(
+                f"X-Request-Timeout-Ms: expected milliseconds from 1 to {most}, "
+                f"received {text[:32]!r}."
+            )
+        return int(text)
+
+
+def _manifest(status: VersionStatus) -> Manifest:
+    assert status.manifest is not None  # ready versions have one  # noqa: S101
+    return status.manifest

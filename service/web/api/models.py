@@ -1,0 +1,149 @@
+"""What operators ask about models: which there are, in what state, how good."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from starlette.responses import FileResponse
+
+from service.engine.catalog import ModelStatus, VersionStatus
+from service.errors import NotFound
+from service.web.api.schemas import error_responses, how_to_get
+from service.web.state import AppState
+
+REPORTS = "report"  # the folder of a version's pictures
+
+router = APIRouter()
+
+
+class VersionSummary(BaseModel):
+    """One version, in brief."""
+
+    version: int
+    state: str = Field(description="loading, ready, draining or failed")
+    reason: str | None = Field(description="why, where it failed")
+
+
+class ModelSummary(BaseModel):
+    """One model, in brief."""
+
+    name: str
+    task: str | None
+    default_version: int | None = Field(
+        description="the one that answers; null if none"
+    )
+    versions: list[VersionSummary]
+    how_to_get: str | None = Field(
+        None, description="a command, where there is an endpoint and no version of it"
+    )
+
+
+class ModelsResponse(BaseModel):
+    """All models."""
+
+    models: list[ModelSummary]
+
+
+class VersionDetail(VersionStatus):
+    """One version with everything that is known of it."""
+
+    reports: list[str] = Field(description="where its pictures are, as paths here")
+
+
+class ModelResponse(BaseModel):
+    """One model with everything that is known of its versions."""
+
+    name: str
+    default_version: int | None = Field(
+        description="the one that answers; null if none"
+    )
+    versions: list[VersionDetail]
+
+
+@router.get("/v1/models", tags=["models"])
+async def list_models(request: Request) -> ModelsResponse:
+    """Every model, its versions and their states."""
+    models = _state(request).engine.catalog.models
+    missing = sorted(request.app.state.endpoint_models - models.keys())
+    return ModelsResponse(
+        models=[
+            *(_summary(each) for each in models.values()),
+            *(_missing(name) for name in missing),
+        ]
+    )
+
+
+@router.get("/v1/models/{name}", tags=["models"], responses=error_responses(404))
+async def show_model(request: Request, name: str) -> ModelResponse:
+    """One model: the manifest of each version, with data, metrics and limits."""
+    model = _state(request).engine.catalog.model(name)
+    default = model.default.version if model.default else None
+    versions = [
+        VersionDetail(
+            version=each.version,
+            state=each.state,
+            reason=each.reason,
+            manifest=each.manifest,
+            reports=_reports(name, each),
+        )
+        for each in model.versions
+    ]
+    return ModelResponse(name=name, default_version=default, versions=versions)
+
+
+@router.get(
+    "/v1/models/{name}/versions/{version}/report/{file}",
+    tags=["models"],
+    response_class=FileResponse,
+    responses=error_responses(404),
+)
+async def show_report(
+    request: Request, name: str, version: int, file: str
+) -> FileResponse:
+    """A picture of how a version was trained and measured."""
+    state = _state(request)
+    path = request.url.path
+    for each in state.engine.catalog.model(name).versions:
+        if each.version == version and path in _reports(name, each):
+            folder = state.settings.artifacts / name / str(version)
+            return FileResponse(folder / REPORTS / file)
+    raise NotFound(f"There is no report at {path}; /v1/models/{name} lists them.")
+
+
+def _state(request: Request) -> AppState:
+    state: AppState = request.scope["servery"]
+    return state
+
+
+def _reports(name: str, status: VersionStatus) -> list[str]:
+    files = status.manifest.files if status.manifest else {}
+    return [
+        f"/v1/models/{name}/versions/{status.version}/{file}"
+        for file in files
+        if file.startswith(f"{REPORTS}/")
+    ]
+
+
+def _missing(name: str) -> ModelSummary:
+    return ModelSummary(
+        name=name,
+        task=None,
+        default_version=None,
+        versions=[],
+        how_to_get=how_to_get(name),
+    )
+
+
+def _summary(model: ModelStatus) -> ModelSummary:
+    default = model.default
+    known = [each.manifest for each in model.versions if each.manifest]
+    versions: list[Any] = [
+        VersionSummary(version=each.version, state=each.state, reason=each.reason)
+        for each in model.versions
+    ]
+    return ModelSummary(
+        name=model.name,
+        task=known[-1].task if known else None,
+        default_version=default.version if default else None,
+        versions=versions,
+    )

@@ -1,0 +1,147 @@
+"""Types that several endpoints share, and their place in the OpenAPI document."""
+
+import binascii
+from typing import Annotated, Any
+
+from fastapi import Query
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from service.web.http.body import FIELD, JSON, MULTIPART
+
+Version = Annotated[
+    int | None,
+    Query(
+        ge=1, description="Version of the model; the newest that is ready if absent."
+    ),
+]
+
+
+def _decode_base64(value: Any) -> bytes:
+    if not isinstance(value, str):
+        raise ValueError(f"expected base64 text, received {type(value).__name__}")
+    if value.startswith("data:"):  # what a canvas gives: data:image/png;base64,…
+        value = value.partition(",")[2]
+    try:
+        return binascii.a2b_base64("".join(value.split()), strict_mode=True)
+    except binascii.Error as error:
+        raise ValueError(
+            f"expected base64, received {value[:24]!r}: {error}"
+        ) from error
+
+
+Base64Image = Annotated[
+    bytes,
+    BeforeValidator(_decode_base64),
+    Field(
+        json_schema_extra={
+            "type": "string",
+            "contentEncoding": "base64",
+            "description": "An image file in base64; a data: URL will do.",
+        }
+    ),
+]
+
+
+class ImagesRequest(BaseModel):
+    """One image or several, in base64."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image: Base64Image | None = None
+    images: list[Base64Image] | None = Field(None, min_length=1)
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "ImagesRequest":
+        if (self.image is None) == (self.images is None):
+            given = "neither" if self.image is None else "both"
+            raise ValueError(f"expected either image or images, received {given}")
+        return self
+
+    def all_images(self) -> list[bytes]:
+        """The image files, in order."""
+        return [self.image] if self.image is not None else list(self.images or [])
+
+
+TIMEOUT_PARAMETER = {
+    "name": "X-Request-Timeout-Ms",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "integer", "minimum": 1},
+    "description": "Milliseconds after which the answer is worth nothing.",
+}
+
+
+class DirectRoute(APIRoute):
+    """A POST whose endpoint reads the request itself: the middleware calls it directly.
+
+    Its endpoint takes the request, and nothing else that has no default.
+    """
+
+
+class ErrorResponse(BaseModel):
+    """What every failed request is answered with."""
+
+    error: str = Field(description="What was wrong, expected, received.")
+    code: str = Field(description="The kind of error, for programs.")
+    request_id: str = Field(description="Also in the header X-Request-ID and the log.")
+    details: list[dict[str, Any]] | None = Field(
+        None, description="Which fields were wrong, if any."
+    )
+
+
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The entries of these statuses in the OpenAPI document."""
+    return {status: {"model": ErrorResponse} for status in statuses}
+
+
+PREDICT_ERRORS = error_responses(400, 404, 413, 415, 422, 500, 503, 504)
+
+
+def how_to_get(model: str) -> str:
+    """The command that puts a model into the artifacts folder."""
+    return f"python -m training {model}"
+
+
+def json_body(
+    schema: type[BaseModel], example: dict[str, Any], *, required: bool = True
+) -> dict[str, Any]:
+    """The request body of an endpoint that takes JSON, for the OpenAPI document.
+
+    Args:
+        schema: What the body must be.
+        example: A body with which the call works.
+        required: Whether the call needs a body at all.
+    """
+    content = {JSON: {"schema": schema.model_json_schema(), "example": example}}
+    return {
+        "requestBody": {"required": required, "content": content},
+        "parameters": [TIMEOUT_PARAMETER],
+    }
+
+
+def images_body(example: str) -> dict[str, Any]:
+    """The request body of an endpoint that takes images, for the OpenAPI document.
+
+    Args:
+        example: An image file in base64, with which the call works.
+    """
+    binary = {"type": "string", "format": "binary"}
+    schema = ImagesRequest.model_json_schema()
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                JSON: {"schema": schema, "example": {"image": example}},
+                MULTIPART: {
+                    "schema": {
+                        "type": "object",
+                        "required": [FIELD],
+                        "properties": {FIELD: {"type": "array", "items": binary}},
+                    }
+                },
+                "image/*": {"schema": binary},
+            },
+        },
+        "parameters": [TIMEOUT_PARAMETER],
+    }

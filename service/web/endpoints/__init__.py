@@ -1,1 +1,0 @@
-"""One file a model: its request, its rows, its response. Each exposes `router`."""

@@ -1,0 +1,149 @@
+"""A request's body to what its content type says it is, within limits.
+
+bytes ─ limit ─ content type ─┬─ JSON ─ schema ─ base64 ─┐
+          │          │        ├─ multipart ─ files ──────┼─▶ bytes of images
+    BodyTooLarge     │        └─ image/* ────────────────┘
+          UnsupportedMediaType      MalformedBody, InvalidInput
+"""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from service.errors import (
+    BodyTooLarge,
+    InvalidInput,
+    MalformedBody,
+    TooManyRows,
+    UnsupportedMediaType,
+)
+from service.web.http.record import ClientDisconnectedError
+
+Schema = TypeVar("Schema", bound=BaseModel)
+
+JSON = "application/json"
+MULTIPART = "multipart/form-data"
+FIELD = "file"  # of a multipart form
+MOST_PARTS = 1000  # of a multipart form, whatever they are
+
+
+def media_type(headers: Mapping[bytes, bytes]) -> str:
+    """The content type without its parameters, in lower case; empty where absent."""
+    value = headers.get(b"content-type", b"").partition(b";")[0]
+    return str(value.strip().lower(), "latin-1")
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """All of the body; where the scope has it already, its size was looked at.
+
+    Raises:
+        BodyTooLarge: It is announced to be over `limit` bytes, or has come to be.
+        ClientDisconnectedError: The rest will not come.
+    """
+    whole: bytes | None = request.scope.get("body")
+    if whole is not None:
+        return whole
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise BodyTooLarge(
+            f"The body is too large: expected at most {limit:,} bytes, "
+            f"received an announcement of {int(announced):,}."
+        )
+    chunks, size = [], 0
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnectedError
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise BodyTooLarge(
+                f"The body is too large: expected at most {limit:,} bytes, "
+                f"received {size:,} so far."
+            )
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+def parse_json(body: bytes, schema: type[Schema]) -> Schema:
+    """The body as an instance of `schema`.
+
+    Raises:
+        MalformedBody: No JSON.
+        InvalidInput: JSON of another form; `details` names every field.
+    """
+    try:
+        return schema.model_validate_json(body)
+    except ValidationError as error:
+        raise describe(error.errors(include_url=False)) from error
+
+
+def describe(errors: Sequence[Mapping[str, Any]]) -> InvalidInput:
+    """Pydantic's errors as ours."""
+    details = [
+        {
+            "field": ".".join(str(part) for part in each["loc"]) or "body",
+            "error": each["msg"].removeprefix("Value error, "),
+        }
+        for each in errors
+    ]
+    if errors[0]["type"] == "json_invalid":
+        reason = details[0]["error"].removeprefix("Invalid JSON: ")
+        return MalformedBody(f"The body is not JSON: {reason}.")
+    first = f"{details[0]['field']}: {details[0]['error']}"
+    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+    return InvalidInput(f"The request is not valid: {first}{more}.", details=details)
+
+
+async def parse_files(request: Request, body: bytes, most: int) -> list[bytes]:
+    """The files in the fields named `file` of a multipart form, in order.
+
+    Raises:
+        MalformedBody: The form does not parse.
+        InvalidInput: It has no such file, or text in place of one.
+        TooManyRows: More than `most`.
+    """
+
+    async def stream() -> AsyncGenerator[bytes, None]:
+        yield body
+
+    parser = MultiPartParser(
+        request.headers, stream(), max_files=MOST_PARTS, max_fields=MOST_PARTS
+    )
+    parser.spool_max_size = len(body)  # it is in memory already: no need for a disk
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise MalformedBody(
+            f"The multipart form does not parse: {error.message}"
+        ) from error
+    try:
+        return await _read_files(form, most)
+    finally:
+        await form.close()
+
+
+async def _read_files(form: FormData, most: int) -> list[bytes]:
+    values = form.getlist(FIELD)
+    files = [value for value in values if isinstance(value, UploadFile)]
+    if len(files) != len(values) or not files:
+        names = "text" if values else ", ".join(form) or "no fields"
+        raise InvalidInput(
+            f"Expected one or more files in the field {FIELD!r}, received {names}."
+        )
+    if len(files) > most:
+        raise TooManyRows(f"Expected at most {most} files, received {len(files)}.")
+    return [await file.read() for file in files]
+
+
+def refuse(received: str, *expected: str) -> UnsupportedMediaType:
+    """The error for a content type that is none of those expected."""
+    return UnsupportedMediaType(
+        f"Expected a content type of {' or '.join(expected)}, "
+        f"received {received or 'none'}."
+    )

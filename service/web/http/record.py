@@ -1,0 +1,185 @@
+"""One request from its first byte to its last: identity, time, outcome."""
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import count
+from typing import Any
+
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.errors import ServeryError
+
+logger = logging.getLogger(__name__)
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+CLIENT_CLOSED_REQUEST = 499  # nginx's number, for the log: nobody is there to read it
+
+_PROCESS = secrets.token_hex(4)
+_numbers = count()
+
+
+class ClientDisconnectedError(Exception):
+    """The caller hung up before the answer."""
+
+
+class RequestRecord:
+    """The facts of one request. The endpoint fills in what it learns.
+
+    Args:
+        method: The request's.
+        path: The request's.
+        route: The template that the path belongs to, once it is known.
+        headers: The request's, by name in lower case; the last of equal names.
+
+    Attributes:
+        started: `time.monotonic()` when its head had come.
+        seconds: From then to the end of the answer.
+        labels: What a model answered with.
+        stages: Seconds, by what they were spent on.
+        abandoned: Whether the caller has hung up.
+    """
+
+    __slots__ = (
+        "_awaited", "_ended", "abandoned", "batch_rows", "code", "headers", "labels",
+        "method", "model", "path", "request_id", "route", "rows", "seconds", "stages",
+        "started", "status", "version",
+    )  # fmt: skip
+
+    def __init__(self, method: str, path: str, route: str, headers: dict[bytes, bytes]):
+        self.started = time.monotonic()
+        self.method, self.path, self.route = method, path, route
+        self.headers = headers
+        self.request_id = request_id(headers)
+        self.seconds = self._ended = 0.0
+        self.status = 0
+        self.code: str | None = None
+        self.model = ""
+        self.version: int | None = None
+        self.rows: int | None = None
+        self.batch_rows: int | None = None
+        self.labels: Sequence[str] = ()
+        self.stages: dict[str, float] = {}
+        self.abandoned = False
+        self._awaited: asyncio.Future[Any] | None = None
+
+    async def wait_for(self, future: asyncio.Future[Any]) -> Any:
+        """The result of `future`, which is cancelled if the caller hangs up.
+
+        Raises:
+            ClientDisconnectedError: The caller has hung up.
+        """
+        self._awaited = future
+        if self.abandoned:
+            future.cancel()
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if self.abandoned:
+                raise ClientDisconnectedError from None
+            raise
+        finally:
+            future.cancel()
+
+    def abandon(self) -> None:
+        """The caller has hung up."""
+        self.abandoned = True
+        if self._awaited is not None:
+            self._awaited.cancel()
+
+    def close_early(self) -> None:
+        """Nobody is there to be answered."""
+        self.status, self.code = CLIENT_CLOSED_REQUEST, "client_disconnected"
+
+    def finish(self) -> None:
+        """The answer is given."""
+        self.seconds = time.monotonic() - self.started
+        self._ended = time.time()
+
+    def answer_headers(self) -> list[tuple[bytes, bytes]]:
+        """What every answer says beside its content."""
+        headers = [(b"x-request-id", self.request_id.encode())]
+        if self.stages:
+            timing = ", ".join(
+                [f"{name};dur={took * 1000:.2f}" for name, took in self.stages.items()]
+            )
+            headers.append((b"server-timing", timing.encode()))
+        return headers
+
+    def facts(self) -> dict[str, Any]:
+        """What the access log says of it."""
+        return {
+            "time": self._ended,
+            "request_id": self.request_id,
+            "method": self.method,
+            "path": self.path,
+            "status": self.status,
+            "code": self.code,
+            "ms": _milliseconds(self.seconds),
+            "model": self.model or None,
+            "version": self.version,
+            "rows": self.rows,
+            "batch_rows": self.batch_rows,
+            **{
+                f"{name}_ms": _milliseconds(seconds)
+                for name, seconds in self.stages.items()
+            },
+        }
+
+
+async def respond(
+    work: Awaitable[Response | None], record: RequestRecord
+) -> Response | None:
+    """What `work` answers, or the error that it ends with as an answer.
+
+    Returns:
+        None if nothing is to be sent: `work` has done it, or the caller has hung up.
+    """
+    try:
+        return await work
+    except ClientDisconnectedError:
+        record.close_early()
+        return None
+    except ServeryError as error:
+        return error_response(error, record)
+    except Exception:
+        logger.exception("request %s failed", record.request_id)
+        if record.status:
+            raise  # the answer has begun: all that is left is to break it off
+        internal = ServeryError("Internal error; the log knows more by this id.")
+        return error_response(internal, record)
+
+
+def error_response(error: ServeryError, record: RequestRecord) -> Response:
+    """`error` in the one shape that all errors have."""
+    record.code = error.code
+    content: dict[str, Any] = {
+        "error": error.message,
+        "code": error.code,
+        "request_id": record.request_id,
+    }
+    if error.details:
+        content["details"] = error.details
+    return Response(
+        to_json(content), error.status, error.headers, media_type="application/json"
+    )
+
+
+def _milliseconds(seconds: float) -> float:
+    """To two places: `round(seconds * 1000, 2)`, in a third of its time."""
+    return round(seconds * 1e5) / 100
+
+
+def request_id(headers: Mapping[bytes, bytes]) -> str:
+    """The caller's `X-Request-ID`, if it is one that is safe to log, or a new one."""
+    given = headers.get(b"x-request-id")
+    if given is not None and REQUEST_ID.fullmatch(given):
+        return str(given, "ascii")
+    return f"{_PROCESS}{next(_numbers):08x}"

@@ -1,0 +1,81 @@
+"""What every request of one process shares."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+from service.engine.batching.batcher import Answer
+from service.engine.batching.tensors import Tensors
+from service.engine.catalog import Catalog
+from service.logs import AccessLog
+from service.metrics import Metrics
+from service.processes.cores import available_cores
+from service.settings import Settings
+from service.web.http.accounting import Accounting
+
+T = TypeVar("T")
+
+
+class EngineHandle(Protocol):
+    """The engine: in a process of its own (`EngineClient`), or in this one."""
+
+    @property
+    def catalog(self) -> Catalog:
+        """What is in memory."""
+
+    async def start(self) -> None:
+        """Begin to serve."""
+
+    async def stop(self) -> None:
+        """End."""
+
+    def submit(
+        self,
+        name: str,
+        version: int | None,
+        signature: str,
+        rows: Tensors,
+        deadline: float,
+    ) -> asyncio.Future[Answer]:
+        """Queue rows; see `Engine.submit`."""
+
+
+class AppState:
+    """Settings, engine, metrics, accounting, and threads for what would block the loop.
+
+    Attributes:
+        draining: Set on SIGTERM; readiness turns red.
+        accounting: The requests under way, and what became of the others.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: EngineHandle,
+        metrics: Metrics,
+        access_log: AccessLog | None = None,
+    ):
+        self.settings = settings
+        self.engine = engine
+        self.metrics = metrics
+        self.accounting = Accounting(metrics, access_log)
+        self.draining = False
+        metrics.in_flight_limit.set(settings.max_in_flight)
+        self._threads = ThreadPoolExecutor(
+            available_cores(), thread_name_prefix="decode"
+        )
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Do `work` in a thread, of which there are as many as cores."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    @property
+    def full(self) -> bool:
+        """Whether as many requests are under way as may be."""
+        return self.accounting.in_flight >= self.settings.max_in_flight
+
+    def close(self) -> None:
+        """Write down what is over, and let the threads end."""
+        self.accounting.flush()
+        self._threads.shutdown(wait=False)

@@ -1,0 +1,250 @@
+"""The engine through a real Unix socket."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+
+from service.engine.batching.batcher import Answer
+from service.engine.engine import Engine
+from service.engine.ipc.client import BULKY_BYTES, EngineClient
+from service.engine.ipc.server import bind_socket, start_server
+from service.engine.versions import CONCURRENT_BATCHES
+from service.errors import (
+    DeadlineExceeded,
+    EngineGone,
+    InvalidInput,
+    ModelNotFound,
+    QueueFull,
+    TooManyRows,
+)
+from service.metrics import Metrics
+from service.settings import Settings
+from tests.versions import Multiplier, MultiplierLoader, until, write_version
+
+
+class House:
+    """An engine, its server, and a client of it."""
+
+    def __init__(self, folder: Path):
+        self.path = folder / "engine.sock"
+        self.settings = Settings(
+            artifacts=folder / "artifacts", max_queue_rows=8, drain_timeout_s=1
+        )
+        self.loader = MultiplierLoader()
+        self.client = EngineClient(self.path)
+
+    async def open(self) -> None:
+        metrics = Metrics(CollectorRegistry())
+        self.engine = Engine(self.settings, metrics, lambda: self.loader)
+        await self.engine.start()
+        self.server = await start_server(self.engine, bind_socket(self.path))
+        await until(lambda: self.client.catalog.settled)
+
+    async def close(self) -> None:
+        self.server.close()
+        await self.engine.stop()
+
+    @property
+    def model(self) -> Multiplier:
+        return self.loader.loaded["times", 1]
+
+    def submit(self, *values: int, seconds: float = 30) -> asyncio.Future[Answer]:
+        rows = (np.array(values, np.int64),)
+        deadline = time.monotonic() + seconds
+        return self.client.submit("times", None, "serving_default", rows, deadline)
+
+    async def fill_lanes(self) -> list[asyncio.Future[Answer]]:
+        """Requests that run until the model is free; what comes after them waits."""
+        self.model.free.clear()
+        running = []
+        while self.model.running < CONCURRENT_BATCHES:
+            before = self.model.running
+            running.append(self.submit(1))
+            await until(lambda: self.model.running > before)  # noqa: B023 - used now
+        return running
+
+
+@asynccontextmanager
+async def house_of(folder: Path) -> AsyncIterator[House]:
+    write_version(folder / "artifacts", "times", 1)
+    house = House(folder)
+    await house.client.start()
+    await house.open()
+    try:
+        yield house
+    finally:
+        house.model.free.set()
+        await house.client.stop()
+        await house.close()
+
+
+def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(test())
+
+
+def test_every_request_gets_its_own_rows_back(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with house_of(tmp_path) as house:
+            house.model.free.clear()
+            futures = [house.submit(n) for n in range(5)]
+            house.model.free.set()
+            answers = await asyncio.gather(*futures)
+            assert [int(a.outputs[0][0]) for a in answers] == [0, 2, 4, 6, 8]
+            assert answers[-1].version == 1
+            assert answers[-1].batch_rows >= 1
+
+    run(test)
+
+
+def test_what_is_sent_together_is_judged_each_for_itself(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with house_of(tmp_path) as house:
+            far = time.monotonic() + 30
+            wrong = (np.zeros((1, 3), np.int64),)
+            uneven = (np.zeros(1, np.int64), np.zeros(2, np.int64))
+            running = await house.fill_lanes()
+            first = house.submit(1, 2)
+            refused = {
+                house.client.submit(
+                    "times", None, "serving_default", wrong, far
+                ): InvalidInput,
+                house.client.submit(
+                    "times", None, "serving_default", uneven, far
+                ): InvalidInput,
+                house.submit(*range(9)): QueueFull,
+                house.submit(3, seconds=-1): DeadlineExceeded,
+            }
+            last = house.submit(4)
+            for future, error in refused.items():
+                with pytest.raises(error):
+                    await future
+            house.model.free.set()
+            assert (await first).outputs[0].tolist() == [2, 4]
+            assert (await last).outputs[0].tolist() == [8]
+            await asyncio.gather(*running)
+
+    run(test)
+
+
+def test_what_cannot_be_sent_fails_alone(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with house_of(tmp_path) as house:
+            far, rows = time.monotonic() + 30, (np.zeros(1, np.int64),)
+            running = await house.fill_lanes()
+            first = house.submit(1)
+            unsendable = house.client.submit("x" * 256, None, "s", rows, far)
+            last = house.submit(2)
+            with pytest.raises(ValueError, match="256"):
+                await unsendable
+            house.model.free.set()
+            await asyncio.gather(first, last, *running)
+
+    run(test)
+
+
+def test_bulky_rows_travel_alone(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with house_of(tmp_path) as house:
+            many = np.arange(1 + BULKY_BYTES // 8)
+            futures = [
+                house.client.submit(
+                    "times", None, "serving_default", (many[:n],), time.monotonic() + 30
+                )
+                for n in (len(many), 1, len(many))
+            ]
+            for future in (futures[0], futures[2]):
+                with pytest.raises(TooManyRows):
+                    await future
+            assert (await futures[1]).outputs[0].tolist() == [0]
+
+    run(test)
+
+
+def test_the_client_sees_what_the_engine_holds(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with house_of(tmp_path) as house:
+            assert house.client.catalog == house.engine.catalog
+            write_version(house.settings.artifacts, "plus", 1)
+            await house.engine.reconcile()
+            await until(lambda: house.client.catalog == house.engine.catalog)
+            assert "plus" in house.client.catalog.models
+
+    run(test)
+
+
+def test_errors_cross_the_door_as_themselves(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with house_of(tmp_path) as house:
+            far = time.monotonic() + 30
+            wrong = (np.zeros(1, np.float32),)
+            with pytest.raises(InvalidInput, match="expected int64"):
+                await house.client.submit("times", None, "serving_default", wrong, far)
+            with pytest.raises(ModelNotFound):
+                await house.client.submit("none", None, "serving_default", wrong, far)
+            with pytest.raises(QueueFull) as full:
+                await house.submit(*range(9))
+            assert full.value.headers == {"retry-after": "1"}
+            with pytest.raises(DeadlineExceeded):
+                await house.submit(1, seconds=-1)
+
+    run(test)
+
+
+def test_a_cancelled_request_leaves_the_engine_s_queue(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with house_of(tmp_path) as house:
+            batcher = house.engine._loaded["times", 1].batchers["serving_default"]
+            running = await house.fill_lanes()
+            waiting = [house.submit(n) for n in range(3)]
+            await until(lambda: batcher.waiting_rows == 3)
+            waiting[1].cancel()
+            await until(lambda: batcher.waiting_rows == 2)
+            house.model.free.set()
+            await asyncio.gather(*running, waiting[0], waiting[2])
+
+    run(test)
+
+
+def test_a_client_that_leaves_takes_its_rows_along(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with house_of(tmp_path) as house:
+            batcher = house.engine._loaded["times", 1].batchers["serving_default"]
+            running = await house.fill_lanes()
+            waiting = house.submit(1, 2, 3)
+            await until(lambda: batcher.waiting_rows == 3)
+            await house.client.stop()
+            await until(lambda: batcher.waiting_rows == 0)
+            for future in (*running, waiting):
+                with pytest.raises(EngineGone):
+                    await future
+            house.model.free.set()
+
+    run(test)
+
+
+def test_an_engine_that_goes_fails_its_callers_and_a_new_one_is_found(
+    tmp_path: Path,
+) -> None:
+    async def test() -> None:
+        async with house_of(tmp_path) as house:
+            house.model.free.clear()
+            under_way = house.submit(1)
+            await until(house.model.began.is_set)
+            house.client._connection.close()  # type: ignore[union-attr]
+            with pytest.raises(EngineGone):
+                await under_way
+            assert house.client.catalog.problems()
+            with pytest.raises(EngineGone):
+                await house.submit(1)
+            house.model.free.set()
+            await until(lambda: house.client.catalog.settled)
+            assert int((await house.submit(4)).outputs[0][0]) == 8
+
+    run(test)

@@ -1,0 +1,127 @@
+"""The real application and the real engine, in this process."""
+
+import asyncio
+import base64
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from prometheus_client import CollectorRegistry
+
+from service.contract.manifest import Manifest, read_manifest
+from service.engine.compute.tensorflow_runtime import TensorFlowModel
+from service.engine.engine import Engine
+from service.metrics import Metrics
+from service.settings import Settings
+from service.web.app import create_app
+from service.web.state import AppState
+
+ARTIFACTS = Path(__file__).parents[2] / "artifacts"
+
+
+def accepted(response: httpx.Response) -> dict[str, Any]:
+    """The JSON of an answer to what was right."""
+    assert response.status_code == 200, response.text
+    facts: dict[str, Any] = response.json()
+    return facts
+
+
+def refused(response: httpx.Response, status: int, code: str) -> str:
+    """The JSON, as text, of an answer to what was wrong in this way."""
+    assert response.status_code == status, response.text
+    body = response.json()
+    assert body["code"] == code
+    return json.dumps(body, ensure_ascii=False)
+
+
+def read_png(png: str | bytes) -> np.ndarray:
+    """The pixels of a PNG, which as text is in base64."""
+    data = base64.b64decode(png) if isinstance(png, str) else png
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+class CpuLoader:
+    """Loads as `Runtime` does, but leaves TensorFlow's settings to the other tests."""
+
+    def load(self, folder: Path, manifest: Manifest) -> TensorFlowModel:
+        with tf.device("/CPU:0"):
+            return TensorFlowModel(tf.saved_model.load(str(folder)), manifest, "/CPU:0")
+
+
+class Application:
+    """The whole application around the models in a folder.
+
+    Args:
+        artifacts: the folder of all models.
+    """
+
+    def __init__(self, artifacts: Path):
+        settings = Settings(artifacts=artifacts, max_request_rows=64)
+        metrics = Metrics(CollectorRegistry())
+        self._engine = Engine(settings, metrics, CpuLoader)
+        self._state = AppState(settings, self._engine, metrics)
+        self._app = create_app(self._state)
+        self._runner = asyncio.Runner()
+        self._runner.run(self._engine.start())
+
+    def close(self) -> None:
+        """End the engine and the loop."""
+        self._runner.run(self._engine.stop())
+        self._state.close()
+        self._runner.close()
+
+    def ask(self, path: str, method: str = "POST", **request: Any) -> httpx.Response:
+        """The answer to a request, in httpx's own words."""
+
+        async def send() -> httpx.Response:
+            transport = httpx.ASGITransport(self._app)
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://test"
+            ) as client:
+                return await client.request(method, path, **request)
+
+        return self._runner.run(send())
+
+
+class Service(Application):
+    """One shipped model, behind its endpoint.
+
+    Args:
+        model: its name; the newest version that is shipped is served.
+        folder: an empty one.
+    """
+
+    def __init__(self, model: str, folder: Path):
+        (folder / model).symlink_to(ARTIFACTS / model, target_is_directory=True)
+        self.path = f"/v1/predict/{model}"
+        self.manifest = read_manifest(ARTIFACTS / model / "1")
+        super().__init__(folder)
+
+    def post(self, body: Any = None, content: bytes | None = None) -> httpx.Response:
+        """The answer to a body, of JSON or of any bytes that claim to be."""
+        if content is None:
+            return self.ask(self.path, json=body)
+        headers = {"content-type": "application/json"}
+        return self.ask(self.path, content=content, headers=headers)
+
+    def predict(self, body: Any) -> list[dict[str, Any]]:
+        """The predictions for a body that is right."""
+        response = self.post(body)
+        assert response.status_code == 200, response.text
+        answer = response.json()
+        assert answer["model"] == self.manifest.name
+        predictions: list[dict[str, Any]] = answer["predictions"]
+        return predictions
+
+    def refuse(self, body: Any) -> dict[str, Any]:
+        """The error for a body that is wrong."""
+        response = self.post(body)
+        assert response.status_code == 422, response.text
+        error: dict[str, Any] = response.json()
+        assert error["code"] == "invalid_input"
+        return error
