@@ -15,10 +15,33 @@ class TensorSpec(Frozen):
     name: str
     dtype: str = Field(description="NumPy's name (uint8, float32), or string")
     shape: tuple[int | None, ...] = Field(description="null = any; the first is rows")
+    any_rank: bool = Field(False, description="whether shape says nothing: any will do")
+    optional: bool = Field(
+        False, description="an input that the signature has a default for"
+    )
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether the first dimension is free: any number of rows."""
+        return bool(self.shape) and self.shape[0] is None
 
 
 class Signature(Frozen):
-    """What goes in and what comes out, in the order in which rows are passed."""
+    """What goes in and what comes out, in the order in which tensors are passed."""
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    method: str = Field(
+        "tensorflow/serving/predict", description="TensorFlow's name of what it does"
+    )
+
+    @property
+    def can_batch(self) -> bool:
+        """Whether rows of several requests can be computed together.
+
+        Every input and output must have a free first dimension. What its numbers mean
+        is not seen here: a model that mixes rows has to be told not to batch.
+        """
+        return bool(self.inputs) and all(
+            each.has_rows for each in (*self.inputs, *self.outputs)
+        )

@@ -1,0 +1,257 @@
+"""SavedModels of every kind that strangers bring, each a few lines of TensorFlow.
+
+Functions take the version's folder and write a SavedModel into it, without a manifest.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+Spec = tf.TensorSpec
+Write = Callable[[Path], None]
+
+DTYPES = (
+    "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
+    "float16", "bfloat16", "float32", "float64", "string",
+)  # fmt: skip
+
+
+def save(
+    folder: Path,
+    function: Any,
+    *specs: Any,
+    owner: tf.Module | None = None,
+    **more: Any,
+) -> None:
+    """Save a function as `serving_default`, with more signatures beside it."""
+    module = owner or tf.Module()
+    module.call = tf.function(function, autograph=False, input_signature=specs)
+    signatures = {"serving_default": module.call}
+    for name, (extra, *extra_specs) in more.items():
+        made = tf.function(extra, autograph=False, input_signature=extra_specs)
+        setattr(module, name, made)
+        signatures[name] = made
+    tf.saved_model.save(module, str(folder), signatures=signatures)
+
+
+def half_plus_two(folder: Path) -> None:
+    """y = x / 2 + 2, as the tutorials of TensorFlow Serving have it."""
+    save(folder, lambda x: {"y": x / 2 + 2}, Spec([None], "float32", "x"))
+
+
+def two_inputs(folder: Path) -> None:
+    """Several inputs and outputs, one of them text."""
+
+    def call(name: Any, size: Any) -> dict[str, Any]:
+        return {
+            "greeting": tf.strings.join(["hello ", name]),
+            "double": size * 2,
+        }
+
+    save(folder, call, Spec([None], "string", "name"), Spec([None, 2], "int64", "size"))
+
+
+def every_dtype(folder: Path) -> None:
+    """An input and an output of each dtype, equal."""
+    specs = [Spec([None], dtype, f"in_{dtype}") for dtype in DTYPES]
+
+    def call(*tensors: Any) -> dict[str, Any]:
+        pairs = zip(DTYPES, tensors, strict=True)
+        return {f"out_{dtype}": tf.identity(tensor) for dtype, tensor in pairs}
+
+    save(folder, call, *specs)
+
+
+def fixed_rows(folder: Path) -> None:
+    """Takes exactly two rows."""
+    save(folder, lambda x: {"y": x + 1}, Spec([2, 3], "float32", "x"))
+
+
+def no_rows(folder: Path) -> None:
+    """A vector of three, no batch dimension."""
+    save(folder, lambda x: {"y": x * x}, Spec([3], "float32", "x"))
+
+
+def scalar(folder: Path) -> None:
+    """A number in, a number out."""
+    save(folder, lambda x: {"y": x + 1}, Spec([], "float32", "x"))
+
+
+def scalar_output(folder: Path) -> None:
+    """Any rows in, one number out."""
+    save(folder, lambda x: {"sum": tf.reduce_sum(x)}, Spec([None], "float32", "x"))
+
+
+def other_length(folder: Path) -> None:
+    """Gives only the rows that are positive: the output's length differs."""
+    save(
+        folder,
+        lambda x: {"y": tf.boolean_mask(x, x > 0)},
+        Spec([None], "float32", "x"),
+    )
+
+
+def free_shape(folder: Path) -> None:
+    """Pictures of any size to their means: inner dimensions are free."""
+    save(
+        folder,
+        lambda x: {"mean": tf.reduce_mean(x, axis=[1, 2])},
+        Spec([None, None, None], "float32", "x"),
+    )
+
+
+def any_rank(folder: Path) -> None:
+    """Tensors of any rank, negated."""
+    save(folder, lambda x: {"y": -x}, Spec(None, "float32", "x"))
+
+
+def several_signatures(folder: Path) -> None:
+    """`serving_default` adds one, `double` doubles, `lengths` counts bytes."""
+    save(
+        folder,
+        lambda x: {"y": x + 1},
+        Spec([None], "float32", "x"),
+        double=(lambda x: {"y": x * 2}, Spec([None], "float32", "x")),
+        lengths=(
+            lambda text: {"bytes": tf.strings.length(text)},
+            Spec([None], "string", "text"),
+        ),
+    )
+
+
+def hash_table(folder: Path) -> None:
+    """Looks words up in a table that is filled once."""
+    module = tf.Module()
+    module.table = tf.lookup.StaticHashTable(
+        tf.lookup.KeyValueTensorInitializer(["one", "two"], [1, 2]), -1
+    )
+    save(
+        folder,
+        lambda word: {"number": module.table.lookup(word)},
+        Spec([None], "string", "word"),
+        owner=module,
+    )
+
+
+def table_from_asset(folder: Path) -> None:
+    """Looks words up in a file of the SavedModel's own."""
+    file = folder.parent / "words.txt"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("zero\none\ntwo\n")
+    module = tf.Module()
+    module.table = tf.lookup.StaticVocabularyTable(
+        tf.lookup.TextFileInitializer(
+            tf.saved_model.Asset(str(file)),
+            tf.string,
+            tf.lookup.TextFileIndex.WHOLE_LINE,
+            tf.int64,
+            tf.lookup.TextFileIndex.LINE_NUMBER,
+        ),
+        1,
+    )
+    module.asset = tf.saved_model.Asset(str(file))
+    save(
+        folder,
+        lambda word: {"number": module.table.lookup(word)},
+        Spec([None], "string", "word"),
+        owner=module,
+    )
+    file.unlink()
+
+
+def mutable_table(folder: Path) -> None:
+    """Counts how often each word was sent, in a table that requests change."""
+    module = tf.Module()
+    module.table = tf.lookup.experimental.MutableHashTable(tf.string, tf.int64, 0)
+
+    def call(word: Any) -> dict[str, Any]:
+        count = module.table.lookup(word) + 1
+        with tf.control_dependencies([module.table.insert(word, count)]):
+            return {"count": tf.identity(count)}
+
+    save(folder, call, Spec([1], "string", "word"), owner=module)
+
+
+def counter(folder: Path) -> None:
+    """Adds up everything that it was ever sent, in a variable."""
+    module = tf.Module()
+    module.total = tf.Variable(0.0)
+    save(
+        folder,
+        lambda x: {"total": module.total.assign_add(tf.reduce_sum(x)) + 0 * x},
+        Spec([None], "float32", "x"),
+        owner=module,
+    )
+
+
+def mixes_rows(folder: Path) -> None:
+    """Subtracts the mean of the batch: what a row gives depends on its company."""
+    save(folder, lambda x: {"y": x - tf.reduce_mean(x)}, Spec([None], "float32", "x"))
+
+
+def variables(folder: Path) -> None:
+    """A matrix of weights."""
+    module = tf.Module()
+    module.weights = tf.Variable(tf.ones([3, 2]))
+    save(
+        folder,
+        lambda x: {"y": x @ module.weights},
+        Spec([None, 3], "float32", "x"),
+        owner=module,
+    )
+
+
+KINDS: dict[str, Write] = {
+    write.__name__: write
+    for write in (
+        half_plus_two, two_inputs, every_dtype, fixed_rows, no_rows, scalar,
+        scalar_output, other_length, free_shape, any_rank, several_signatures,
+        hash_table, table_from_asset, mutable_table, counter, mixes_rows, variables,
+    )
+}  # fmt: skip
+"""Those that are to be served, by name."""
+
+
+def forbidden(folder: Path, operation: str) -> None:
+    """A SavedModel whose only signature uses a forbidden operation."""
+
+    def call(text: Any) -> dict[str, Any]:
+        return {"y": USES[operation](text)}
+
+    save(folder, call, Spec([None], "string", "text"))
+
+
+def _dataset(dataset: Any) -> Any:
+    return dataset.reduce(tf.constant(""), lambda _, each: each)
+
+
+USES: dict[str, Callable[[Any], Any]] = {
+    "ReadFile": lambda text: tf.io.read_file(text[0]),
+    "MatchingFiles": lambda text: tf.io.matching_files(text),
+    "WriteFile": lambda text: _after(tf.io.write_file("/nowhere/x", text[0]), text),
+    "PyFunc": lambda text: tf.numpy_function(lambda each: each, [text], tf.string),
+    "EagerPyFunc": lambda text: tf.py_function(lambda each: each, [text], tf.string),
+    "TextLineDataset": lambda text: _dataset(tf.data.TextLineDataset(text)),
+    "TFRecordDataset": lambda text: _dataset(tf.data.TFRecordDataset(text)),
+    "SaveV2": lambda text: _after(
+        tf.raw_ops.SaveV2(
+            prefix=text[0], tensor_names=["x"], shape_and_slices=[""], tensors=[text]
+        ),
+        text,
+    ),
+    "RestoreV2": lambda text: tf.raw_ops.RestoreV2(
+        prefix=text[0], tensor_names=["x"], shape_and_slices=[""], dtypes=[tf.string]
+    )[0],
+    "PrintV2": lambda text: _after(
+        tf.raw_ops.PrintV2(input="x", output_stream="file:///nowhere/x"), text
+    ),
+    "Abort": lambda text: _after(tf.raw_ops.Abort(error_msg="no"), text),
+}
+"""How a model would use operations that reach out of the process."""
+
+
+def _after(operation: Any, text: Any) -> Any:
+    with tf.control_dependencies([operation]):
+        return tf.identity(text)
