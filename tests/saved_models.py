@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 Spec = tf.TensorSpec
 Write = Callable[[Path], None]
@@ -203,12 +204,49 @@ def variables(folder: Path) -> None:
     )
 
 
+def scalar_text(folder: Path) -> None:
+    """A text in, a text out, no dimensions."""
+    save(folder, lambda x: {"y": tf.strings.upper(x)}, Spec([], "string", "x"))
+
+
+def optional_input(folder: Path) -> None:
+    """Multiplies by a factor that is 3 if it is left out."""
+    save(
+        folder,
+        lambda x, factor: {"y": x * factor},
+        Spec([None], "float32", "x"),
+        Spec([], "float32", "factor"),
+    )
+    file = folder / "saved_model.pb"
+    model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    signature = model.meta_graphs[0].signature_def["serving_default"]
+    signature.defaults["factor"].CopyFrom(tf.make_tensor_proto(3.0))
+    file.write_bytes(model.SerializeToString())
+
+
+def version_one(folder: Path) -> None:
+    """As TensorFlow 1 wrote it: a graph, a session, a variable; y = x / 2 + 2."""
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder("float32", [None], "x")
+        half = v1.get_variable("half", initializer=0.5, use_resource=False)
+        y = v1.identity(x * half + 2.0, "y")
+        session.run(v1.global_variables_initializer())
+        definition = v1.saved_model.predict_signature_def({"x": x}, {"y": y})
+        builder = v1.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(
+            session, [tf.saved_model.SERVING], {"serving_default": definition}
+        )
+        builder.save()
+
+
 KINDS: dict[str, Write] = {
     write.__name__: write
     for write in (
         half_plus_two, two_inputs, every_dtype, fixed_rows, no_rows, scalar,
         scalar_output, other_length, free_shape, any_rank, several_signatures,
         hash_table, table_from_asset, mutable_table, counter, mixes_rows, variables,
+        scalar_text, optional_input, version_one,
     )
 }  # fmt: skip
 """Those that are to be served, by name."""

@@ -4,10 +4,13 @@ saved_model.pb ─┬─ signature_def ─▶ names, dtypes, shapes
 └─ graph, functions ─▶ operations: refused, stateful, or neither
 """
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from service.contract.operations import (
     FORBIDDEN,
@@ -18,20 +21,12 @@ from service.contract.operations import (
     writes_state,
 )
 from service.contract.signature import Signature, TensorSpec
+from service.contract.tensor_proto import DTYPES, TensorProtoError, to_array
 from service.contract.tensorflow_protos import load_module
 
 FILENAME = "saved_model.pb"
 SERVE = "serve"  # the tag of the graph that is meant to be served
 INTERNAL = ("__saved_model_init_op", "__saved_model_train_op")
-MOST_BYTES = 2**31 - 1  # that a protocol buffer may have
-
-DTYPES = {
-    "DT_BFLOAT16": "bfloat16", "DT_BOOL": "bool", "DT_COMPLEX64": "complex64",
-    "DT_COMPLEX128": "complex128", "DT_DOUBLE": "float64", "DT_FLOAT": "float32",
-    "DT_HALF": "float16", "DT_INT8": "int8", "DT_INT16": "int16", "DT_INT32": "int32",
-    "DT_INT64": "int64", "DT_STRING": "string", "DT_UINT8": "uint8",
-    "DT_UINT16": "uint16", "DT_UINT32": "uint32", "DT_UINT64": "uint64",
-}  # fmt: skip
 
 
 class SavedModelError(ValueError):
@@ -113,21 +108,25 @@ def _read_graph(path: Path) -> Any:
 
 
 def _signature(name: str, definition: Any) -> Signature:
-    optional = set(getattr(definition, "defaults", {}))
     return Signature(
         inputs=tuple(
-            _spec(f"signature {name}, input {key}", key, info, key in optional)
+            _spec(
+                f"signature {name}, input {key}",
+                key,
+                info,
+                definition.defaults.get(key),
+            )
             for key, info in sorted(definition.inputs.items())
         ),
         outputs=tuple(
-            _spec(f"signature {name}, output {key}", key, info, optional=False)
+            _spec(f"signature {name}, output {key}", key, info)
             for key, info in sorted(definition.outputs.items())
         ),
         method=definition.method_name,
     )
 
 
-def _spec(what: str, name: str, info: Any, optional: bool) -> TensorSpec:  # noqa: FBT001
+def _spec(what: str, name: str, info: Any, default: Any | None = None) -> TensorSpec:
     kind = info.WhichOneof("encoding")
     if kind in ("coo_sparse", "composite_tensor"):
         raise SavedModelError(
@@ -148,8 +147,20 @@ def _spec(what: str, name: str, info: Any, optional: bool) -> TensorSpec:  # noq
         dtype=DTYPES[dtype],
         shape=shape,
         any_rank=info.tensor_shape.unknown_rank,
-        optional=optional,
+        default=None if default is None else _default(what, default),
     )
+
+
+def _default(what: str, proto: Any) -> Any:
+    """The value of an optional input, JSON-ready; strings in base64."""
+    try:
+        array = to_array(proto)
+    except TensorProtoError as error:
+        raise SavedModelError(f"{what}, its default: {error}") from error
+    if array.dtype == object:
+        encoded = [base64.b64encode(each).decode() for each in array.ravel()]
+        array = np.array(encoded, dtype=object).reshape(array.shape)
+    return array.tolist()
 
 
 class _Program:

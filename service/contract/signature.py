@@ -1,5 +1,7 @@
 """What goes into a model and what comes out: names, dtypes, shapes."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -16,8 +18,8 @@ class TensorSpec(Frozen):
     dtype: str = Field(description="NumPy's name (uint8, float32), or string")
     shape: tuple[int | None, ...] = Field(description="null = any; the first is rows")
     any_rank: bool = Field(False, description="whether shape says nothing: any will do")
-    optional: bool = Field(
-        False, description="an input that the signature has a default for"
+    default: Any = Field(
+        None, description="what an input is that is left out; strings in base64"
     )
 
     @property

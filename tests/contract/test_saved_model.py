@@ -21,7 +21,7 @@ ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 BATCHED = {
     "half_plus_two", "two_inputs", "every_dtype", "free_shape", "other_length",
     "hash_table", "table_from_asset", "mixes_rows", "variables", "several_signatures",
-    "counter",
+    "counter", "version_one",
 }  # fmt: skip
 
 HARMLESS = set(
@@ -75,6 +75,15 @@ def test_a_signature_has_names_dtypes_and_shapes(tmp_path: Path) -> None:
             TensorSpec(name="greeting", dtype="string", shape=(None,)),
         ),
     )
+
+
+def test_the_value_of_an_optional_input_is_read(tmp_path: Path) -> None:
+    saved_models.optional_input(tmp_path)
+    (signature,) = read_saved_model(tmp_path).signatures.values()
+    assert {each.name: each.default for each in signature.inputs} == {
+        "factor": 3.0,
+        "x": None,
+    }
 
 
 def test_an_unknown_rank_is_said(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from service.contract.dtypes import numpy_dtype
 from service.contract.signature import Signature
 from service.errors import InvalidInput, TooManyRows
 
@@ -56,10 +57,7 @@ class TensorChecker:
 
     def __init__(self, signature: Signature):
         self._specs = signature.inputs
-        self._dtypes = [
-            np.dtype(object if spec.dtype == "string" else spec.dtype)
-            for spec in signature.inputs
-        ]
+        self._dtypes = [numpy_dtype(spec.dtype) for spec in signature.inputs]
         self._shapes = [list(spec.shape[1:]) for spec in signature.inputs]
 
     def check(self, rows: Tensors, most: int) -> None:

@@ -15,6 +15,9 @@ from tensorflow.python.framework.convert_to_constants import (
 )
 
 
+VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
+
+
 @dataclass(frozen=True, slots=True)
 class Graph:
     """A function without variables.
@@ -51,6 +54,7 @@ def freeze(function: Any, device: str) -> Graph:
         function, lower_control_flow=False, aggressive_inlining=False
     )
     definition, _ = _replace_variables_by_constants(variables)
+    _check_constant(definition)
     resources = {
         f"{node.name}:0"
         for node in definition.node
@@ -70,6 +74,15 @@ def freeze(function: Any, device: str) -> Graph:
     inputs = [each.name for each in function.inputs[: len(function.inputs) - captured]]
     outputs = [each.name for each in function.outputs]
     return Graph(graph, inputs, outputs, fill, definition.ByteSize())
+
+
+def _check_constant(definition: Any) -> None:
+    """Fail where variables are left, as those of TensorFlow 1 are."""
+    functions = definition.library.function
+    nodes = [*definition.node, *(node for each in functions for node in each.node_def)]
+    left = sorted({node.op for node in nodes if node.op in VARIABLES})
+    if left:
+        raise ValueError(f"expected constants for all variables, received {left}")
 
 
 def _read_tables(

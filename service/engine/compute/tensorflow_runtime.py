@@ -25,6 +25,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf.config_pb2 import CallableOptions
 from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
 
+from service.contract.contract import Contract, as_contract
+from service.contract.dtypes import numpy_dtype
 from service.contract.manifest import Manifest
 from service.contract.signature import Signature, TensorSpec
 from service.engine.batching.tensors import Tensors
@@ -35,6 +37,8 @@ from service.processes.cores import available_cores
 logger = logging.getLogger(__name__)
 
 HEAVY_BYTES = 20_000_000  # of weights: more than the processor's caches hold
+FREE_SIDES = (1, 32, 224)  # tried in turn for what an input leaves free
+OTHER_LENGTH = "its outputs have another length than its inputs"
 CALLERS_THREAD = -1  # TensorFlow's word for handing operations to no other thread
 
 Call = Callable[..., Sequence[Any]]
@@ -82,13 +86,13 @@ class TensorFlowRuntime:
         if precision == "bfloat16" and not self.rounds:
             logger.warning("bfloat16: expected a CPU that has it; staying in float32")
 
-    def load(self, folder: Path, manifest: Manifest) -> "TensorFlowModel":
+    def load(self, folder: Path, contract: Contract | Manifest) -> "TensorFlowModel":
         """Load a version and open all its signatures; `warm` it before use."""
         with tf.device("/CPU:0"):  # weights become constants before they move
             saved = tf.saved_model.load(str(folder))
         threads = (self.threads, self.heavy_threads)
         return TensorFlowModel(
-            saved, manifest, self.device, *threads, rounds=self.rounds
+            saved, contract, self.device, *threads, rounds=self.rounds
         )
 
 
@@ -97,41 +101,49 @@ class TensorFlowModel:
 
     Args:
         saved_model: What `tf.saved_model.load` gave.
-        manifest: Its contract.
+        contract: What it promises.
         device: `/CPU:0` or `/GPU:0`.
         threads: Threads that one batch may use on the CPU.
         heavy_threads: The same if its weights are more than `HEAVY_BYTES`.
         rounds: Whether it may compute in bfloat16, where it agrees with itself in it.
 
     Raises:
-        SignatureError: The SavedModel is not what the manifest says.
+        SignatureError: The SavedModel is not what the contract says.
+
+    Attributes:
+        contract: What it promises; after `warm`, with what was found to be otherwise.
+        bfloat16: Signatures that compute in it.
     """
 
     def __init__(
         self,
         saved_model: Any,
-        manifest: Manifest,
+        contract: Contract | Manifest,
         device: str,
         threads: int = 1,
         heavy_threads: int = 1,
         *,
         rounds: bool = False,
     ):
-        self._manifest = manifest
+        self.contract = as_contract(contract)
         self._traces = 0
-        self.bfloat16: list[str] = []  # signatures that compute in it
+        self.bfloat16: list[str] = []
         self._calls: dict[str, Call] = {}
-        for name, signature in manifest.signatures.items():
+        for name, signature in self.contract.signatures.items():
             function = self._trace(saved_model.signatures[name], name, signature)
+            graph = None
             try:
-                graph = freeze(function, device)
+                if not self.contract.stateful:
+                    graph = freeze(function, device)
             except (ValueError, tf.errors.OpError) as error:
-                logger.warning("%s %s is not constant: %s", manifest.name, name, error)
+                logger.info("%s %s is not constant: %s", contract.name, name, error)
+            if graph is None:
                 self._owner = saved_model  # of the variables that it goes on to use
                 self._calls[name] = _call_eagerly(function, device)
                 continue
             most = heavy_threads if graph.size > HEAVY_BYTES else threads
-            rows = draw_rows(signature, max(manifest.batch_sizes)) if rounds else None
+            largest = max(self.contract.batch_sizes)
+            rows = draw_rows(signature, largest) if rounds else None
             session, call, rounded = _open(graph, most, rows)
             weakref.finalize(self, session.close)
             self._calls[name] = call
@@ -143,25 +155,55 @@ class TensorFlowModel:
         """How often a function was traced; never grows after loading."""
         return self._traces
 
-    def run(self, signature: str, rows: Tensors) -> Tensors:
-        """Compute one batch.
+    def run(self, signature: str, tensors: Tensors) -> Tensors:
+        """Compute one batch, or one request that is not batched.
 
         Args:
-            signature: One of the manifest's.
-            rows: As many rows as one of the manifest's batch sizes.
+            signature: One of the contract's.
+            tensors: Its inputs, in their order: where the signature batches, as many
+                rows as one of the contract's batch sizes.
 
         Returns:
             The signature's outputs, in its order.
         """
-        return tuple(self._calls[signature](*rows))
+        return tuple(map(_as_array, self._calls[signature](*tensors)))
 
     def warm(self) -> float:
-        """Run every signature at every batch size, and return the seconds it took."""
+        """Run every signature at every batch size, and return the seconds it took.
+
+        What keeps state is not run: callers would see that it was. A signature whose
+        outputs have another length than its inputs is found out here, and does not
+        batch from now on.
+        """
         began = time.perf_counter()
-        for name, signature in self._manifest.signatures.items():
-            for size in self._manifest.batch_sizes:
-                self.run(name, tuple(_example(spec, size) for spec in signature.inputs))
+        for name, signature in self.contract.signatures.items():
+            if name in self.contract.stateful:
+                continue
+            sizes = self.contract.batch_sizes if self.contract.batches(name) else (1,)
+            for size in sizes:
+                if not self._warm(name, signature, size):
+                    break
         return time.perf_counter() - began
+
+    def _warm(self, name: str, signature: Signature, size: int) -> bool:
+        """Run a signature once, and say whether it is worth running at other sizes."""
+        error: Exception | None = None
+        for side in FREE_SIDES:
+            examples = tuple(_example(spec, size, side) for spec in signature.inputs)
+            try:
+                outputs = self.run(name, examples)
+            except tf.errors.OpError as reason:  # zeros of this size are not for it
+                error = reason
+                continue
+            lengths = {output.shape[:1] for output in outputs}
+            if self.contract.batches(name) and lengths != {(size,)}:
+                self.contract = self.contract.without_batching(name, OTHER_LENGTH)
+                return False
+            return True
+        logger.warning(
+            "%s %s could not be warmed up: %s", self.contract.name, name, error
+        )
+        return False
 
     def _trace(self, saved: Any, name: str, signature: Signature) -> Any:
         """A concrete function: inputs by position, outputs as a list."""
@@ -174,10 +216,8 @@ class TensorFlowModel:
             results = saved(**dict(zip(names, tensors, strict=True)))
             return [results[output] for output in outputs]
 
-        specs = [
-            tf.TensorSpec([None, *spec.shape[1:]], spec.dtype)
-            for spec in signature.inputs
-        ]
+        batches = self.contract.batches(name)
+        specs = [_tensor_spec(spec, batches=batches) for spec in signature.inputs]
         return tf.function(call, autograph=False).get_concrete_function(*specs)
 
 
@@ -232,13 +272,39 @@ def _check_signature(name: str, signature: Signature, saved: Mapping[str, Any]) 
     received = {key: spec.dtype.name for key, spec in saved.items()}
     if expected != received:
         raise SignatureError(
-            f"signature {name}: the manifest says {expected}, the SavedModel {received}"
+            f"signature {name}: the contract says {expected}, the SavedModel {received}"
         )
 
 
-def _example(spec: TensorSpec, size: int) -> np.ndarray[Any, Any]:
-    """Zeros, or empty strings, of this input's form; a free dimension becomes 1."""
-    shape = [size, *(dim or 1 for dim in spec.shape[1:])]
+def _as_array(value: Any) -> np.ndarray[Any, Any]:
+    """What a session gives, which for a scalar is no array."""
+    if isinstance(value, bytes):
+        return np.array(value, dtype=object)
+    return np.asarray(value)
+
+
+def _tensor_spec(spec: TensorSpec, *, batches: bool) -> Any:
+    """TensorFlow's word for an input; of rows that are batched there are any number."""
+    if spec.any_rank:
+        return tf.TensorSpec(None, spec.dtype)
+    shape = [None, *spec.shape[1:]] if batches else spec.shape
+    return tf.TensorSpec(shape, spec.dtype)
+
+
+def _example(spec: TensorSpec, size: int, side: int) -> np.ndarray[Any, Any]:
+    """Zeros, or empty strings, of this input's form.
+
+    Args:
+        spec: The input.
+        size: Rows, where the first dimension is free.
+        side: Of every other dimension that is free.
+    """
+    if spec.any_rank:
+        shape = [size]
+    else:
+        shape = [side if dim is None else dim for dim in spec.shape]
+        if spec.has_rows:
+            shape[0] = size
     if spec.dtype == "string":
         return np.full(shape, b"", dtype=object)
-    return np.zeros(shape, dtype=spec.dtype)
+    return np.zeros(shape, dtype=numpy_dtype(spec.dtype))

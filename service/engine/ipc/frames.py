@@ -29,6 +29,7 @@ from typing import NamedTuple
 import numpy as np
 from pydantic_core import from_json, to_json
 
+from service.contract.dtypes import NAMES, numpy_dtype
 from service.engine.batching.tensors import Array, Tensors
 from service.errors import ServeryError, Unavailable, by_code
 
@@ -39,13 +40,7 @@ _REQUESTED = struct.Struct("=IId")
 _ANSWER = struct.Struct("=III")
 _ANSWERED = struct.Struct("=IIdd")
 _TENSORS = [struct.Struct(f"=BB{dimensions}I") for dimensions in range(256)]
-_DTYPES: tuple[np.dtype[np.generic], ...] = tuple(
-    np.dtype(name)
-    for name in (
-        "object", "bool", "uint8", "int8", "uint16", "int16", "uint32", "int32",
-        "uint64", "int64", "float16", "float32", "float64",
-    )
-)  # fmt: skip
+_DTYPES = tuple(numpy_dtype(name) for name in ("string", *NAMES[:-1]))
 _STRINGS = 0
 _CODES = {dtype: code for code, dtype in enumerate(_DTYPES)}
 
@@ -220,15 +215,17 @@ def pack_tensors(parts: Sequence[Tensors]) -> list[Bytes]:
     """The pieces of `parts`, put together along their first dimension.
 
     Args:
-        parts: At least one; equal in dtypes, and in shapes but for the rows.
+        parts: At least one; equal in dtypes, and in shapes but for the rows. Of one
+            alone the tensors may have any rank.
     """
     pieces: list[Bytes] = [bytes([len(parts[0])])]
     for arrays in zip(*parts, strict=True):
         first = arrays[0]
-        rows = sum([len(array) for array in arrays])
-        head = _TENSORS[first.ndim]
+        shape = first.shape
+        if len(arrays) > 1:
+            shape = (sum([len(array) for array in arrays]), *shape[1:])
         pieces.append(
-            head.pack(_CODES[first.dtype], first.ndim, rows, *first.shape[1:])
+            _TENSORS[first.ndim].pack(_CODES[first.dtype], len(shape), *shape)
         )
         if first.dtype == object:
             strings = [each for array in arrays for each in array.ravel().tolist()]

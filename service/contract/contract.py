@@ -1,0 +1,97 @@
+"""What serving needs to know of a version: the contract, from wherever it comes.
+
+manifest.json   ─┐
+├─▶ Contract ─▶ engine, every protocol
+saved_model.pb  ─┘
+"""
+
+from typing import Any
+
+from pydantic import Field
+
+from service.contract.manifest import Manifest
+from service.contract.saved_model import SavedModel
+from service.contract.signature import Frozen, Signature
+
+DEFAULT_BATCH_SIZES = (1, 2, 4, 8, 16, 32)
+STATEFUL = "it changes variables or tables, so requests go one at a time"
+NO_ROWS = "an input or output has no free first dimension"
+
+
+class Contract(Frozen):
+    """One version of one model, as engine and protocols see it."""
+
+    name: str
+    version: int = Field(ge=1)
+    signatures: dict[str, Signature]
+    batch_sizes: tuple[int, ...] = Field(
+        min_length=1, description="rows a batch may have, rising; others are padded up"
+    )
+    unbatched: dict[str, str] = Field(
+        default_factory=dict,
+        description="signatures that take one request at a time, and why",
+    )
+    stateful: tuple[str, ...] = Field(
+        (), description="signatures by which a request changes what later ones see"
+    )
+    task: str | None = Field(None, description="null = nothing is known but tensors")
+    labels: tuple[str, ...] = Field((), description="name of each class, by its index")
+    constants: dict[str, Any] = Field(
+        default_factory=dict, description="pre-processing that the graph cannot do"
+    )
+
+    def batches(self, signature: str) -> bool:
+        """Whether rows of several requests to this signature share batches."""
+        return signature not in self.unbatched
+
+    def without_batching(self, signature: str, reason: str) -> "Contract":
+        """The same, but for a signature that turned out not to batch."""
+        unbatched = {**self.unbatched, signature: reason}
+        return self.model_copy(update={"unbatched": unbatched})
+
+
+def from_manifest(manifest: Manifest) -> Contract:
+    """The contract that a manifest states."""
+    return Contract(
+        name=manifest.name,
+        version=manifest.version,
+        signatures=manifest.signatures,
+        batch_sizes=manifest.batch_sizes,
+        task=manifest.task,
+        labels=manifest.labels,
+        constants=manifest.constants,
+    )
+
+
+def as_contract(given: Contract | Manifest) -> Contract:
+    """The contract itself, or the one that a manifest states."""
+    return given if isinstance(given, Contract) else from_manifest(given)
+
+
+def from_saved_model(
+    name: str,
+    version: int,
+    saved: SavedModel,
+    batch_sizes: tuple[int, ...] = DEFAULT_BATCH_SIZES,
+) -> Contract:
+    """The contract that a SavedModel states by itself.
+
+    Args:
+        name: The model's.
+        version: Its version.
+        saved: What was read of it.
+        batch_sizes: Rows a batch may have, rising.
+    """
+    unbatched = {
+        signature: STATEFUL if signature in saved.stateful else NO_ROWS
+        for signature, each in saved.signatures.items()
+        if signature in saved.stateful or not each.can_batch
+    }
+    return Contract(
+        name=name,
+        version=version,
+        signatures=saved.signatures,
+        batch_sizes=batch_sizes,
+        unbatched=unbatched,
+        stateful=tuple(sorted(saved.stateful)),
+    )
