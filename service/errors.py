@@ -10,7 +10,8 @@
     │   └── UnsupportedMediaType     415  unsupported_media_type
     ├── NotFound                     404  not_found
     │   ├── ModelNotFound            404  model_not_found
-    │   └── VersionNotFound          404  version_not_found
+    │   ├── VersionNotFound          404  version_not_found
+    │   └── SignatureNotFound        404  signature_not_found
     ├── MethodNotAllowed             405  method_not_allowed
     ├── NotAcceptable                406  not_acceptable
     ├── Unavailable                  503  unavailable
@@ -112,6 +113,12 @@ class VersionNotFound(NotFound):
     """The model is known, this version of it is not."""
 
     code = "version_not_found"
+
+
+class SignatureNotFound(NotFound):
+    """The version is known, this signature of it is not."""
+
+    code = "signature_not_found"
 
 
 class MethodNotAllowed(ServeryError):

@@ -14,7 +14,6 @@ from tensorflow.python.framework.convert_to_constants import (
     _replace_variables_by_constants,
 )
 
-
 VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
 
 
