@@ -116,18 +116,27 @@ def _leaves(values: Any, depth: int, shape: Sequence[int], what: str) -> Iterato
         yield from _leaves(value, depth - 1, shape, what)
 
 
+def decode_base64(encoded: str | bytes, what: str) -> bytes:
+    """What base64 says.
+
+    Raises:
+        InvalidInput: It is none.
+    """
+    try:
+        return binascii.a2b_base64(encoded, strict_mode=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidInput(
+            f"{what}: expected base64, received {_show(encoded)}"
+        ) from error
+
+
 def _to_bytes(value: Any, what: str) -> bytes:
     if isinstance(value, str):
         return value.encode(errors="surrogatepass")
     if isinstance(value, dict) and value.keys() == {"b64"}:
         encoded = value["b64"]
         if isinstance(encoded, str):
-            try:
-                return binascii.a2b_base64(encoded, strict_mode=True)
-            except (binascii.Error, ValueError) as error:
-                raise InvalidInput(
-                    f"{what}: expected base64 in b64, received {_show(encoded)}"
-                ) from error
+            return decode_base64(encoded, f"{what}, b64")
     raise _wrong(value, STRING, what)
 
 

@@ -1,0 +1,1 @@
+"""TensorFlow Serving's REST: predict, classify, regress, status, metadata."""
