@@ -245,8 +245,8 @@ def _read_input(tensor: InputTensor, raw: memoryview) -> tuple[Array, memoryview
         raise InvalidInput(f"{what}: expected data or binary_data_size, received both")
     if type(size) is not int or not 0 <= size <= len(raw):
         raise InvalidInput(
-            f"{what}: expected a binary_data_size from 0 to the {len(raw):,} bytes that "
-            f"are left, received {size!r:.64}"
+            f"{what}: expected a binary_data_size from 0 to the {len(raw):,} bytes "
+            f"that are left, received {size!r:.64}"
         )
     array = from_raw(raw[:size], tensor.datatype, tensor.shape, what)
     if tensor.parameters.get("content_type") == "base64":
@@ -277,7 +277,7 @@ def _from_json(tensor: InputTensor, what: str) -> Array:
 
 
 def _decoded(array: Array, what: str) -> Array:
-    """Strings in base64, as MLServer's codec of this name writes them, to what they say."""
+    """Strings in base64, MLServer's codec of this name, to what they say."""
     if array.dtype.kind != "O":
         return array
     decoded = np.empty(array.size, dtype=object)
@@ -332,8 +332,8 @@ def _render_output(
     datatype = DATATYPES.get("string" if array.dtype.kind == "O" else array.dtype.name)
     if datatype is None:
         raise InvalidInput(
-            f"output {wanted.name}: expected a datatype of the protocol, the model gives "
-            f"{array.dtype.name}; ask for other outputs"
+            f"output {wanted.name}: expected a datatype of the protocol, the model "
+            f"gives {array.dtype.name}; ask for other outputs"
         )
     head: dict[str, Any] = {
         "name": wanted.name,
@@ -345,8 +345,8 @@ def _render_output(
         return orjson.dumps(head | {"parameters": {"binary_data_size": len(raw[-1])}})
     if datatype in NO_JSON:
         raise InvalidInput(
-            f"output {wanted.name}: expected binary_data for {datatype}, for which JSON "
-            "has no form"
+            f"output {wanted.name}: expected binary_data for {datatype}, for which "
+            "JSON has no form"
         )
     return orjson.dumps(head)[:-1] + b',"data":' + dump(array.ravel()) + b"}"
 
@@ -391,8 +391,8 @@ def _shape_of_raw(body: memoryview, spec: TensorSpec) -> list[int]:
     free = [index for index, size in enumerate(shape) if size is None]
     if len(free) > 1:
         raise InvalidInput(
-            f"input {spec.name}: expected at most one free dimension for a body without "
-            f"JSON, this input has {len(free)}"
+            f"input {spec.name}: expected at most one free dimension for a body "
+            f"without JSON, this input has {len(free)}"
         )
     known = math.prod(size for size in shape if size is not None)
     itemsize = numpy_dtype(spec.dtype).itemsize
