@@ -1,31 +1,107 @@
 """The commands: `run` one test, `find-limit`, list the `workloads`."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
 
-from loadtest.arrivals import Arrivals
-from loadtest.crew import CrewError
-from loadtest.hunt import Hunt, show_found
-from loadtest.load import Load
-from loadtest.objective import EXAMPLE, Objective
-from loadtest.options import common_options, read_duration, read_load, read_objective
+from loadtest.arrivals import Arrivals, Profile, with_warmup
+from loadtest.limit import MAX_IN_FLIGHT, LimitSearch
+from loadtest.load import Load, check_ready, default_mix, parse_mix
+from loadtest.objective import EXAMPLE, Objective, parse_objective
 from loadtest.page import to_html
-from loadtest.profile import Profile, Shape
-from loadtest.rates import with_warmup
-from loadtest.record import to_json
-from loadtest.session import run_alone
-from loadtest.tables import make_console, show
-from loadtest.workloads import WORKLOADS
+from loadtest.report import to_json
+from loadtest.session import choose_processes, run_test
+from loadtest.target import Target, is_local
+from loadtest.text import show
+from loadtest.units import parse_duration
+from loadtest.workers import Workers
+from loadtest.workloads import WORKLOADS, ImageForm
 
-CONTEXT = {"help_option_names": ["-h", "--help"]}
-UNSHAPED = (Shape.CONSTANT, Shape.SOAK)  # which a closed loop may be
+WIDTH = 100  # of the tables, where there is no terminal to ask
+GROWTH = 4  # of the rate, where --to-rate does not say how far it goes
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-@click.group(context_settings=CONTEXT)
+class Parsed(click.ParamType[Any]):
+    """A parameter that a function reads, which raises ValueError if it cannot."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]):
+        self.name, self._parse = name, parse
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """Read it."""
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+TIME = Parsed("TIME", parse_duration)
+CONDITIONS = Parsed("CONDITIONS", parse_objective)
+FILE = click.Path(path_type=Path, dir_okay=False)
+RATE = click.FloatRange(0, min_open=True)
+
+
+def _choice(values: Any) -> click.Choice[Any]:
+    return click.Choice(values, case_sensitive=False)
+
+
+def _option(
+    name: str, kind: Any, default: Any, about: str, dest: str | None = None
+) -> Decorator:
+    names = [name, *([dest] if dest else [])]
+    return click.option(*names, type=kind, default=default, help=about)
+
+
+def _options(*options: Decorator) -> Decorator:
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+_common = _options(
+    _option("--url", str, "http://127.0.0.1:8000", "The service."),
+    click.option(
+        *("--allow-remote",),
+        is_flag=True,
+        help="Load another machine. Only one that is yours to load!",
+    ),
+    click.option(
+        *("--mix",),
+        metavar="NAME=SHARE,…",
+        help="Which endpoints, in which proportions: digits=60,sentiment=20.  "
+        "[default: all whose models are ready; see the command workloads]",
+    ),
+    _option("--images", _choice(ImageForm), "raw", "How pictures are sent."),
+    _option("--warmup", TIME, "2s", "Time before the duration that is in no figure."),
+    _option("--timeout", TIME, "10s", "When a request is given up."),
+    _option(
+        *("--deadline", TIME, None),
+        "When an answer becomes worthless and counts as no goodput. The service is "
+        "told, by X-Request-Timeout-Ms.",
+    ),
+    _option(
+        *("--processes", click.IntRange(0, 64), 0),
+        "Client processes; 0 = one, or more where the rate asks for it.",
+    ),
+    _option("--seed", int, 0, "Of the times and order of requests."),
+    _option("--json", FILE, None, "Write every figure here.", "json_file"),
+)
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True}
+)
 def cli() -> None:
     """Load a running service, and tell what its users would see.
 
@@ -38,64 +114,41 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option(
-    "--connections",
-    type=click.IntRange(1, 10_000),
-    help="Closed loop: each sends when it has its answer.  [default: 32]",
+@_options(
+    _option(
+        *("--connections", click.IntRange(1, 10_000), None),
+        "Closed loop: each sends when it has its answer.  [default: 32]",
+    ),
+    _option("--rate", RATE, None, "Open loop: requests/s, whether answered or not."),
+    _option(
+        *("--arrivals", _choice(Arrivals), "poisson"),
+        "Open loop: at random, as users come, or evenly.",
+    ),
+    _option(
+        *("--profile", _choice(Profile), "constant"),
+        "How the rate changes; soak is constant, for ten minutes.",
+    ),
+    _option(
+        *("--to-rate", RATE, None),
+        "Where a ramp or steps end, how high a spike is.  [default: 4 × rate]",
+    ),
+    _option("--steps", click.IntRange(2, 100), 8, "Number of steps."),
+    _option("--duration", TIME, None, "[default: 10s; a soak: 10m]"),
+    _option(
+        *("--max-in-flight", click.IntRange(1), MAX_IN_FLIGHT),
+        "Open loop: requests beyond these are not sent but counted.",
+    ),
+    _option(
+        *("--assert", CONDITIONS, None),
+        f"Such as {EXAMPLE}; exit code 1 if one fails.",
+        "objective",
+    ),
+    _option("--html", FILE, None, "Write a page with plots here.", "html_file"),
 )
-@click.option(
-    "--rate",
-    type=click.FloatRange(0, min_open=True),
-    help="Open loop: requests a second, whatever becomes of those before.",
-)
-@click.option(
-    "--arrivals",
-    type=click.Choice([each.value for each in Arrivals]),
-    default=Arrivals.POISSON.value,
-    show_default=True,
-    help="Open loop: at random, as users come, or evenly.",
-)
-@click.option(
-    "--profile",
-    "shape",
-    type=click.Choice([each.value for each in Shape]),
-    default=Shape.CONSTANT.value,
-    show_default=True,
-    help="How the rate changes; soak stays, for ten minutes.",
-)
-@click.option(
-    "--to-rate",
-    type=click.FloatRange(0, min_open=True),
-    help="Where a ramp or steps end, how high a spike is.  [default: 4 × rate]",
-)
-@click.option("--steps", type=click.IntRange(2, 100), default=8, show_default=True)
-@click.option(
-    "--duration", type=read_duration, metavar="TIME", help="[default: 10s; a soak: 10m]"
-)
-@click.option(
-    "--max-in-flight",
-    type=click.IntRange(1),
-    default=4096,
-    show_default=True,
-    help="Open loop: beyond these, requests are not sent but counted.",
-)
-@click.option(
-    "--assert",
-    "objective",
-    type=read_objective,
-    metavar="CONDITIONS",
-    help=f"Such as {EXAMPLE}; exit code 1 if one fails.",
-)
-@click.option(
-    "--html",
-    "html_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write a page with plots here.",
-)
-@common_options
+@_common
 def run(
     *,
-    objective: Objective,
+    objective: Objective | None,
     json_file: Path | None,
     html_file: Path | None,
     **given: Any,
@@ -112,61 +165,39 @@ def run(
     servery loadtest run --rate 200 --assert "digits.p99<50ms,errors<0.1%"
     """  # noqa: D301
     load = _read_run(given)
-    try:
-        report = run_alone(load, given["processes"], objective or ())
-    except CrewError as error:
-        raise click.ClickException(str(error)) from error
-    show(report, make_console())
+    with Workers(given["processes"] or choose_processes(load)) as workers:
+        report = run_test(load, workers, objective or ())
+    console = Console()
+    show(report, console if console.is_terminal else Console(width=WIDTH))
     if json_file:
         json_file.write_text(to_json(report), "utf-8")
     if html_file:
         html_file.write_text(to_html(report), "utf-8")
-    if not report.is_kept:
-        sys.exit(1)
+    sys.exit(not report.is_kept)
 
 
 @cli.command("find-limit")
-@click.option(
-    "--objective",
-    type=read_objective,
-    metavar="CONDITIONS",
-    required=True,
-    help=f"What must hold, such as {EXAMPLE}.",
+@_options(
+    click.option(
+        *("--objective",),
+        type=CONDITIONS,
+        required=True,
+        help=f"What must hold, such as {EXAMPLE}.",
+    ),
+    _option("--start", click.FloatRange(1), 50.0, "Requests/s to begin with."),
+    _option("--most", click.FloatRange(1), 50_000.0, "Highest requests/s to try."),
+    _option(
+        *("--tolerance", click.FloatRange(0.005, 1), 0.05),
+        "How far off the answer may be, as a share of it.",
+    ),
+    _option(
+        *("--probe", TIME, "5s"),
+        "How long a rate is tried; three times as long to confirm.",
+    ),
 )
-@click.option(
-    "--start",
-    type=click.FloatRange(1),
-    default=50.0,
-    show_default=True,
-    help="Requests a second to begin with.",
-)
-@click.option(
-    "--most",
-    type=click.FloatRange(1),
-    default=50_000.0,
-    show_default=True,
-    help="Requests a second beyond which is not searched.",
-)
-@click.option(
-    "--tolerance",
-    type=click.FloatRange(0.005, 1),
-    default=0.05,
-    show_default=True,
-    help="How far off the answer may be, as a share of it.",
-)
-@click.option(
-    "--probe",
-    type=read_duration,
-    metavar="TIME",
-    default="5s",
-    show_default=True,
-    help="How long a rate is tried; three times as long to confirm.",
-)
-@common_options
-def find_limit(
-    *, objective: Objective, json_file: Path | None, probe: float, **given: Any
-) -> None:
-    """Find the highest rate that holds an objective.
+@_common
+def find_limit(*, objective: Objective, json_file: Path | None, **given: Any) -> None:
+    """Find the highest rate that meets an objective.
 
     Open loop, Poisson arrivals. The rate is doubled until the objective fails twice,
     then narrowed down; a longer test confirms the answer.
@@ -175,17 +206,14 @@ def find_limit(
     servery loadtest find-limit --objective "p99<50ms,errors<0.1%"
     servery loadtest find-limit --objective "p99<100ms" --mix digits
     """  # noqa: D301
-    base = read_load(given)
-    try:
-        with Hunt(base, objective, probe, given["processes"]) as hunt:
-            found = hunt.run(given["start"], given["most"], given["tolerance"])
-    except CrewError as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(show_found(found))
+    search = LimitSearch(
+        _read_load(given), objective, given["probe"], given["processes"]
+    )
+    found = search.run(given["start"], given["most"], given["tolerance"])
+    click.echo(str(found))
     if json_file:
         json_file.write_text(found.to_json(), "utf-8")
-    if found.limit.rate is None:
-        sys.exit(1)
+    sys.exit(found.limit.rate is None)
 
 
 @cli.command()
@@ -195,31 +223,48 @@ def workloads() -> None:
         click.echo(f"{each.name:10} {each.weight:>3g}  POST {each.path}: {each.about}")
 
 
-def _read_run(given: dict[str, Any]) -> Load:
-    shape, rate, connections = (
-        Shape(given["shape"]),
-        given["rate"],
-        given["connections"],
+def _read_load(given: dict[str, Any]) -> Load:
+    """What the common options ask for, as a closed loop without a duration."""
+    url = given["url"].rstrip("/")
+    if not is_local(url) and not given["allow_remote"]:
+        raise click.UsageError(
+            f"{url} is another machine: expected 127.0.0.1, ::1 or localhost. A load "
+            "test can bring a service down; if it is yours to load: --allow-remote"
+        )
+    mix = parse_mix(given["mix"]) if given["mix"] else None
+    ready = Target(url).ready_models()
+    mix = mix or default_mix(ready)
+    check_ready(mix, ready)
+    return Load(
+        *(url, mix, ready, given["warmup"], given["warmup"]),
+        timeout_s=given["timeout"],
+        deadline_s=given["deadline"],
+        images=given["images"],
+        seed=given["seed"],
     )
+
+
+def _read_run(given: dict[str, Any]) -> Load:
+    profile, rate, connections = given["profile"], given["rate"], given["connections"]
     if rate and connections:
         raise click.UsageError(
             "expected --rate, for an open loop, or --connections, for a closed one; "
             "received both"
         )
-    if shape not in UNSHAPED and not rate:
-        raise click.UsageError(f"--profile {shape}: expected --rate, to begin with")
-    load, seconds = read_load(given), given["duration"] or shape.usual_s()
+    if profile not in (Profile.CONSTANT, Profile.SOAK) and not rate:
+        raise click.UsageError(f"--profile {profile}: expected --rate, to begin with")
+    load = _read_load(given)
+    seconds = given["duration"] or (600.0 if profile is Profile.SOAK else 10.0)
     if not rate:
-        return replace(
-            load,
-            connections=connections or load.connections,
-            duration_s=load.warmup_s + seconds,
-        )
-    profile = Profile(shape, rate, given["to_rate"], given["steps"])
+        duration_s = load.warmup_s + seconds
+        return replace(load, connections=connections or 32, duration_s=duration_s)
+    top = given["to_rate"] or GROWTH * rate
+    rates = profile.rates(rate, top, seconds, given["steps"])
+    rates = with_warmup(rates, load.warmup_s)
     return replace(
         load,
-        rates=(rates := with_warmup(profile.rates(seconds), load.warmup_s)),
+        rates=rates,
         duration_s=rates.duration_s,
         connections=given["max_in_flight"],
-        arrivals=Arrivals(given["arrivals"]),
+        arrivals=given["arrivals"],
     )

@@ -1,33 +1,33 @@
-"""The figures of a load test, from what became of every request."""
+"""The figures of a load test, computed from what became of every request."""
 
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from loadtest.rates import Floats
+from loadtest.arrivals import Floats
 from loadtest.results import OK, TIMEOUT, UNFINISHED, UNSENT, Results
 
-SHOWN = (50.0, 90.0, 95.0, 99.0)  # percentiles, beside the worst
+SHOWN = (50.0, 90.0, 95.0, 99.0)  # percentiles, besides the maximum
 ALL = "all"
-SILENT = (TIMEOUT, UNSENT, UNFINISHED)  # outcomes without an answer
-MOST_WINDOWS = 120
+UNANSWERED = (TIMEOUT, UNSENT, UNFINISHED)
+MAX_WINDOWS = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What one endpoint did in a stretch of time, or all together.
+    """The figures of one endpoint, or of all together, in a window of time.
 
     Attributes:
         name: Of the workload, or `all`.
-        seconds: The length of that stretch.
-        requests: That were meant to be sent in it.
-        answered: Answers of any kind that came in it.
-        good: Those of them that were 200, and within the deadline if there was one.
+        seconds: Length of the window.
+        requests: Meant to be sent in it.
+        answered: Answers of any status that came in it.
+        good: Those that were 200, and within the deadline if there was one.
         outcomes: How many of the requests ended in each way, the most frequent first.
         waited_s: float64, sorted: latencies of the requests that were answered 200 or
-            given up at the timeout. A refusal is quick and would flatter; to leave out
-            those given up would flatter too.
+            given up at the timeout. A rejection is quick and would flatter; leaving
+            out those given up would flatter too.
     """
 
     name: str
@@ -40,28 +40,28 @@ class Summary:
 
     @property
     def intended_rate(self) -> float:
-        """Requests that were meant to be sent, a second."""
+        """Requests meant to be sent, per second."""
         return self.requests / self.seconds
 
     @property
     def rate(self) -> float:
-        """Answers of any kind, a second."""
+        """Answers of any status per second."""
         return self.answered / self.seconds
 
     @property
     def goodput(self) -> float:
-        """Answers 200 within the deadline, a second."""
+        """Answers 200 within the deadline per second."""
         return self.good / self.seconds
 
     @property
     def errors(self) -> float:
-        """The share of requests that were not answered 200, 0 to 1; NaN without any."""
+        """Share of requests that were not answered 200, 0 to 1; NaN without any."""
         if not self.requests:
             return float("nan")
         return 1 - self.outcomes.get(OK, 0) / self.requests
 
     def percentile(self, percent: float) -> float:
-        """The latency that so many percent stay within, in seconds; NaN without any.
+        """This percentile of the latency, in seconds; NaN without any.
 
         The nearest rank: a latency that was really measured.
         """
@@ -71,7 +71,7 @@ class Summary:
         return float(self.waited_s[max(rank, 1) - 1])
 
     def mean(self) -> float:
-        """The mean latency in seconds; NaN without any."""
+        """Mean latency in seconds; NaN without any."""
         return float(self.waited_s.mean()) if len(self.waited_s) else float("nan")
 
 
@@ -88,11 +88,11 @@ class Window:
         return self.end_s - self.start_s
 
     def cut_seconds(self) -> list["Window"]:
-        """Stretches of about a second, or longer where those were very many."""
-        return self.cut(int(np.clip(self.seconds, 1, MOST_WINDOWS)))
+        """Windows of about a second, or longer where those would be too many."""
+        return self.cut(int(np.clip(self.seconds, 1, MAX_WINDOWS)))
 
     def cut(self, count: int) -> list["Window"]:
-        """So many stretches of the same length."""
+        """So many windows of the same length."""
         edges = np.linspace(self.start_s, self.end_s, count + 1).tolist()
         return [Window(*pair) for pair in pairwise(edges)]
 
@@ -100,16 +100,16 @@ class Window:
 def summarise(
     results: Results, window: Window, deadline_s: float | None, name: str = ALL
 ) -> Summary:
-    """The figures of a stretch of time.
+    """The figures of one window.
 
     Requests belong to it by the time at which they were meant to be sent, answers by
-    the time at which they came: what a server still answers when the test has ended
-    is no throughput.
+    the time at which they came: what a server still answers after the end of the test
+    is not throughput.
 
     Args:
         results: Of the whole test.
-        window: The stretch.
-        deadline_s: After which an answer is worth nothing.
+        window: The stretch of time.
+        deadline_s: After which an answer is worthless.
         name: Of the workload.
     """
     sent = results.between(window.start_s, window.end_s)
@@ -120,7 +120,7 @@ def summarise(
         name=name,
         seconds=window.seconds,
         requests=len(sent),
-        answered=int(np.count_nonzero(came & ~results.had(*SILENT))),
+        answered=int(np.count_nonzero(came & ~results.had(*UNANSWERED))),
         good=int(np.count_nonzero(came & is_good)),
         outcomes=sent.counts(),
         waited_s=np.sort(sent.latency_s[sent.had(OK, TIMEOUT)]),

@@ -1,33 +1,22 @@
-"""What each endpoint is asked: one workload for each, bodies made beforehand."""
+"""The endpoints that a test can load: one line of a table for each."""
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import product
-from typing import Any
 
-from loadtest.samples import (
-    make_texts,
-    read_digits,
-    read_masses,
-    read_members,
-    read_photos,
-)
+import httpx
+
+from loadtest import samples
+from loadtest.samples import Sample
 
 JSON = "application/json"
-BOUNDARY = "servery-loadtest-8b1f6c"  # in none of the files that we send
-GENERATORS = ("gan", "vae")
-CATEGORIES = (
-    *("t-shirt", "trousers", "pullover", "dress", "coat"),
-    *("sandal", "shirt", "sneaker", "bag", "ankle-boot"),
-)
-COUNTS = (1, 4, 16)  # pictures asked for at once
+MULTIPART = "multipart/form-data; boundary=servery-loadtest-8b1f6c"  # in no file
 
 
 class ImageForm(StrEnum):
-    """In which of the three ways that the service reads a picture is sent."""
+    """How a picture is sent: in one of the three ways that the service reads."""
 
     RAW = "raw"
     """The file is the body, as image/png or image/jpeg."""
@@ -49,90 +38,70 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What one endpoint is asked.
+    """What is sent to one endpoint.
 
     Attributes:
         name: In a mix.
+        weight: Its share in the default mix, relative to the others.
         path: Of the endpoint.
         about: What is sent, in a few words.
-        models: Any of these must be ready; the names of those that are go to `make`.
-        weight: Its share in the default mix, to those of the others.
-        make: The names and the form of images to the bodies, which are sent at random.
+        samples: Given the models that are ready, what is sent.
+        models: Any one of these must be ready.
     """
 
     name: str
+    weight: float
     path: str
     about: str
+    samples: Callable[[Collection[str]], list[Sample]]
     models: tuple[str, ...]
-    weight: float
-    make: Callable[[Sequence[str], ImageForm], list[Body]]
+
+    def is_ready(self, ready: Collection[str]) -> bool:
+        """Whether a model is ready that answers this workload."""
+        return any(model in ready for model in self.models)
+
+    def make(self, ready: Collection[str], form: ImageForm) -> list[Body]:
+        """The bodies to choose from, for these ready models and this form of images."""
+        return [encode(sample, form) for sample in self.samples(ready)]
 
 
-def _json(values: Iterable[Any]) -> list[Body]:
-    return [Body(json.dumps(value).encode(), JSON) for value in values]
-
-
-def _images(files: list[bytes], media_type: str, form: ImageForm) -> list[Body]:
+def encode(sample: Sample, form: ImageForm) -> Body:
+    """A sample as the body of a request."""
+    if isinstance(sample, dict):
+        return Body(json.dumps(sample).encode(), JSON)
     if form is ImageForm.JSON:
-        return _json({"image": base64.b64encode(file).decode()} for file in files)
+        return encode({"image": base64.b64encode(sample).decode()}, form)
+    kind = "image/png" if sample.startswith(b"\x89PNG") else "image/jpeg"
     if form is ImageForm.RAW:
-        return [Body(file, media_type) for file in files]
-    head = (
-        f"--{BOUNDARY}\r\nContent-Disposition: form-data; "
-        f'name="file"; filename="image"\r\nContent-Type: {media_type}\r\n\r\n'
-    )
-    tail = f"\r\n--{BOUNDARY}--\r\n".encode()
-    kind = f"multipart/form-data; boundary={BOUNDARY}"
-    return [Body(head.encode() + file + tail, kind) for file in files]
-
-
-def _digits(_: Sequence[str], form: ImageForm) -> list[Body]:
-    return _images(read_digits(), "image/png", form)
-
-
-def _sentiment(*_: object) -> list[Body]:
-    return _json({"text": text} for text in make_texts())
-
-
-def _party(*_: object) -> list[Body]:
-    return _json({"votes": votes} for votes in read_members())
-
-
-def _mammogram(*_: object) -> list[Body]:
-    return _json(read_masses())
-
-
-def _photo(_: Sequence[str], form: ImageForm) -> list[Body]:
-    return _images(read_photos(), "image/jpeg", form)
-
-
-def _clothing(models: Sequence[str], _: ImageForm) -> list[Body]:
-    names = [name for name in GENERATORS if f"clothing_{name}" in models]
-    return _json(
-        {"generator": name, "category": category, "count": count}
-        for name, category, count in product(names, CATEGORIES, COUNTS)
-    )
+        return Body(sample, kind)
+    file, headers = {"file": ("image", sample, kind)}, {"content-type": MULTIPART}
+    request = httpx.Request("POST", "http://localhost", files=file, headers=headers)
+    return Body(request.read(), MULTIPART)
 
 
 def _predict(
-    name: str, about: str, weight: float, make: Callable[..., list[Body]]
+    name: str,
+    weight: float,
+    about: str,
+    samples: Callable[[Collection[str]], list[Sample]],
 ) -> Workload:
-    return Workload(name, f"/v1/predict/{name}", about, (name,), weight, make)
+    return Workload(name, weight, f"/v1/predict/{name}", about, samples, (name,))
 
 
-_ALL = (
-    _predict("digits", "257 handwritten digits of MNIST", 60, _digits),
-    _predict("sentiment", "96 texts about films, as long as reviews", 20, _sentiment),
-    _predict("party", "the votes of 48 members of the US House", 10, _party),
-    _predict("mammogram", "the findings on 42 masses", 10, _mammogram),
-    _predict("photo", "3 photographs", 5, _photo),
-    Workload(
-        name="clothing",
-        path="/v1/generate/clothing",
-        about="1, 4 or 16 pictures of clothes",
-        models=tuple(f"clothing_{name}" for name in GENERATORS),
-        weight=5,
-        make=_clothing,
-    ),
-)
-WORKLOADS = {each.name: each for each in _ALL}
+WORKLOADS = {
+    each.name: each
+    for each in (
+        _predict("digits", 60, "257 handwritten digits of MNIST", samples.digits),
+        _predict(
+            "sentiment", 20, "96 texts about films, as long as reviews", samples.texts
+        ),
+        _predict("party", 10, "the votes of 48 members of the US House", samples.votes),
+        _predict("mammogram", 10, "the findings on 42 masses", samples.masses),
+        _predict("photo", 5, "3 photographs", samples.photos),
+        Workload(
+            *("clothing", 5, "/v1/generate/clothing", "1, 4 or 16 pictures of clothes"),
+            samples.clothing,
+            models=("clothing_gan", "clothing_vae"),
+        ),
+    )
+}

@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.operations.overload import FINE_S, Overload
 from loadtest.summary import Window, summarise
-from loadtest.wording import MIB
+from loadtest.units import MIB
 
 DOTS_PER_INCH = 110
 

@@ -53,7 +53,10 @@ def told(results: Results) -> list[tuple[str, str, float]]:
     return [
         (results.workloads[workload], results.outcomes[outcome], intended)
         for workload, outcome, intended in zip(
-            results.workload, results.outcome, results.intended_s, strict=True
+            results.rows["workload"],
+            results.rows["outcome"],
+            results.intended_s,
+            strict=True,
         )
     ]
 
