@@ -155,11 +155,7 @@ class _Connections:
         return len(self._all) - len(self._free)
 
     async def exchange(self, request: httpx.Request) -> str:
-        """Send one request, wait for the whole answer, and say what became of it.
-
-        Returns:
-            `200`, `503 queue_full`, `timeout`, `ConnectError` and the like.
-        """
+        """Send one request, wait for the whole answer, and say what became of it."""
         connection = self._free.pop() if self._free else self._open()
         try:
             async with asyncio.timeout(self._timeout_s):

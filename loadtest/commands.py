@@ -1,8 +1,9 @@
 """The commands: `run` one test, `find-limit`, list the `workloads`."""
 
+import json
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -24,84 +25,73 @@ from loadtest.workloads import WORKLOADS, ImageForm
 
 WIDTH = 100  # of the tables, where there is no terminal to ask
 GROWTH = 4  # of the rate, where --to-rate does not say how far it goes
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+TIME, CONDITIONS = (parse_duration, "TIME"), (parse_objective, "CONDITIONS")
+FILE = click.Path(path_type=Path, dir_okay=False), "FILE"
+RATE = click.FloatRange(0, min_open=True), "RATE"
+COUNT = click.IntRange(1, 10_000)
+CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True}
+MIX = str, "NAME=SHARE,…"
+MIX_HELP = (
+    "Which endpoints, in which proportions: digits=60,sentiment=20.  "
+    "[default: all whose models are ready; see the command workloads]"
+)
+DEADLINE_HELP = (
+    "When an answer becomes worthless and counts as no goodput. The service is told, "
+    "by X-Request-Timeout-Ms."
+)
+AT_ONCE = "Open loop: requests beyond these are not sent but counted."
+AS_NEEDED = "Client processes; 0 = one, or more where the rate asks for it."
 
 
-class Parsed(click.ParamType[Any]):
-    """A parameter that a function reads, which raises ValueError if it cannot."""
-
-    def __init__(self, name: str, parse: Callable[[str], Any]):
-        self.name, self._parse = name, parse
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Any:
-        """Read it."""
-        try:
-            return self._parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+def _option(names: str, kind: Any, default: Any, about: str) -> click.Option:
+    """An option: `--name` or `--name argument`, a kind or a kind and its metavar."""
+    kind, metavar = kind if isinstance(kind, tuple) else (kind, None)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        kind = click.Choice(kind, case_sensitive=False)
+    more: Any = {"is_flag": True} if kind is bool else {"type": kind}
+    more |= {"required": default is ..., "default": None if default is ... else default}
+    return click.Option(names.split(), metavar=metavar, help=about, **more)
 
 
-TIME = Parsed("TIME", parse_duration)
-CONDITIONS = Parsed("CONDITIONS", parse_objective)
-FILE = click.Path(path_type=Path, dir_okay=False)
-RATE = click.FloatRange(0, min_open=True)
-
-
-def _choice(values: Any) -> click.Choice[Any]:
-    return click.Choice(values, case_sensitive=False)
-
-
-def _option(
-    name: str, kind: Any, default: Any, about: str, dest: str | None = None
-) -> Decorator:
-    names = [name, *([dest] if dest else [])]
-    return click.option(*names, type=kind, default=default, help=about)
-
-
-def _options(*options: Decorator) -> Decorator:
-    def add(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
-
-
-_common = _options(
+COMMON = [
     _option("--url", str, "http://127.0.0.1:8000", "The service."),
-    click.option(
-        *("--allow-remote",),
-        is_flag=True,
-        help="Load another machine. Only one that is yours to load!",
-    ),
-    click.option(
-        *("--mix",),
-        metavar="NAME=SHARE,…",
-        help="Which endpoints, in which proportions: digits=60,sentiment=20.  "
-        "[default: all whose models are ready; see the command workloads]",
-    ),
-    _option("--images", _choice(ImageForm), "raw", "How pictures are sent."),
+    _option("--allow-remote", bool, False, "Load another machine. Only your own!"),
+    _option("--mix", MIX, None, MIX_HELP),
+    _option("--images", ImageForm, "raw", "How pictures are sent."),
     _option("--warmup", TIME, "2s", "Time before the duration that is in no figure."),
     _option("--timeout", TIME, "10s", "When a request is given up."),
-    _option(
-        *("--deadline", TIME, None),
-        "When an answer becomes worthless and counts as no goodput. The service is "
-        "told, by X-Request-Timeout-Ms.",
-    ),
-    _option(
-        *("--processes", click.IntRange(0, 64), 0),
-        "Client processes; 0 = one, or more where the rate asks for it.",
-    ),
+    _option("--deadline", TIME, None, DEADLINE_HELP),
+    _option("--processes", click.IntRange(0, 64), 0, AS_NEEDED),
     _option("--seed", int, 0, "Of the times and order of requests."),
-    _option("--json", FILE, None, "Write every figure here.", "json_file"),
-)
+    _option("--json json_file", FILE, None, "Write every figure here."),
+]
+RUN = [
+    _option("--connections", COUNT, None, "Closed loop: how many send.  [default: 32]"),
+    _option("--rate", RATE, None, "Open loop: requests/s, whether answered or not."),
+    _option("--arrivals", Arrivals, "poisson", "Open loop: as users come, or evenly."),
+    _option("--profile", Profile, "constant", "How the rate changes over time."),
+    _option("--to-rate", RATE, None, "At the end, or of a spike.  [default: 4 × rate]"),
+    _option("--steps", click.IntRange(2, 100), 8, "Number of steps."),
+    _option("--duration", TIME, None, "[default: 10s; a soak: 10m]"),
+    _option("--max-in-flight", click.IntRange(1), MAX_IN_FLIGHT, AT_ONCE),
+    _option("--assert objective", CONDITIONS, None, f"Exit code 1 unless {EXAMPLE}."),
+    _option("--html html_file", FILE, None, "Write a page with plots here."),
+]
+FIND_LIMIT = [
+    _option("--objective", CONDITIONS, ..., f"What must hold, such as {EXAMPLE}."),
+    _option("--start", click.FloatRange(1), 50.0, "Requests/s to begin with."),
+    _option("--most", click.FloatRange(1), 50_000.0, "Highest requests/s to try."),
+    _option(
+        "--tolerance",
+        click.FloatRange(0.005, 1),
+        0.05,
+        "Of the answer, a share of it.",
+    ),
+    _option("--probe", TIME, "5s", "How long a rate is tried; three times to confirm."),
+]
 
 
-@click.group(
-    context_settings={"help_option_names": ["-h", "--help"], "show_default": True}
-)
+@click.group(context_settings=CONTEXT)
 def cli() -> None:
     """Load a running service, and tell what its users would see.
 
@@ -113,39 +103,7 @@ def cli() -> None:
     """  # noqa: D301
 
 
-@cli.command()
-@_options(
-    _option(
-        *("--connections", click.IntRange(1, 10_000), None),
-        "Closed loop: each sends when it has its answer.  [default: 32]",
-    ),
-    _option("--rate", RATE, None, "Open loop: requests/s, whether answered or not."),
-    _option(
-        *("--arrivals", _choice(Arrivals), "poisson"),
-        "Open loop: at random, as users come, or evenly.",
-    ),
-    _option(
-        *("--profile", _choice(Profile), "constant"),
-        "How the rate changes; soak is constant, for ten minutes.",
-    ),
-    _option(
-        *("--to-rate", RATE, None),
-        "Where a ramp or steps end, how high a spike is.  [default: 4 × rate]",
-    ),
-    _option("--steps", click.IntRange(2, 100), 8, "Number of steps."),
-    _option("--duration", TIME, None, "[default: 10s; a soak: 10m]"),
-    _option(
-        *("--max-in-flight", click.IntRange(1), MAX_IN_FLIGHT),
-        "Open loop: requests beyond these are not sent but counted.",
-    ),
-    _option(
-        *("--assert", CONDITIONS, None),
-        f"Such as {EXAMPLE}; exit code 1 if one fails.",
-        "objective",
-    ),
-    _option("--html", FILE, None, "Write a page with plots here.", "html_file"),
-)
-@_common
+@cli.command(params=[*RUN, *COMMON])
 def run(
     *,
     objective: Objective | None,
@@ -167,8 +125,7 @@ def run(
     load = _read_run(given)
     with Workers(given["processes"] or choose_processes(load)) as workers:
         report = run_test(load, workers, objective or ())
-    console = Console()
-    show(report, console if console.is_terminal else Console(width=WIDTH))
+    show(report, Console(width=None if sys.stdout.isatty() else WIDTH))
     if json_file:
         json_file.write_text(to_json(report), "utf-8")
     if html_file:
@@ -176,26 +133,7 @@ def run(
     sys.exit(not report.is_kept)
 
 
-@cli.command("find-limit")
-@_options(
-    click.option(
-        *("--objective",),
-        type=CONDITIONS,
-        required=True,
-        help=f"What must hold, such as {EXAMPLE}.",
-    ),
-    _option("--start", click.FloatRange(1), 50.0, "Requests/s to begin with."),
-    _option("--most", click.FloatRange(1), 50_000.0, "Highest requests/s to try."),
-    _option(
-        *("--tolerance", click.FloatRange(0.005, 1), 0.05),
-        "How far off the answer may be, as a share of it.",
-    ),
-    _option(
-        *("--probe", TIME, "5s"),
-        "How long a rate is tried; three times as long to confirm.",
-    ),
-)
-@_common
+@cli.command("find-limit", params=[*FIND_LIMIT, *COMMON])
 def find_limit(*, objective: Objective, json_file: Path | None, **given: Any) -> None:
     """Find the highest rate that meets an objective.
 
@@ -212,7 +150,7 @@ def find_limit(*, objective: Objective, json_file: Path | None, **given: Any) ->
     found = search.run(given["start"], given["most"], given["tolerance"])
     click.echo(str(found))
     if json_file:
-        json_file.write_text(found.to_json(), "utf-8")
+        json_file.write_text(json.dumps(asdict(found), indent=2) + "\n", "utf-8")
     sys.exit(found.limit.rate is None)
 
 
@@ -256,15 +194,9 @@ def _read_run(given: dict[str, Any]) -> Load:
     load = _read_load(given)
     seconds = given["duration"] or (600.0 if profile is Profile.SOAK else 10.0)
     if not rate:
-        duration_s = load.warmup_s + seconds
-        return replace(load, connections=connections or 32, duration_s=duration_s)
+        whole_s = load.warmup_s + seconds
+        return replace(load, connections=connections or 32, duration_s=whole_s)
     top = given["to_rate"] or GROWTH * rate
     rates = profile.rates(rate, top, seconds, given["steps"])
-    rates = with_warmup(rates, load.warmup_s)
-    return replace(
-        load,
-        rates=rates,
-        duration_s=rates.duration_s,
-        connections=given["max_in_flight"],
-        arrivals=given["arrivals"],
-    )
+    load = replace(load, connections=given["max_in_flight"], arrivals=given["arrivals"])
+    return load.at(with_warmup(rates, load.warmup_s))

@@ -1,10 +1,10 @@
 """The highest rate that meets an objective: doubled until it fails, then bisected."""
 
-import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import click
@@ -41,13 +41,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What the search found.
-
-    Attributes:
-        rate: The highest that held and was confirmed; None if none was.
-        failed: The lowest that failed; None where the search ended at the maximum.
-        probes: All of them, in order.
-    """
+    """The highest rate that held and was confirmed, and the lowest that failed."""
 
     rate: float | None
     failed: float | None
@@ -105,43 +99,6 @@ def _bracket(
     return low, high
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a search found; `client_limits` says why the client may be what failed."""
-
-    limit: Limit
-    objective: str
-    mix: str
-    tolerance: float
-    client_limits: tuple[str, ...]
-    seconds: float
-
-    def to_json(self) -> str:
-        """For programs."""
-        return json.dumps(asdict(self), indent=2) + "\n"
-
-    def __str__(self) -> str:
-        rate, failed, probes = self.limit.rate, self.limit.failed, self.limit.probes
-        if rate is None:
-            lowest = plain(min(probe.rate for probe in probes))
-            return f"No rate meets {self.objective}; the lowest tried was {lowest}/s."
-        text = (
-            f"Limit: {plain(rate)} requests/s meet {self.objective} ({self.mix}), "
-            "confirmed by a longer test.\n"
-        )
-        if failed is None:
-            text += "Nothing failed: the limit is beyond what was searched (--most).\n"
-        else:
-            text += (
-                f"{plain(failed)}/s, {percent(failed / rate - 1)} above it, failed; "
-                f"asked for was a tolerance of {percent(self.tolerance)}.\n"
-            )
-        if self.client_limits:
-            reasons = "; ".join(self.client_limits)
-            text += f"The client was the limit: {reasons}. The service may do more.\n"
-        return f"{text}{len(probes)} probes, {self.seconds:.0f} s."
-
-
 class LimitSearch:
     """Searches the limit of a real service, once: each probe is a load test.
 
@@ -149,7 +106,7 @@ class LimitSearch:
         base: The load, but for its rate and duration.
         objective: What must hold.
         probe_s: How long a rate is tried, without the warm-up.
-        processes: Client processes; 0 = begin with one, add more when it is the limit.
+        processes: Of the client; 0 = begin with one, add more when it is the limit.
         say: Where each probe is told.
     """
 
@@ -163,63 +120,74 @@ class LimitSearch:
     ):
         self._base = replace(base, connections=MAX_IN_FLIGHT)
         self._objective, self._probe_s, self._say = objective, probe_s, say
-        self._processes = processes or 1
-        self._max_processes = processes or len(os.sched_getaffinity(0))
-        self._workers = Workers(self._processes)
-        self._client_limits: tuple[str, ...] = ()
+        self._processes, self._may_grow = processes or 1, processes == 0
+        self._client_limits: list[str] = []
 
-    def run(self, start: float, most: float, tolerance: float) -> Found:
-        """Search between these rates.
-
-        Raises:
-            WorkerError: A client process has died.
-            KeyboardInterrupt: Somebody stopped it.
-        """
+    def run(self, start: float, most: float, tolerance: float) -> "Found":
+        """Search between these rates; KeyboardInterrupt if somebody stops it."""
         began = time.monotonic()
-        try:
+        with ExitStack() as self._stack:
+            self._workers = self._stack.enter_context(Workers(self._processes))
             limit = find_limit(self._probe, start, most, tolerance)
-        finally:
-            self._workers.close()
         objective = ",".join(each.text for each in self._objective)
         mix, seconds = show_mix(self._base.mix), time.monotonic() - began
         return Found(limit, objective, mix, tolerance, self._client_limits, seconds)
 
     def _probe(self, step: Step, rate: float) -> bool:
         report = self._measure(step, rate)
-        while not report.is_kept and report.client.limits() and self._grow():
-            report = self._measure(step, rate)
+        limits = [] if report.is_kept else report.client.limits()
+        cores = len(os.sched_getaffinity(0))
+        if limits and self._may_grow and self._processes < cores:
+            self._processes += 1
+            self._say(f"the client was the limit: {self._processes} processes now")
+            self._stack.close()
+            self._workers = self._stack.enter_context(Workers(self._processes))
+            return self._probe(step, rate)
         if not report.is_kept:
-            self._client_limits = tuple(report.client.limits())
+            self._client_limits = limits
         return report.is_kept
 
     def _measure(self, step: Step, rate: float) -> Report:
         seconds = self._probe_s * (CONFIRM_LENGTH if step is Step.CONFIRM else 1)
         rates = with_warmup(constant(rate, seconds), self._base.warmup_s)
-        load = replace(self._base, rates=rates, duration_s=rates.duration_s)
+        load = self._base.at(rates)
         report = run_test(load, self._workers, self._objective, quiet=True)
         if report.interrupted:
             raise KeyboardInterrupt
-        self._say(tell(step, rate, report))
+        p50, p99 = (milliseconds(report.total.percentile(each)) for each in (50, 99))
+        failed = ", ".join(v.condition.text for v in report.verdicts if not v.is_kept)
+        doubt = "; client at its limit" if failed and report.client.limits() else ""
+        self._say(
+            f"{step:8}{plain(rate):>7}/s  p50 {p50:>5}  p99 {p99:>5} ms  "
+            f"errors {percent(report.total.errors):>6}  "
+            f"{f'fails {failed}' if failed else 'holds'}{doubt}"
+        )
         return report
 
-    def _grow(self) -> bool:
-        """Use one more client process, if there may be more."""
-        if self._processes >= self._max_processes:
-            return False
-        self._processes += 1
-        self._say(f"the client was the limit: {self._processes} processes from now on")
-        self._workers.close()
-        self._workers = Workers(self._processes)
-        return True
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found; `client_limits` says why the client may be what failed."""
 
-def tell(step: Step, rate: float, report: Report) -> str:
-    """One probe in a line."""
-    p50, p99 = (milliseconds(report.total.percentile(each)) for each in (50, 99))
-    failed = ", ".join(v.condition.text for v in report.verdicts if not v.is_kept)
-    doubt = "; client at its limit" if failed and report.client.limits() else ""
-    return (
-        f"{step:8}{plain(rate):>7}/s  p50 {p50:>5}  p99 {p99:>5} ms  "
-        f"errors {percent(report.total.errors):>6}  "
-        f"{f'fails {failed}' if failed else 'holds'}{doubt}"
-    )
+    limit: Limit
+    objective: str
+    mix: str
+    tolerance: float
+    client_limits: list[str]
+    seconds: float
+
+    def __str__(self) -> str:
+        rate, failed, probes = self.limit.rate, self.limit.failed, self.limit.probes
+        if rate is None:
+            lowest = plain(min(probe.rate for probe in probes))
+            return f"No rate meets {self.objective}; the lowest tried was {lowest}/s."
+        above = "Nothing failed: the limit is beyond what was searched (--most)."
+        if failed is not None:
+            above = f"{plain(failed)}/s, {percent(failed / rate - 1)} above it, failed."
+        reasons = "; ".join(self.client_limits)
+        doubt = f"The client was the limit: {reasons}. The service may do more.\n"
+        return (
+            f"Limit: {plain(rate)} requests/s meet {self.objective} ({self.mix}), "
+            f"confirmed by a longer test.\n{above}\n{doubt if reasons else ''}"
+            f"{len(probes)} probes, {self.seconds:.0f} s."
+        )

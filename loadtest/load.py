@@ -1,7 +1,7 @@
 """What the client processes are to send: endpoints, proportions, rates."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 import numpy as np
@@ -20,11 +20,7 @@ class MixError(click.UsageError):
 
 
 def parse_mix(text: str) -> Mix:
-    """Read `digits=60,sentiment=20`; a name alone weighs 1.
-
-    Raises:
-        MixError: Says which part is wrong.
-    """
+    """Read `digits=60,sentiment=20`, or raise MixError; a name alone weighs 1."""
     weights: Mix = {}
     for part in text.split(","):
         name, _, number = part.strip().partition("=")
@@ -45,28 +41,21 @@ def parse_mix(text: str) -> Mix:
 
 
 def default_mix(ready: Collection[str]) -> Mix:
-    """Every workload that has a model ready, weighted as the table of workloads says.
-
-    Raises:
-        MixError: None has.
-    """
-    weights = {e.name: e.weight for e in WORKLOADS.values() if e.is_ready(ready)}
+    """Every workload that has a model ready, by its weight; MixError if none has."""
+    known = [each for each in WORKLOADS.values() if set(each.needs) & set(ready)]
+    weights = {each.name: each.weight for each in known}
     if not weights:
         raise MixError("the service has no model ready that a workload is for")
     return _shares(weights)
 
 
 def check_ready(mix: Mapping[str, float], ready: Collection[str]) -> None:
-    """Reject a mix that asks for a model that is not there.
-
-    Raises:
-        MixError: Says which.
-    """
+    """Raise MixError if the mix asks for a model that is not ready."""
     for name in mix:
-        if not WORKLOADS[name].is_ready(ready):
+        needs, known = WORKLOADS[name].needs, ", ".join(sorted(ready)) or "none"
+        if not set(needs) & set(ready):
             raise MixError(
-                f"mix: {name} needs the model {' or '.join(WORKLOADS[name].models)}; "
-                f"ready are {', '.join(sorted(ready)) or 'none'}"
+                f"mix: {name} needs the model {' or '.join(needs)}; ready are {known}"
             )
 
 
@@ -86,17 +75,14 @@ class Load:
 
     Attributes:
         url: Of the service, without a path.
-        mix: What is sent.
         models: That are ready.
         duration_s: The time in which requests are sent, warm-up included.
         warmup_s: The first part of it, which is in no figure.
         rates: Of an open loop; None for a closed one.
-        arrivals: Of an open loop.
         connections: Of a closed loop, each of which sends when it has its answer; in
             an open one, how many requests may be in flight before one is not sent.
         timeout_s: After which a request is given up.
         deadline_s: After which an answer is worthless; the service is told.
-        images: How pictures are sent.
         seed: Of the times and the order of the requests.
     """
 
@@ -112,6 +98,10 @@ class Load:
     deadline_s: float | None = None
     images: ImageForm = ImageForm.RAW
     seed: int = 0
+
+    def at(self, rates: Rates) -> "Load":
+        """The same as an open loop at these rates, warm-up included."""
+        return replace(self, rates=rates, duration_s=rates.duration_s)
 
     def bodies(self) -> list[list[Body]]:
         """For each workload of the mix, in its order, what may be sent."""

@@ -15,6 +15,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import click
+
 from loadtest.summary import ALL, Summary
 from loadtest.workloads import WORKLOADS
 
@@ -38,7 +40,7 @@ _FIGURES: dict[str, tuple[Measure, dict[str, float]]] = {
 }
 
 
-class ObjectiveError(ValueError):
+class ObjectiveError(click.BadParameter):
     """An objective that cannot be read."""
 
     def __init__(self, text: str, expected: str, received: str):
@@ -85,11 +87,7 @@ Objective = tuple[Condition, ...]
 
 
 def parse_objective(text: str) -> Objective:
-    """Read an objective.
-
-    Raises:
-        ObjectiveError: Says which condition is wrong, and what is expected.
-    """
+    """Read an objective, or raise ObjectiveError."""
     return tuple(_parse(part.strip()) for part in text.split(","))
 
 

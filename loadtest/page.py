@@ -20,9 +20,7 @@ PAGE = """<!doctype html>
 <title>{title}</title>
 <style>
 :root {{ color-scheme: light dark; }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 1rem auto;
-  padding: 0 1rem; }}
-h1 {{ font-size: 1.4rem; }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: auto; }}
 pre {{ font-size: .85rem; overflow-x: auto; }}
 svg {{ width: 100%; height: auto; max-width: 40rem; }}
 </style>
@@ -44,12 +42,11 @@ STYLE: dict[Any, Any] = {
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
     "axes.grid": True,
-    "grid.color": GREY,
     "grid.alpha": 0.35,
+    "legend.fontsize": 8,
     "legend.frameon": False,
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor"), INK),
     **dict.fromkeys(("xtick.color", "ytick.color"), INK),
-    **dict.fromkeys(("axes.spines.top", "axes.spines.right"), False),
 }
 NINES = (0.0, 90.0, 99.0, 99.9, 99.99, 99.999)
 
@@ -94,7 +91,7 @@ def _draw_over_time(report: Report, above: Axes, below: Axes) -> None:
     below.plot(times, [s.goodput for s in each], c=COLOURS[50], label="good")
     below.set(title="Requests meant to be sent, and answered 200 in time")
     below.set(xlabel="seconds", ylabel="per second", ylim=(0, None))
-    below.legend(fontsize=8)
+    below.legend()
     for axes in (above, below):
         axes.axvspan(0, report.window.start_s, color=GREY, alpha=0.2, lw=0)
         axes.set_xlim(0, report.window.end_s)
@@ -133,4 +130,4 @@ def _scale_latency(axes: Axes) -> None:
     if np.isfinite(axes.dataLim.bounds).all():  # else there is nothing to show
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.legend(fontsize=8)
+        axes.legend()

@@ -9,7 +9,7 @@ import numpy as np
 
 from loadtest.load import Load
 from loadtest.objective import Objective, judge
-from loadtest.results import UNSENT, Results
+from loadtest.results import UNSENT
 from loadtest.summary import ALL, SHOWN, Summary, Window, summarise
 from loadtest.target import ServiceFigures
 from loadtest.units import milliseconds
@@ -23,13 +23,7 @@ FORMAT = 1  # of the JSON; changes when a field changes its meaning or its place
 
 @dataclass(frozen=True, slots=True)
 class ClientFigures:
-    """How the client itself fared.
-
-    Attributes:
-        cpu_shares: Of one core, each process's, 0 to 1.
-        lag_p99_s: How late requests were sent in an open loop; 0 in a closed one.
-        unsent: Requests that were not sent because too many were in flight.
-    """
+    """How the client fared: its shares of a core, lateness, omissions."""
 
     cpu_shares: tuple[float, ...]
     lag_p99_s: float
@@ -72,7 +66,7 @@ class Report:
         service: ServiceFigures | None = None,
         objective: Objective = (),
     ):
-        results = outcome.results
+        results, self.window = outcome.results, _window(load, outcome)
 
         def figures(window: Window, name: str = ALL) -> Summary:
             chosen = results if name == ALL else results.of(name)
@@ -80,16 +74,13 @@ class Report:
 
         self.load, self.service = load, service
         self.started, self.interrupted = datetime.now(UTC), outcome.interrupted
-        self.window = _window(load, outcome)
         self.total = figures(self.window)
         self.workloads = [figures(self.window, name) for name in load.mix]
         pieces = Window(0, self.window.end_s).cut_seconds()
         self.windows = [(piece, figures(piece)) for piece in pieces]
         first, _, last = self.window.cut(3)
         self.thirds = figures(first), figures(last)
-        self.client = _client(
-            results.between(self.window.start_s, self.window.end_s), outcome.cpu_shares
-        )
+        self.client = _client(outcome, self.window)
         summaries = {each.name: each for each in (self.total, *self.workloads)}
         self.verdicts = judge(objective, summaries)
 
@@ -143,11 +134,12 @@ def _window(load: Load, outcome: Outcome) -> Window:
     return Window(min(load.warmup_s, end_s / 2), end_s)
 
 
-def _client(counted: Results, cpu_shares: tuple[float, ...]) -> ClientFigures:
+def _client(outcome: Outcome, window: Window) -> ClientFigures:
+    counted = outcome.results.between(window.start_s, window.end_s)
     unsent = counted.had(UNSENT)
     lags_s = counted.lag_s[~unsent]
     lag_s = float(np.quantile(lags_s, 0.99)) if len(lags_s) else 0.0
-    return ClientFigures(cpu_shares, lag_s, int(np.count_nonzero(unsent)))
+    return ClientFigures(outcome.cpu_shares, lag_s, int(np.count_nonzero(unsent)))
 
 
 def _summary(summary: Summary) -> dict[str, Any]:

@@ -24,12 +24,9 @@ ROW = np.dtype(
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """One row for each request.
+    """A `ROW` for each request, whose numbers point to `workloads` and `outcomes`.
 
-    Attributes:
-        workloads: Names, to which a row's `workload` points.
-        outcomes: `200`, `503 queue_full`, `timeout` …, to which its `outcome` points.
-        rows: `ROW` (requests,).
+    Outcomes are `200`, `503 queue_full`, `timeout`, `ConnectError` and the like.
     """
 
     workloads: tuple[str, ...]
@@ -108,13 +105,7 @@ class Recorder:
     def add(
         self, workload: int, outcome: str, times_s: tuple[float, float, float]
     ) -> None:
-        """One request has ended, or will never be sent.
-
-        Args:
-            workload: Its number.
-            outcome: `200` and so on.
-            times_s: When it was meant to be sent, was sent, and ended.
-        """
+        """One request was meant to be sent, was sent and ended at these times."""
         intended_s, sent_s, end_s = times_s
         number = self._outcomes.setdefault(outcome, len(self._outcomes))
         # A timer that counts whole milliseconds may be early: that earns no credit.

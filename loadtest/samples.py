@@ -1,7 +1,7 @@
 """What requests carry: real pictures, votes and findings, and written reviews.
 
 `data/LICENCES.md` says where each comes from. Every function takes the names of the
-models that are ready, and returns samples: a picture's file, or an object for JSON.
+models that are ready, and gives samples: a picture's file, or an object for JSON.
 """
 
 import csv
@@ -57,31 +57,22 @@ def texts(ready: Collection[str]) -> list[Sample]:
 
 def votes(ready: Collection[str]) -> list[Sample]:
     """48 members of the US House of 1984, their votes by name."""
-    return [
-        {"votes": {name: VOTES[cast] for name, cast in row.items()}}
-        for row in _rows("votes.csv")
-    ]
+    members = _rows("votes.csv")
+    return [{"votes": {k: VOTES[v] for k, v in row.items()}} for row in members]
 
 
 def masses(ready: Collection[str]) -> list[Sample]:
     """42 mammographic masses; what is not known is left out."""
-    return [
-        {
-            name: int(word) if name == "age" else word
-            for name, word in row.items()
-            if word
-        }
-        for row in _rows("masses.csv")
-    ]
+    known = [{k: v for k, v in row.items() if v} for row in _rows("masses.csv")]
+    return [m | ({"age": int(m["age"])} if "age" in m else {}) for m in known]
 
 
 def clothing(ready: Collection[str]) -> list[Sample]:
     """Every category, in each count, from each generator that is ready."""
     generators = [name for name in GENERATORS if f"clothing_{name}" in ready]
-    return [
-        {"generator": generator, "category": category, "count": count}
-        for generator, category, count in product(generators, CATEGORIES, COUNTS)
-    ]
+    names = "generator", "category", "count"
+    chosen = product(generators, CATEGORIES, COUNTS)
+    return [dict(zip(names, each, strict=True)) for each in chosen]
 
 
 def _rows(name: str) -> list[dict[str, str]]:

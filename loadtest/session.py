@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 
 from loadtest.load import Load
 from loadtest.objective import Objective
@@ -24,16 +23,21 @@ MAX_LINES = 30  # of progress that does not go to a terminal
 def run_test(
     load: Load, workers: Workers, objective: Objective = (), *, quiet: bool = False
 ) -> Report:
-    """Send a load and report; Ctrl-C ends it early and reports what there is.
-
-    Raises:
-        WorkerError: A client process has died.
-    """
+    """Send a load and report; Ctrl-C ends it early and reports what there is."""
     watch = Watch(load.url, load.warmup_s)
-    with _ProgressLine(load.duration_s, quiet=quiet) as line:
+    console = Console(file=sys.stderr, quiet=quiet, highlight=False)
+    shown_s = printed_s = 0.0
+    with console.status("starting", refresh_per_second=1) as status:
 
         def on_progress(now_s: float, ticks: Sequence[Tick]) -> None:
-            line.show(now_s, ticks)
+            nonlocal shown_s, printed_s
+            line = f"{now_s:.0f}/{load.duration_s:g} s {tell(ticks, now_s - shown_s)}"
+            shown_s = now_s
+            status.update(line)
+            is_due = now_s - printed_s >= load.duration_s / MAX_LINES
+            if is_due and not console.is_terminal:
+                printed_s = now_s
+                console.print(line)
             watch.look(now_s)
 
         outcome = workers.run(load, on_progress)
@@ -41,34 +45,10 @@ def run_test(
 
 
 def choose_processes(load: Load) -> int:
-    """One process, or more where an open loop sends more than one can.
-
-    At most as many as there are cores to use.
-    """
+    """One, or more where an open loop asks for it and there are cores."""
     highest = max(load.rates.rates) if load.rates else 0.0
     cores = len(os.sched_getaffinity(0))
     return min(cores, max(1, math.ceil(highest / RATE_OF_A_PROCESS)))
-
-
-class _ProgressLine(Progress):
-    """The last second: in place on a terminal, else line by line."""
-
-    def __init__(self, seconds: float, *, quiet: bool):
-        console = Console(file=sys.stderr, quiet=quiet, highlight=False)
-        columns = BarColumn(20), TextColumn("{task.description}")
-        super().__init__(*columns, console=console, transient=True, auto_refresh=False)
-        self._seconds, self._task = seconds, self.add_task("", total=seconds)
-        self._last_s = self._printed_s = 0.0
-
-    def show(self, now_s: float, ticks: Sequence[Tick]) -> None:
-        """Show what all processes did since the last time."""
-        line = f"{now_s:6.1f} s {tell(ticks, now_s - self._last_s)}"
-        self._last_s = now_s
-        self.update(self._task, completed=now_s, description=line, refresh=True)
-        is_due = now_s - self._printed_s >= self._seconds / MAX_LINES
-        if is_due and not self.console.is_terminal:
-            self._printed_s = now_s
-            self.console.print(line)
 
 
 def tell(ticks: Sequence[Tick], seconds: float) -> str:

@@ -20,45 +20,25 @@ class Summary:
 
     Attributes:
         name: Of the workload, or `all`.
-        seconds: Length of the window.
-        requests: Meant to be sent in it.
-        answered: Answers of any status that came in it.
-        good: Those that were 200, and within the deadline if there was one.
-        outcomes: How many of the requests ended in each way, the most frequent first.
+        requests: Meant to be sent.
+        intended_rate: The same per second.
+        rate: Answers of any status that came, per second.
+        goodput: Those that were 200, and within the deadline if there is one.
+        errors: Share of the requests not answered 200, 0 to 1; NaN without any.
+        outcomes: How many requests ended in each way, the most frequent first.
         waited_s: float64, sorted: latencies of the requests that were answered 200 or
             given up at the timeout. A rejection is quick and would flatter; leaving
             out those given up would flatter too.
     """
 
     name: str
-    seconds: float
     requests: int
-    answered: int
-    good: int
+    intended_rate: float
+    rate: float
+    goodput: float
+    errors: float
     outcomes: dict[str, int]
     waited_s: Floats
-
-    @property
-    def intended_rate(self) -> float:
-        """Requests meant to be sent, per second."""
-        return self.requests / self.seconds
-
-    @property
-    def rate(self) -> float:
-        """Answers of any status per second."""
-        return self.answered / self.seconds
-
-    @property
-    def goodput(self) -> float:
-        """Answers 200 within the deadline per second."""
-        return self.good / self.seconds
-
-    @property
-    def errors(self) -> float:
-        """Share of requests that were not answered 200, 0 to 1; NaN without any."""
-        if not self.requests:
-            return float("nan")
-        return 1 - self.outcomes.get(OK, 0) / self.requests
 
     def percentile(self, percent: float) -> float:
         """This percentile of the latency, in seconds; NaN without any.
@@ -105,23 +85,19 @@ def summarise(
     Requests belong to it by the time at which they were meant to be sent, answers by
     the time at which they came: what a server still answers after the end of the test
     is not throughput.
-
-    Args:
-        results: Of the whole test.
-        window: The stretch of time.
-        deadline_s: After which an answer is worthless.
-        name: Of the workload.
     """
-    sent = results.between(window.start_s, window.end_s)
+    sent, seconds = results.between(window.start_s, window.end_s), window.seconds
     ended_s = results.intended_s + results.latency_s
     came = (ended_s >= window.start_s) & (ended_s < window.end_s)
-    is_good = results.had(OK) & (results.latency_s <= (deadline_s or float("inf")))
+    answered = came & ~results.had(*UNANSWERED)
+    in_time = results.latency_s <= (deadline_s or float("inf"))
     return Summary(
         name=name,
-        seconds=window.seconds,
         requests=len(sent),
-        answered=int(np.count_nonzero(came & ~results.had(*UNANSWERED))),
-        good=int(np.count_nonzero(came & is_good)),
+        intended_rate=len(sent) / seconds,
+        rate=int(np.count_nonzero(answered)) / seconds,
+        goodput=int(np.count_nonzero(came & results.had(OK) & in_time)) / seconds,
+        errors=1 - float(sent.had(OK).mean()) if len(sent) else float("nan"),
         outcomes=sent.counts(),
         waited_s=np.sort(sent.latency_s[sent.had(OK, TIMEOUT)]),
     )

@@ -83,11 +83,7 @@ class Target:
         self.url = url.rstrip("/")
 
     def ready_models(self) -> tuple[str, ...]:
-        """The models of which a version answers, sorted.
-
-        Raises:
-            TargetError: It is not there, or is not Servery.
-        """
+        """The models of which a version answers, sorted; may raise TargetError."""
         try:
             models = self._get("/v1/models").json()["models"]
             ready = [m["name"] for m in models if m["default_version"] is not None]
@@ -98,17 +94,11 @@ class Target:
         return tuple(sorted(ready))
 
     def snapshot(self, patience_s: float = PATIENCE_S) -> Snapshot:
-        """Its metrics now.
-
-        Raises:
-            TargetError: It gives none.
-        """
+        """Its metrics now; may raise TargetError."""
         text = self._get("/metrics", patience_s).text
-        families = text_string_to_metric_families(text)
-        samples = [sample for family in families for sample in family.samples]
-        return Snapshot(
-            {(s.name, tuple(sorted(s.labels.items()))): s.value for s in samples}
-        )
+        samples = [s for f in text_string_to_metric_families(text) for s in f.samples]
+        keys = [(s.name, tuple(sorted(s.labels.items()))) for s in samples]
+        return Snapshot({k: s.value for k, s in zip(keys, samples, strict=True)})
 
     def _get(self, path: str, patience_s: float = PATIENCE_S) -> httpx.Response:
         try:
@@ -161,13 +151,11 @@ def _read_model(added: Snapshot, model: str) -> ModelFigures:
     batches = added.total("servery_batch_rows_count", model=model)
     rows = added.total("servery_batch_rows_sum", model=model)
     return ModelFigures(
-        model=model,
-        answered=int(requests.get("200", 0)),
-        batches=int(batches),
-        rows_a_batch=rows / batches if batches else math.nan,
-        queue_p50_s=added.quantile(0.5, "servery_queue_seconds", model=model),
-        queue_p99_s=added.quantile(0.99, "servery_queue_seconds", model=model),
-        compute_p50_s=added.quantile(0.5, "servery_compute_seconds", model=model),
+        *(model, int(requests.get("200", 0)), int(batches)),
+        rows / batches if batches else math.nan,
+        added.quantile(0.5, "servery_queue_seconds", model=model),
+        added.quantile(0.99, "servery_queue_seconds", model=model),
+        added.quantile(0.5, "servery_compute_seconds", model=model),
     )
 
 

@@ -3,20 +3,18 @@
 import math
 import re
 
+import click
+
 MIB = 2**20
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
 
 def parse_duration(text: str) -> float:
-    """Seconds, from 500ms, 10s, 2m or 1h; a number alone is seconds.
-
-    Raises:
-        ValueError: It is none of these.
-    """
+    """Seconds, from 500ms, 10s, 2m or 1h, else BadParameter; a number is seconds."""
     found = _DURATION.fullmatch(text)
     if found is None:
-        raise ValueError(f"expected 500ms, 10s, 2m or 1h, received {text!r}")
+        raise click.BadParameter(f"expected 500ms, 10s, 2m or 1h, received {text!r}")
     return float(found[1]) * _SECONDS[found[2]]
 
 

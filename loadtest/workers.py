@@ -32,14 +32,7 @@ class WorkerError(click.ClickException):
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """What a process did since its last tick.
-
-    Attributes:
-        process: Its number.
-        results: Of the requests that ended.
-        in_flight: Requests under way now.
-        cpu_share: In its last tick: of one core that it took while it sent, 0 to 1.
-    """
+    """What a process did since its last tick; the last has a `cpu_share`."""
 
     process: int
     results: Results
@@ -49,14 +42,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the processes bring back from a test.
-
-    Attributes:
-        results: Of all processes, warm-up included.
-        cpu_shares: Of one core, each process's, 0 to 1.
-        interrupted: Whether it was ended before its time.
-        seconds: From the start to the last answer.
-    """
+    """What all processes did in `seconds`, warm-up included; `cpu_shares` of a core."""
 
     results: Results
     cpu_shares: tuple[float, ...]
@@ -69,7 +55,7 @@ OnProgress = Callable[[float, Sequence[Tick]], None]
 
 
 class Workers:
-    """Client processes, which end with the `with` block, or at `close`."""
+    """Client processes, which end with the `with` block."""
 
     def __init__(self, count: int):
         context = multiprocessing.get_context("spawn")
@@ -86,10 +72,6 @@ class Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the processes."""
         for pipe in self._pipes:
             pipe.close()
         for process in self._processes:
@@ -97,12 +79,7 @@ class Workers:
             process.kill()
 
     def run(self, load: Load, on_progress: OnProgress) -> Outcome:
-        """Send a load; Ctrl-C ends it early and still gives what there is.
-
-        Raises:
-            WorkerError: A process has died.
-            KeyboardInterrupt: A second Ctrl-C, or one before the start.
-        """
+        """Send a load; a first Ctrl-C ends it early and still gives what there is."""
         for index, pipe in enumerate(self._pipes):
             pipe.send(Share(load, index, len(self._pipes)))
         for pipe in self._pipes:
@@ -152,10 +129,9 @@ def _receive(pipe: Any) -> Any:
 
 
 def work(pipe: Connection) -> None:
-    """What a client process does until its parent hangs up.
+    """Until the parent hangs up: get a `Share`, send `READY`, get the start, tick.
 
-    For each load it is sent a `Share`, sends `READY`, is sent the time to start on the
-    monotonic clock and perhaps `STOP`, and sends `Tick`s.
+    The start is a time of the monotonic clock; `STOP` may come after it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and says STOP
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -16,16 +16,11 @@ MULTIPART = "multipart/form-data; boundary=servery-loadtest-8b1f6c"  # in no fil
 
 
 class ImageForm(StrEnum):
-    """How a picture is sent: in one of the three ways that the service reads."""
+    """How a picture is sent."""
 
-    RAW = "raw"
-    """The file is the body, as image/png or image/jpeg."""
-
-    MULTIPART = "multipart"
-    """As a browser's form or `curl -F file=@…` sends it."""
-
-    JSON = "json"
-    """In base64."""
+    RAW = "raw"  # the file is the body
+    MULTIPART = "multipart"  # as a browser's form or `curl -F file=@…` sends it
+    JSON = "json"  # in base64
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +36,30 @@ class Workload:
     """What is sent to one endpoint.
 
     Attributes:
-        name: In a mix.
+        name: In a mix, and in the path.
         weight: Its share in the default mix, relative to the others.
-        path: Of the endpoint.
         about: What is sent, in a few words.
         samples: Given the models that are ready, what is sent.
-        models: Any one of these must be ready.
+        task: The part of the path before the name.
+        models: One of which must be ready; () = the one of this name.
     """
 
     name: str
     weight: float
-    path: str
     about: str
     samples: Callable[[Collection[str]], list[Sample]]
-    models: tuple[str, ...]
+    task: str = "predict"
+    models: tuple[str, ...] = ()
 
-    def is_ready(self, ready: Collection[str]) -> bool:
-        """Whether a model is ready that answers this workload."""
-        return any(model in ready for model in self.models)
+    @property
+    def path(self) -> str:
+        """Of the endpoint."""
+        return f"/v1/{self.task}/{self.name}"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Models one of which must be ready."""
+        return self.models or (self.name,)
 
     def make(self, ready: Collection[str], form: ImageForm) -> list[Body]:
         """The bodies to choose from, for these ready models and this form of images."""
@@ -79,29 +80,15 @@ def encode(sample: Sample, form: ImageForm) -> Body:
     return Body(request.read(), MULTIPART)
 
 
-def _predict(
-    name: str,
-    weight: float,
-    about: str,
-    samples: Callable[[Collection[str]], list[Sample]],
-) -> Workload:
-    return Workload(name, weight, f"/v1/predict/{name}", about, samples, (name,))
-
-
-WORKLOADS = {
-    each.name: each
-    for each in (
-        _predict("digits", 60, "257 handwritten digits of MNIST", samples.digits),
-        _predict(
-            "sentiment", 20, "96 texts about films, as long as reviews", samples.texts
-        ),
-        _predict("party", 10, "the votes of 48 members of the US House", samples.votes),
-        _predict("mammogram", 10, "the findings on 42 masses", samples.masses),
-        _predict("photo", 5, "3 photographs", samples.photos),
-        Workload(
-            *("clothing", 5, "/v1/generate/clothing", "1, 4 or 16 pictures of clothes"),
-            samples.clothing,
-            models=("clothing_gan", "clothing_vae"),
-        ),
-    )
-}
+_TABLE = (
+    Workload("digits", 60, "257 handwritten digits of MNIST", samples.digits),
+    Workload("sentiment", 20, "96 texts on films, as long as reviews", samples.texts),
+    Workload("party", 10, "the votes of 48 members of the US House", samples.votes),
+    Workload("mammogram", 10, "the findings on 42 masses", samples.masses),
+    Workload("photo", 5, "3 photographs", samples.photos),
+    Workload(
+        *("clothing", 5, "1, 4 or 16 pictures of clothes", samples.clothing),
+        *("generate", ("clothing_gan", "clothing_vae")),
+    ),
+)
+WORKLOADS = {each.name: each for each in _TABLE}
