@@ -1,6 +1,9 @@
 """The commands: `run` one test, `find-limit`, list the `workloads`."""
 
 import json
+import math
+import os
+import re
 import sys
 from dataclasses import asdict, replace
 from enum import StrEnum
@@ -15,16 +18,27 @@ from loadtest.limit import MAX_IN_FLIGHT, LimitSearch
 from loadtest.load import Load, check_ready, default_mix, parse_mix
 from loadtest.objective import EXAMPLE, Objective, parse_objective
 from loadtest.page import to_html
-from loadtest.report import to_json
-from loadtest.session import choose_processes, run_test
+from loadtest.report import run_test, to_json
 from loadtest.target import Target, is_local
 from loadtest.text import show
-from loadtest.units import parse_duration
 from loadtest.workers import Workers
 from loadtest.workloads import WORKLOADS, ImageForm
 
 WIDTH = 100  # of the tables, where there is no terminal to ask
+RATE_OF_A_PROCESS = 600  # requests/s that one client process sends with ease
 GROWTH = 4  # of the rate, where --to-rate does not say how far it goes
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
+
+
+def parse_duration(text: str) -> float:
+    """Seconds, from 500ms, 10s, 2m or 1h, else BadParameter; a number is seconds."""
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise click.BadParameter(f"expected 500ms, 10s, 2m or 1h, received {text!r}")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
 TIME, CONDITIONS = (parse_duration, "TIME"), (parse_objective, "CONDITIONS")
 FILE = click.Path(path_type=Path, dir_okay=False), "FILE"
 RATE = click.FloatRange(0, min_open=True), "RATE"
@@ -123,7 +137,7 @@ def run(
     servery loadtest run --rate 200 --assert "digits.p99<50ms,errors<0.1%"
     """  # noqa: D301
     load = _read_run(given)
-    with Workers(given["processes"] or choose_processes(load)) as workers:
+    with Workers(given["processes"] or _choose_processes(load)) as workers:
         report = run_test(load, workers, objective or ())
     show(report, Console(width=None if sys.stdout.isatty() else WIDTH))
     if json_file:
@@ -159,6 +173,13 @@ def workloads() -> None:
     """List what may be in a mix, and its share in the default one."""
     for each in WORKLOADS.values():
         click.echo(f"{each.name:10} {each.weight:>3g}  POST {each.path}: {each.about}")
+
+
+def _choose_processes(load: Load) -> int:
+    """One, or more where an open loop asks for it and there are cores."""
+    highest = max(load.rates.rates) if load.rates else 0.0
+    cores = len(os.sched_getaffinity(0))
+    return min(cores, max(1, math.ceil(highest / RATE_OF_A_PROCESS)))
 
 
 def _read_load(given: dict[str, Any]) -> Load:

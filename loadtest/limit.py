@@ -12,9 +12,8 @@ import click
 from loadtest.arrivals import constant, with_warmup
 from loadtest.load import Load, show_mix
 from loadtest.objective import Objective
-from loadtest.report import Report
-from loadtest.session import run_test
-from loadtest.units import milliseconds, percent, plain
+from loadtest.report import Report, run_test
+from loadtest.summary import milliseconds, percent, plain
 from loadtest.workers import Workers
 
 CONFIRMATIONS = 4  # tries to confirm, each a tolerance lower than the last
@@ -99,65 +98,60 @@ def _bracket(
     return low, high
 
 
+@dataclass
 class LimitSearch:
     """Searches the limit of a real service, once: each probe is a load test.
 
-    Args:
+    Attributes:
         base: The load, but for its rate and duration.
-        objective: What must hold.
         probe_s: How long a rate is tried, without the warm-up.
         processes: Of the client; 0 = begin with one, add more when it is the limit.
         say: Where each probe is told.
     """
 
-    def __init__(
-        self,
-        base: Load,
-        objective: Objective,
-        probe_s: float,
-        processes: int = 0,
-        say: Callable[[str], None] = click.echo,
-    ):
-        self._base = replace(base, connections=MAX_IN_FLIGHT)
-        self._objective, self._probe_s, self._say = objective, probe_s, say
-        self._processes, self._may_grow = processes or 1, processes == 0
-        self._client_limits: list[str] = []
+    base: Load
+    objective: Objective
+    probe_s: float
+    processes: int = 0
+    say: Callable[[str], None] = click.echo
 
     def run(self, start: float, most: float, tolerance: float) -> "Found":
         """Search between these rates; KeyboardInterrupt if somebody stops it."""
         began = time.monotonic()
+        self._client_limits: list[str] = []
+        self._count = self.processes or 1
         with ExitStack() as self._stack:
-            self._workers = self._stack.enter_context(Workers(self._processes))
+            self._workers = self._stack.enter_context(Workers(self._count))
             limit = find_limit(self._probe, start, most, tolerance)
-        objective = ",".join(each.text for each in self._objective)
-        mix, seconds = show_mix(self._base.mix), time.monotonic() - began
+        objective = ",".join(each.text for each in self.objective)
+        mix, seconds = show_mix(self.base.mix), time.monotonic() - began
         return Found(limit, objective, mix, tolerance, self._client_limits, seconds)
 
     def _probe(self, step: Step, rate: float) -> bool:
         report = self._measure(step, rate)
         limits = [] if report.is_kept else report.client.limits()
         cores = len(os.sched_getaffinity(0))
-        if limits and self._may_grow and self._processes < cores:
-            self._processes += 1
-            self._say(f"the client was the limit: {self._processes} processes now")
+        if limits and not self.processes and self._count < cores:
+            self._count += 1
+            self.say(f"the client was the limit: {self._count} processes now")
             self._stack.close()
-            self._workers = self._stack.enter_context(Workers(self._processes))
+            self._workers = self._stack.enter_context(Workers(self._count))
             return self._probe(step, rate)
         if not report.is_kept:
             self._client_limits = limits
         return report.is_kept
 
     def _measure(self, step: Step, rate: float) -> Report:
-        seconds = self._probe_s * (CONFIRM_LENGTH if step is Step.CONFIRM else 1)
-        rates = with_warmup(constant(rate, seconds), self._base.warmup_s)
-        load = self._base.at(rates)
-        report = run_test(load, self._workers, self._objective, quiet=True)
+        seconds = self.probe_s * (CONFIRM_LENGTH if step is Step.CONFIRM else 1)
+        rates = with_warmup(constant(rate, seconds), self.base.warmup_s)
+        load = replace(self.base.at(rates), connections=MAX_IN_FLIGHT)
+        report = run_test(load, self._workers, self.objective, quiet=True)
         if report.interrupted:
             raise KeyboardInterrupt
         p50, p99 = (milliseconds(report.total.percentile(each)) for each in (50, 99))
         failed = ", ".join(v.condition.text for v in report.verdicts if not v.is_kept)
         doubt = "; client at its limit" if failed and report.client.limits() else ""
-        self._say(
+        self.say(
             f"{step:8}{plain(rate):>7}/s  p50 {p50:>5}  p99 {p99:>5} ms  "
             f"errors {percent(report.total.errors):>6}  "
             f"{f'fails {failed}' if failed else 'holds'}{doubt}"

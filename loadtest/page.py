@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 from rich.console import Console
 
 from loadtest.report import Report
@@ -85,7 +86,7 @@ def _draw_over_time(report: Report, above: Axes, below: Axes) -> None:
         latencies = [1000 * summary.percentile(percent) for summary in each]
         label = "max" if percent == 100 else f"p{percent}"
         above.plot(times, latencies, color=colour, label=label, marker=".", ms=3)
-    above.set(title="Latency from when a request was meant to be sent (grey: warm-up)")
+    above.set(title="Latency from the intended start (grey: warm-up)")
     _scale_latency(above)
     below.plot(times, [s.intended_rate for s in each], c=GREY, ls="--", label="meant")
     below.plot(times, [s.goodput for s in each], c=COLOURS[50], label="good")
@@ -129,5 +130,7 @@ def _scale_latency(axes: Axes) -> None:
     axes.set_ylabel("latency, ms")
     if np.isfinite(axes.dataLim.bounds).all():  # else there is nothing to show
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        plain = FuncFormatter(lambda value, _: f"{value:g}")
+        axes.yaxis.set_major_formatter(plain)
+        axes.yaxis.set_minor_formatter(plain)
         axes.legend()

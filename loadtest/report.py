@@ -1,22 +1,33 @@
-"""Everything that a load test found: what tables, files and pages are made from."""
+"""One load test from the first request to the report, which has all that it found."""
 
 import json
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 
 from loadtest.load import Load
 from loadtest.objective import Objective, judge
-from loadtest.results import UNSENT
-from loadtest.summary import ALL, SHOWN, Summary, Window, summarise
-from loadtest.target import ServiceFigures
-from loadtest.units import milliseconds
-from loadtest.workers import Outcome
+from loadtest.results import OK, TIMEOUT, UNSENT, merge
+from loadtest.summary import (
+    ALL,
+    SHOWN,
+    Summary,
+    Window,
+    milliseconds,
+    percent,
+    summarise,
+)
+from loadtest.target import ServiceFigures, Watch
+from loadtest.workers import Outcome, Tick, Workers
 
 BUSY = 0.9  # of a core: above it a client process may be what is slow
 MAX_LAG_S = 0.010  # p99: above it the client did not send when it was meant to
+MAX_LINES = 30  # of progress that does not go to a terminal
 MIN_S = 0.001  # length of a test that was interrupted at once
 FORMAT = 1  # of the JSON; changes when a field changes its meaning or its place
 
@@ -46,17 +57,12 @@ class Report:
     """What a load test found.
 
     Attributes:
-        load: What was sent.
         started: When the report was made.
         window: What counts: without the warm-up.
         interrupted: Whether it was ended early.
-        total: All endpoints together.
-        workloads: Each endpoint.
         windows: The test second by second, warm-up included.
         thirds: The first third of what counts and the last.
-        client: How the client fared.
         service: What the service counted; None where it does not tell.
-        verdicts: On every condition of the objective.
     """
 
     def __init__(
@@ -93,6 +99,44 @@ class Report:
     def rows(self) -> list[Summary]:
         """Each endpoint, and all together if they are several."""
         return self.workloads + [self.total] * (len(self.workloads) > 1)
+
+
+def run_test(
+    load: Load, workers: Workers, objective: Objective = (), *, quiet: bool = False
+) -> Report:
+    """Send a load and report; Ctrl-C ends it early and reports what there is."""
+    watch = Watch(load.url, load.warmup_s)
+    console = Console(file=sys.stderr, quiet=quiet, highlight=False)
+    shown_s = printed_s = 0.0
+    with console.status("starting", refresh_per_second=1) as status:
+
+        def on_progress(now_s: float, ticks: Sequence[Tick]) -> None:
+            nonlocal shown_s, printed_s
+            line = f"{now_s:.0f}/{load.duration_s:g} s {tell(ticks, now_s - shown_s)}"
+            shown_s = now_s
+            status.update(line)
+            is_due = now_s - printed_s >= load.duration_s / MAX_LINES
+            if is_due and not console.is_terminal:
+                printed_s = now_s
+                console.print(line)
+            watch.look(now_s)
+
+        outcome = workers.run(load, on_progress)
+    return Report(load, outcome, watch.finish(outcome.seconds), objective)
+
+
+def tell(ticks: Sequence[Tick], seconds: float) -> str:
+    """What was done in so many seconds, in a line."""
+    results = merge([tick.results for tick in ticks])
+    failed = 1 - results.had(OK).mean() if len(results) else 0.0
+    latest = results.latency_s[results.had(OK, TIMEOUT)]
+    p50, p99 = np.quantile(latest, (0.5, 0.99)) if len(latest) else (np.nan, np.nan)
+    in_flight = sum({tick.process: tick.in_flight for tick in ticks}.values())
+    return (
+        f"{len(results) / seconds:7,.0f}/s  p50 {milliseconds(p50):>5} ms  "
+        f"p99 {milliseconds(p99):>5} ms  errors {percent(failed):>6}  "
+        f"in flight {in_flight:,}"
+    )
 
 
 def to_json(report: Report) -> str:

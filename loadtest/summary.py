@@ -1,5 +1,6 @@
-"""The figures of a load test, computed from what became of every request."""
+"""The figures of a load test, computed from what became of every request; as text."""
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ SHOWN = (50.0, 90.0, 95.0, 99.0)  # percentiles, besides the maximum
 ALL = "all"
 UNANSWERED = (TIMEOUT, UNSENT, UNFINISHED)
 MAX_WINDOWS = 120
+MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +103,20 @@ def summarise(
         outcomes=sent.counts(),
         waited_s=np.sort(sent.latency_s[sent.had(OK, TIMEOUT)]),
     )
+
+
+def milliseconds(seconds: float) -> str:
+    """Three digits, and a dash where nothing was measured."""
+    return plain(1000 * seconds)
+
+
+def percent(share: float) -> str:
+    """A share of 1, and a dash where nothing was measured."""
+    return "–" if math.isnan(share) else f"{100 * share:.3g} %"
+
+
+def plain(value: float) -> str:
+    """Three digits, or all those before the point; a dash for NaN."""
+    if math.isnan(value):
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -7,9 +7,8 @@ from rich.table import Table
 
 from loadtest.report import Report
 from loadtest.results import OK
-from loadtest.summary import SHOWN, Summary
+from loadtest.summary import MIB, SHOWN, Summary, milliseconds, percent, plain
 from loadtest.target import ServiceFigures
-from loadtest.units import MIB, milliseconds, percent, plain
 
 
 def show(report: Report, console: Console) -> None:

@@ -18,8 +18,8 @@ from loadtest.arrivals import Arrivals, constant
 from loadtest.commands import cli
 from loadtest.load import Load, default_mix
 from loadtest.objective import parse_objective
+from loadtest.report import run_test
 from loadtest.results import OK
-from loadtest.session import run_test
 from loadtest.target import Target
 from loadtest.workers import Tick, Workers
 from loadtest.workloads import WORKLOADS, ImageForm
