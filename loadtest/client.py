@@ -1,137 +1,192 @@
-"""One client process at work: sends its share of a load and takes down what comes.
+"""One client: sends its share of a load and records what comes of it.
 
 Latency counts from the time at which a request was meant to be sent. An open loop never
-waits for the answers before; a closed one has no such time, and counts from sending.
+waits for earlier answers; a closed one has no such time, and counts from sending.
 """
 
 import asyncio
+import json
+import ssl
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 
 import httpx
 import numpy as np
 
-from loadtest.connections import Connections, prepare
 from loadtest.load import Share
-from loadtest.results import UNFINISHED, UNSENT, Recorder
-from loadtest.workloads import WORKLOADS
+from loadtest.results import OK, TIMEOUT, UNFINISHED, UNSENT, Recorder
+from loadtest.workloads import WORKLOADS, Body
 
-DRAWN = 4096  # requests whose order is drawn at once
-LAST_WORDS_S = 1.0  # for what is under way when the test is broken off
+BATCH = 4096  # requests whose order is drawn at once
+GRACE_S = 1.0  # for what is in flight when the test is interrupted
+SHEDDING = (429, 503)  # statuses that owe their caller a Retry-After (RFC 9110, 10.2.3)
 
 
 class Client:
     """Sends one share of a load, once.
 
-    Args:
-        share: What to send.
-
     Attributes:
         recorder: What became of what was sent.
-        connections: What it is sent on.
         choices: What is sent next: the number of the workload, and the request.
     """
 
     def __init__(self, share: Share):
         self._share, self._load = share, share.load
         self.recorder = Recorder(tuple(self._load.mix))
-        self.connections = Connections(share.connections(), self._load.timeout_s)
-        self._requests = self._prepare()
-        # As with the times: all draw the same, and each takes every n-th.
+        self._connections = _Connections(self._load.timeout_s)
+        self._requests = [
+            [self._prepare(name, body) for body in bodies]
+            for name, bodies in zip(self._load.mix, self._load.bodies(), strict=True)
+        ]
+        # As with the times: every process draws all, and takes each n-th.
         self.choices = islice(self._choose(), share.index, None, share.processes)
-        self._broken_off = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._grace = asyncio.Timeout(None)
+        self._tasks: set[asyncio.Task[None]] = set()
         self._start = 0.0
 
     async def run(self, start: float) -> None:
         """Send from `start`, by the monotonic clock, to the end; wait for answers."""
         self._start = start
-        tasks: set[asyncio.Task[None]] = set()
         try:
-            send = self._send_closed if self._load.rates is None else self._send_open
-            await send(tasks)
-            if tasks:
-                await self._wait_for(tasks)
+            with suppress(TimeoutError):
+                async with self._grace:
+                    is_closed = self._load.rates is None
+                    await (self._send_closed() if is_closed else self._send_open())
+                    if self._tasks:
+                        await asyncio.wait(self._tasks)
         finally:
-            for task in tasks:
+            unfinished = list(self._tasks)
+            for task in unfinished:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await self.connections.close()
+            await asyncio.gather(*unfinished, return_exceptions=True)
+            await self._connections.close()
 
-    def break_off(self) -> None:
-        """Send nothing more, and wait a second at most for what is under way."""
-        self._broken_off.set()
+    def stop(self) -> None:
+        """While it runs: send nothing more, and wait no longer than `GRACE_S`."""
+        self._stopped.set()
+        self._grace.reschedule(asyncio.get_running_loop().time() + GRACE_S)
 
-    async def _wait_for(self, tasks: set[asyncio.Task[None]]) -> None:
-        everything = asyncio.ensure_future(asyncio.wait(set(tasks)))
-        end = asyncio.create_task(self._broken_off.wait())
-        await asyncio.wait({everything, end}, return_when=asyncio.FIRST_COMPLETED)
-        end.cancel()
-        await asyncio.wait({everything}, timeout=LAST_WORDS_S)
+    def in_flight(self) -> int:
+        """How many requests are under way."""
+        return self._connections.in_use()
 
-    async def _send_open(self, tasks: set[asyncio.Task[None]]) -> None:
+    async def _send_open(self) -> None:
         for intended_s in self._share.schedule().tolist():
             await self._sleep_until(intended_s)
-            if self._broken_off.is_set():
+            if self._stopped.is_set():
                 return
             workload, request = next(self.choices)
-            if self.connections.are_exhausted():
+            if self.in_flight() >= self._share.connections():
                 now_s = self._now()
                 self.recorder.add(workload, UNSENT, (intended_s, now_s, now_s))
                 continue
             task = asyncio.create_task(self._exchange(workload, request, intended_s))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    async def _send_closed(self, tasks: set[asyncio.Task[None]]) -> None:
-        for _ in range(self._share.connections()):
-            tasks.add(asyncio.create_task(self._keep_busy()))
+    async def _send_closed(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._share.connections()):
+                group.create_task(self._keep_busy())
 
     async def _keep_busy(self) -> None:
         await self._sleep_until(0)
-        while not self._broken_off.is_set() and self._now() < self._load.duration_s:
+        while not self._stopped.is_set() and self._now() < self._load.duration_s:
             workload, request = next(self.choices)
             await self._exchange(workload, request, self._now())
 
     async def _exchange(
         self, workload: int, request: httpx.Request, intended_s: float
     ) -> None:
-        sent_s = self._now()
-        outcome = UNFINISHED
+        sent_s, outcome = self._now(), UNFINISHED
         try:
-            outcome = await self.connections.exchange(request)
+            outcome = await self._connections.exchange(request)
         finally:
             self.recorder.add(workload, outcome, (intended_s, sent_s, self._now()))
 
     async def _sleep_until(self, seconds: float) -> None:
-        """Sleep; where it is too late for that, let the others run all the same."""
+        """Sleep, or if it is too late for that, let the others run all the same."""
         left_s = seconds - self._now()
         if left_s <= 0:
             await asyncio.sleep(0)
             return
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(left_s):
-                await self._broken_off.wait()
-        except TimeoutError:
-            return
+                await self._stopped.wait()
 
     def _now(self) -> float:
         return time.monotonic() - self._start
 
-    def _prepare(self) -> list[list[httpx.Request]]:
-        load, headers = self._load, self._load.headers()
-        return [
-            [prepare(load.url, WORKLOADS[name].path, body, headers) for body in bodies]
-            for name, bodies in zip(load.mix, load.bodies(), strict=True)
-        ]
+    def _prepare(self, name: str, body: Body) -> httpx.Request:
+        """A request that can be sent any number of times."""
+        url = self._load.url + WORKLOADS[name].path
+        headers = {"content-type": body.media_type, **self._load.headers()}
+        return httpx.Request("POST", url, content=body.content, headers=headers)
 
     def _choose(self) -> Iterator[tuple[int, httpx.Request]]:
         """Workloads by their shares, and of each one of its requests, without end."""
         rng = np.random.default_rng([self._load.seed, 1])
         shares = np.array(list(self._load.mix.values()))
         while True:
-            drawn = rng.choice(len(shares), DRAWN, p=shares / shares.sum())
-            at = rng.random(DRAWN)
-            for workload, place in zip(drawn.tolist(), at.tolist(), strict=True):
+            drawn = rng.choice(len(shares), BATCH, p=shares / shares.sum())
+            places = rng.random(BATCH)
+            for workload, place in zip(drawn.tolist(), places.tolist(), strict=True):
                 requests = self._requests[workload]
                 yield workload, requests[int(place * len(requests))]
+
+
+class _Connections:
+    """HTTP connections, kept open and reused: each an httpx transport of its own.
+
+    One `AsyncClient` with many connections searches all of them for every request,
+    which at 256 costs more than the request. A transport with a single one does not.
+    """
+
+    def __init__(self, timeout_s: float):
+        self._timeout_s = timeout_s
+        self._tls = ssl.create_default_context()
+        self._all: list[httpx.AsyncHTTPTransport] = []
+        self._free: list[httpx.AsyncHTTPTransport] = []
+
+    def in_use(self) -> int:
+        return len(self._all) - len(self._free)
+
+    async def exchange(self, request: httpx.Request) -> str:
+        """Send one request, wait for the whole answer, and say what became of it."""
+        connection = self._free.pop() if self._free else self._open()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                response = await connection.handle_async_request(request)
+                body = await response.aread()
+        except TimeoutError:
+            return TIMEOUT
+        except httpx.TransportError as error:
+            return type(error).__name__
+        finally:
+            self._free.append(connection)
+        return OK if response.status_code == httpx.codes.OK else _tell(response, body)
+
+    async def close(self) -> None:
+        for connection in self._all:
+            await connection.aclose()
+
+    def _open(self) -> httpx.AsyncHTTPTransport:
+        limits = httpx.Limits(max_connections=1, keepalive_expiry=60)
+        self._all.append(
+            httpx.AsyncHTTPTransport(verify=self._tls, limits=limits, trust_env=False)
+        )
+        return self._all[-1]
+
+
+def _tell(response: httpx.Response, body: bytes) -> str:
+    """An answer that is not 200 as an outcome: status, code, what is missing."""
+    try:
+        code = str(json.loads(body)["code"])[:40]
+    except (ValueError, TypeError, KeyError):
+        code = ""
+    outcome = f"{response.status_code} {code}".strip()
+    is_owed = response.status_code in SHEDDING and "retry-after" not in response.headers
+    return f"{outcome}, no Retry-After" if is_owed else outcome

@@ -1,28 +1,108 @@
 """The commands: `run` one test, `find-limit`, list the `workloads`."""
 
+import json
+import math
+import os
+import re
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
 
-from loadtest.arrivals import Arrivals
-from loadtest.crew import CrewError
-from loadtest.hunt import Hunt, show_found
-from loadtest.load import Load
-from loadtest.objective import EXAMPLE, Objective
-from loadtest.options import common_options, read_duration, read_load, read_objective
+from loadtest.arrivals import Arrivals, Profile, with_warmup
+from loadtest.limit import MAX_IN_FLIGHT, LimitSearch
+from loadtest.load import Load, check_ready, default_mix, parse_mix
+from loadtest.objective import EXAMPLE, Objective, parse_objective
 from loadtest.page import to_html
-from loadtest.profile import Profile, Shape
-from loadtest.rates import with_warmup
-from loadtest.record import to_json
-from loadtest.session import run_alone
-from loadtest.tables import make_console, show
-from loadtest.workloads import WORKLOADS
+from loadtest.report import run_test, to_json
+from loadtest.target import Target, is_local
+from loadtest.text import show
+from loadtest.workers import Workers
+from loadtest.workloads import WORKLOADS, ImageForm
 
-CONTEXT = {"help_option_names": ["-h", "--help"]}
-UNSHAPED = (Shape.CONSTANT, Shape.SOAK)  # which a closed loop may be
+WIDTH = 100  # of the tables, where there is no terminal to ask
+RATE_OF_A_PROCESS = 600  # requests/s that one client process sends with ease
+GROWTH = 4  # of the rate, where --to-rate does not say how far it goes
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
+
+
+def parse_duration(text: str) -> float:
+    """Seconds, from 500ms, 10s, 2m or 1h, else BadParameter; a number is seconds."""
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise click.BadParameter(f"expected 500ms, 10s, 2m or 1h, received {text!r}")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+TIME, CONDITIONS = (parse_duration, "TIME"), (parse_objective, "CONDITIONS")
+FILE = click.Path(path_type=Path, dir_okay=False), "FILE"
+RATE = click.FloatRange(0, min_open=True), "RATE"
+COUNT = click.IntRange(1, 10_000)
+CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True}
+MIX = str, "NAME=SHARE,…"
+MIX_HELP = (
+    "Which endpoints, in which proportions: digits=60,sentiment=20.  "
+    "[default: all whose models are ready; see the command workloads]"
+)
+DEADLINE_HELP = (
+    "When an answer becomes worthless and counts as no goodput. The service is told, "
+    "by X-Request-Timeout-Ms."
+)
+AT_ONCE = "Open loop: requests beyond these are not sent but counted."
+AS_NEEDED = "Client processes; 0 = one, or more where the rate asks for it."
+
+
+def _option(names: str, kind: Any, default: Any, about: str) -> click.Option:
+    """An option: `--name` or `--name argument`, a kind or a kind and its metavar."""
+    kind, metavar = kind if isinstance(kind, tuple) else (kind, None)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        kind = click.Choice(kind, case_sensitive=False)
+    more: Any = {"is_flag": True} if kind is bool else {"type": kind}
+    more |= {"required": default is ..., "default": None if default is ... else default}
+    return click.Option(names.split(), metavar=metavar, help=about, **more)
+
+
+COMMON = [
+    _option("--url", str, "http://127.0.0.1:8000", "The service."),
+    _option("--allow-remote", bool, False, "Load another machine. Only your own!"),
+    _option("--mix", MIX, None, MIX_HELP),
+    _option("--images", ImageForm, "raw", "How pictures are sent."),
+    _option("--warmup", TIME, "2s", "Time before the duration that is in no figure."),
+    _option("--timeout", TIME, "10s", "When a request is given up."),
+    _option("--deadline", TIME, None, DEADLINE_HELP),
+    _option("--processes", click.IntRange(0, 64), 0, AS_NEEDED),
+    _option("--seed", int, 0, "Of the times and order of requests."),
+    _option("--json json_file", FILE, None, "Write every figure here."),
+]
+RUN = [
+    _option("--connections", COUNT, None, "Closed loop: how many send.  [default: 32]"),
+    _option("--rate", RATE, None, "Open loop: requests/s, whether answered or not."),
+    _option("--arrivals", Arrivals, "poisson", "Open loop: as users come, or evenly."),
+    _option("--profile", Profile, "constant", "How the rate changes over time."),
+    _option("--to-rate", RATE, None, "At the end, or of a spike.  [default: 4 × rate]"),
+    _option("--steps", click.IntRange(2, 100), 8, "Number of steps."),
+    _option("--duration", TIME, None, "[default: 10s; a soak: 10m]"),
+    _option("--max-in-flight", click.IntRange(1), MAX_IN_FLIGHT, AT_ONCE),
+    _option("--assert objective", CONDITIONS, None, f"Exit code 1 unless {EXAMPLE}."),
+    _option("--html html_file", FILE, None, "Write a page with plots here."),
+]
+FIND_LIMIT = [
+    _option("--objective", CONDITIONS, ..., f"What must hold, such as {EXAMPLE}."),
+    _option("--start", click.FloatRange(1), 50.0, "Requests/s to begin with."),
+    _option("--most", click.FloatRange(1), 50_000.0, "Highest requests/s to try."),
+    _option(
+        "--tolerance",
+        click.FloatRange(0.005, 1),
+        0.05,
+        "Of the answer, a share of it.",
+    ),
+    _option("--probe", TIME, "5s", "How long a rate is tried; three times to confirm."),
+]
 
 
 @click.group(context_settings=CONTEXT)
@@ -37,65 +117,10 @@ def cli() -> None:
     """  # noqa: D301
 
 
-@cli.command()
-@click.option(
-    "--connections",
-    type=click.IntRange(1, 10_000),
-    help="Closed loop: each sends when it has its answer.  [default: 32]",
-)
-@click.option(
-    "--rate",
-    type=click.FloatRange(0, min_open=True),
-    help="Open loop: requests a second, whatever becomes of those before.",
-)
-@click.option(
-    "--arrivals",
-    type=click.Choice([each.value for each in Arrivals]),
-    default=Arrivals.POISSON.value,
-    show_default=True,
-    help="Open loop: at random, as users come, or evenly.",
-)
-@click.option(
-    "--profile",
-    "shape",
-    type=click.Choice([each.value for each in Shape]),
-    default=Shape.CONSTANT.value,
-    show_default=True,
-    help="How the rate changes; soak stays, for ten minutes.",
-)
-@click.option(
-    "--to-rate",
-    type=click.FloatRange(0, min_open=True),
-    help="Where a ramp or steps end, how high a spike is.  [default: 4 × rate]",
-)
-@click.option("--steps", type=click.IntRange(2, 100), default=8, show_default=True)
-@click.option(
-    "--duration", type=read_duration, metavar="TIME", help="[default: 10s; a soak: 10m]"
-)
-@click.option(
-    "--max-in-flight",
-    type=click.IntRange(1),
-    default=4096,
-    show_default=True,
-    help="Open loop: beyond these, requests are not sent but counted.",
-)
-@click.option(
-    "--assert",
-    "objective",
-    type=read_objective,
-    metavar="CONDITIONS",
-    help=f"Such as {EXAMPLE}; exit code 1 if one fails.",
-)
-@click.option(
-    "--html",
-    "html_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write a page with plots here.",
-)
-@common_options
+@cli.command(params=[*RUN, *COMMON])
 def run(
     *,
-    objective: Objective,
+    objective: Objective | None,
     json_file: Path | None,
     html_file: Path | None,
     **given: Any,
@@ -112,61 +137,19 @@ def run(
     servery loadtest run --rate 200 --assert "digits.p99<50ms,errors<0.1%"
     """  # noqa: D301
     load = _read_run(given)
-    try:
-        report = run_alone(load, given["processes"], objective or ())
-    except CrewError as error:
-        raise click.ClickException(str(error)) from error
-    show(report, make_console())
+    with Workers(given["processes"] or _choose_processes(load)) as workers:
+        report = run_test(load, workers, objective or ())
+    show(report, Console(width=None if sys.stdout.isatty() else WIDTH))
     if json_file:
         json_file.write_text(to_json(report), "utf-8")
     if html_file:
         html_file.write_text(to_html(report), "utf-8")
-    if not report.is_kept:
-        sys.exit(1)
+    sys.exit(not report.is_kept)
 
 
-@cli.command("find-limit")
-@click.option(
-    "--objective",
-    type=read_objective,
-    metavar="CONDITIONS",
-    required=True,
-    help=f"What must hold, such as {EXAMPLE}.",
-)
-@click.option(
-    "--start",
-    type=click.FloatRange(1),
-    default=50.0,
-    show_default=True,
-    help="Requests a second to begin with.",
-)
-@click.option(
-    "--most",
-    type=click.FloatRange(1),
-    default=50_000.0,
-    show_default=True,
-    help="Requests a second beyond which is not searched.",
-)
-@click.option(
-    "--tolerance",
-    type=click.FloatRange(0.005, 1),
-    default=0.05,
-    show_default=True,
-    help="How far off the answer may be, as a share of it.",
-)
-@click.option(
-    "--probe",
-    type=read_duration,
-    metavar="TIME",
-    default="5s",
-    show_default=True,
-    help="How long a rate is tried; three times as long to confirm.",
-)
-@common_options
-def find_limit(
-    *, objective: Objective, json_file: Path | None, probe: float, **given: Any
-) -> None:
-    """Find the highest rate that holds an objective.
+@cli.command("find-limit", params=[*FIND_LIMIT, *COMMON])
+def find_limit(*, objective: Objective, json_file: Path | None, **given: Any) -> None:
+    """Find the highest rate that meets an objective.
 
     Open loop, Poisson arrivals. The rate is doubled until the objective fails twice,
     then narrowed down; a longer test confirms the answer.
@@ -175,17 +158,14 @@ def find_limit(
     servery loadtest find-limit --objective "p99<50ms,errors<0.1%"
     servery loadtest find-limit --objective "p99<100ms" --mix digits
     """  # noqa: D301
-    base = read_load(given)
-    try:
-        with Hunt(base, objective, probe, given["processes"]) as hunt:
-            found = hunt.run(given["start"], given["most"], given["tolerance"])
-    except CrewError as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(show_found(found))
+    search = LimitSearch(
+        _read_load(given), objective, given["probe"], given["processes"]
+    )
+    found = search.run(given["start"], given["most"], given["tolerance"])
+    click.echo(str(found))
     if json_file:
-        json_file.write_text(found.to_json(), "utf-8")
-    if found.limit.rate is None:
-        sys.exit(1)
+        json_file.write_text(json.dumps(asdict(found), indent=2) + "\n", "utf-8")
+    sys.exit(found.limit.rate is None)
 
 
 @cli.command()
@@ -195,31 +175,49 @@ def workloads() -> None:
         click.echo(f"{each.name:10} {each.weight:>3g}  POST {each.path}: {each.about}")
 
 
-def _read_run(given: dict[str, Any]) -> Load:
-    shape, rate, connections = (
-        Shape(given["shape"]),
-        given["rate"],
-        given["connections"],
+def _choose_processes(load: Load) -> int:
+    """One, or more where an open loop asks for it and there are cores."""
+    highest = max(load.rates.rates) if load.rates else 0.0
+    cores = len(os.sched_getaffinity(0))
+    return min(cores, max(1, math.ceil(highest / RATE_OF_A_PROCESS)))
+
+
+def _read_load(given: dict[str, Any]) -> Load:
+    """What the common options ask for, as a closed loop without a duration."""
+    url = given["url"].rstrip("/")
+    if not is_local(url) and not given["allow_remote"]:
+        raise click.UsageError(
+            f"{url} is another machine: expected 127.0.0.1, ::1 or localhost. A load "
+            "test can bring a service down; if it is yours to load: --allow-remote"
+        )
+    mix = parse_mix(given["mix"]) if given["mix"] else None
+    ready = Target(url).ready_models()
+    mix = mix or default_mix(ready)
+    check_ready(mix, ready)
+    return Load(
+        *(url, mix, ready, given["warmup"], given["warmup"]),
+        timeout_s=given["timeout"],
+        deadline_s=given["deadline"],
+        images=given["images"],
+        seed=given["seed"],
     )
+
+
+def _read_run(given: dict[str, Any]) -> Load:
+    profile, rate, connections = given["profile"], given["rate"], given["connections"]
     if rate and connections:
         raise click.UsageError(
             "expected --rate, for an open loop, or --connections, for a closed one; "
             "received both"
         )
-    if shape not in UNSHAPED and not rate:
-        raise click.UsageError(f"--profile {shape}: expected --rate, to begin with")
-    load, seconds = read_load(given), given["duration"] or shape.usual_s()
+    if profile not in (Profile.CONSTANT, Profile.SOAK) and not rate:
+        raise click.UsageError(f"--profile {profile}: expected --rate, to begin with")
+    load = _read_load(given)
+    seconds = given["duration"] or (600.0 if profile is Profile.SOAK else 10.0)
     if not rate:
-        return replace(
-            load,
-            connections=connections or load.connections,
-            duration_s=load.warmup_s + seconds,
-        )
-    profile = Profile(shape, rate, given["to_rate"], given["steps"])
-    return replace(
-        load,
-        rates=(rates := with_warmup(profile.rates(seconds), load.warmup_s)),
-        duration_s=rates.duration_s,
-        connections=given["max_in_flight"],
-        arrivals=Arrivals(given["arrivals"]),
-    )
+        whole_s = load.warmup_s + seconds
+        return replace(load, connections=connections or 32, duration_s=whole_s)
+    top = given["to_rate"] or GROWTH * rate
+    rates = profile.rates(rate, top, seconds, given["steps"])
+    load = replace(load, connections=given["max_in_flight"], arrivals=given["arrivals"])
+    return load.at(with_warmup(rates, load.warmup_s))

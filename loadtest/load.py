@@ -1,16 +1,72 @@
-"""What the clients are asked to do: the order that every client process gets."""
+"""What the client processes are to send: endpoints, proportions, rates."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+import click
 import numpy as np
 
-from loadtest.arrivals import Arrivals, schedule
-from loadtest.mix import Mix
-from loadtest.rates import Floats, Rates
+from loadtest.arrivals import Arrivals, Floats, Rates, schedule
 from loadtest.workloads import WORKLOADS, Body, ImageForm
 
 TIMEOUT_HEADER = "x-request-timeout-ms"
+
+Mix = dict[str, float]
+"""Workloads by name, with the share of each; the shares add up to 1."""
+
+
+class MixError(click.UsageError):
+    """A mix that cannot be read, or not be sent to this service."""
+
+
+def parse_mix(text: str) -> Mix:
+    """Read `digits=60,sentiment=20`, or raise MixError; a name alone weighs 1."""
+    weights: Mix = {}
+    for part in text.split(","):
+        name, _, number = part.strip().partition("=")
+        if name not in WORKLOADS:
+            known = ", ".join(WORKLOADS)
+            raise MixError(f"mix: expected one of {known}, received {name!r}")
+        if name in weights:
+            raise MixError(f"mix: {name} is named twice in {text!r}")
+        try:
+            weights[name] = float(number or 1)
+        except ValueError:
+            weights[name] = 0.0
+        if not 0 < weights[name] < float("inf"):
+            raise MixError(
+                f"mix: {name}: expected a number above 0, received {number!r}"
+            )
+    return _shares(weights)
+
+
+def default_mix(ready: Collection[str]) -> Mix:
+    """Every workload that has a model ready, by its weight; MixError if none has."""
+    known = [each for each in WORKLOADS.values() if set(each.needs) & set(ready)]
+    weights = {each.name: each.weight for each in known}
+    if not weights:
+        raise MixError("the service has no model ready that a workload is for")
+    return _shares(weights)
+
+
+def check_ready(mix: Mapping[str, float], ready: Collection[str]) -> None:
+    """Raise MixError if the mix asks for a model that is not ready."""
+    for name in mix:
+        needs, known = WORKLOADS[name].needs, ", ".join(sorted(ready)) or "none"
+        if not set(needs) & set(ready):
+            raise MixError(
+                f"mix: {name} needs the model {' or '.join(needs)}; ready are {known}"
+            )
+
+
+def show_mix(mix: Mapping[str, float]) -> str:
+    """As a person reads it: `digits 60 %, sentiment 20 %`."""
+    return ", ".join(f"{name} {100 * share:.3g} %" for name, share in mix.items())
+
+
+def _shares(weights: Mix) -> Mix:
+    total = sum(weights.values())
+    return {name: weight / total for name, weight in weights.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +75,14 @@ class Load:
 
     Attributes:
         url: Of the service, without a path.
-        mix: Workloads by name, with their shares, which add up to 1.
         models: That are ready.
-        duration_s: The time in which requests are sent, warm-up and all.
+        duration_s: The time in which requests are sent, warm-up included.
         warmup_s: The first part of it, which is in no figure.
         rates: Of an open loop; None for a closed one.
-        arrivals: Of an open loop.
-        connections: Of a closed loop, each of which sends when it has its answer; of
-            an open one, how many requests may be under way before one is not sent.
+        connections: Of a closed loop, each of which sends when it has its answer; in
+            an open one, how many requests may be in flight before one is not sent.
         timeout_s: After which a request is given up.
-        deadline_s: After which an answer is worth nothing; the service is told.
-        images: How pictures are sent.
+        deadline_s: After which an answer is worthless; the service is told.
         seed: Of the times and the order of the requests.
     """
 
@@ -46,26 +99,33 @@ class Load:
     images: ImageForm = ImageForm.RAW
     seed: int = 0
 
+    def at(self, rates: Rates) -> "Load":
+        """The same as an open loop at these rates, warm-up included."""
+        return replace(self, rates=rates, duration_s=rates.duration_s)
+
     def bodies(self) -> list[list[Body]]:
         """For each workload of the mix, in its order, what may be sent."""
         return [WORKLOADS[name].make(self.models, self.images) for name in self.mix]
 
     def headers(self) -> dict[str, str]:
-        """What every request carries beside its content."""
+        """What every request carries besides its content."""
         if self.deadline_s is None:
             return {}
         return {TIMEOUT_HEADER: str(max(1, round(1000 * self.deadline_s)))}
 
+    def __str__(self) -> str:
+        if self.rates is None:
+            kind = f"closed loop, {self.connections} connections"
+        else:
+            heights = dict.fromkeys(round(rate, 1) for rate in self.rates.rates)
+            shown = " → ".join(f"{rate:g}" for rate in heights)
+            kind = f"open loop, {self.arrivals} arrivals, {shown} requests/s"
+        return f"{kind}, {self.duration_s:g} s; {show_mix(self.mix)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The part of a load that one of several processes sends.
-
-    Attributes:
-        load: The whole of it.
-        index: Of the process, from 0.
-        processes: How many there are.
-    """
+    """The part of a load that process `index` (from 0) of several sends."""
 
     load: Load
     index: int = 0
@@ -79,8 +139,8 @@ class Share:
     def schedule(self) -> Floats:
         """When this process is meant to send, float64 (requests,), in seconds.
 
-        Every process draws the whole schedule and takes each n-th: together they send
-        the same requests at the same times, however many they are.
+        Every process draws the whole schedule and takes each n-th time: together they
+        send the same requests at the same times, however many they are.
         """
         load = self.load
         if load.rates is None:

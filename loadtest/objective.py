@@ -2,100 +2,83 @@
 
     objective = condition { "," condition }
     condition = [ workload "." ] figure ( "<" | "<=" | ">" | ">=" ) value
-    figure    = latency | "errors" | "rate" | "goodput" | "requests"
-    latency   = "p" number | "mean" | "max"
-    value     = number "us" | number "ms" | number "s"   for a latency
-              | number "%"                               for errors
-              | number                                   for the others
+    figure    = "p" number | "mean" | "max"              value in us, ms or s
+              | "errors"                                 value in %
+              | "rate" | "goodput" | "requests"          a plain number
 
-Nothing measured keeps no condition: a test without an answer must not pass.
+Where nothing was measured no condition holds: a test without an answer must not pass.
 """
 
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import click
+
 from loadtest.summary import ALL, Summary
 from loadtest.workloads import WORKLOADS
 
-_CONDITION = re.compile(
-    r"(?:(?P<workload>[a-z]+)\.)?"
-    r"(?P<figure>p\d+(?:\.\d+)?|[a-z]+)"
-    r"\s*(?P<sign><=|>=|<|>)\s*"
-    r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>%|[a-z]*)"
-)
-_SIGNS: dict[str, Callable[[float, float], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-_SECONDS = {"us": 1e6, "ms": 1e3, "s": 1.0}  # so many make one
-_SHARES = {"%": 100.0}
-_PLAIN = {"": 1.0}
-_FIGURES: dict[str, Callable[[Summary], float]] = {
-    "errors": lambda summary: summary.errors,
-    "rate": lambda summary: summary.rate,
-    "goodput": lambda summary: summary.goodput,
-    "requests": lambda summary: float(summary.requests),
-    "mean": Summary.mean,
-    "max": lambda summary: summary.percentile(100),
-}
 EXAMPLE = "p99<50ms,errors<0.1%"
+_CONDITION = re.compile(
+    r"(?:([a-z]+)\.)?(p\d+(?:\.\d+)?|[a-z]+)\s*(<=|>=|<|>)\s*"
+    r"(\d+(?:\.\d+)?)\s*(%|[a-z]*)"
+)
+_SIGNS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+_LATENCY = {"us": 1e6, "ms": 1e3, "s": 1.0}  # so many make one
+_SHARE, _NUMBER = {"%": 100.0}, {"": 1.0}
+
+Measure = Callable[[Summary], float]
+_FIGURES: dict[str, tuple[Measure, dict[str, float]]] = {
+    "errors": (lambda summary: summary.errors, _SHARE),
+    "rate": (lambda summary: summary.rate, _NUMBER),
+    "goodput": (lambda summary: summary.goodput, _NUMBER),
+    "requests": (lambda summary: summary.requests, _NUMBER),
+    "mean": (Summary.mean, _LATENCY),
+    "max": (lambda summary: summary.percentile(100), _LATENCY),
+}
 
 
-class ObjectiveError(ValueError):
+class ObjectiveError(click.BadParameter):
     """An objective that cannot be read."""
+
+    def __init__(self, text: str, expected: str, received: str):
+        super().__init__(
+            f"objective: {text!r}: expected {expected}, received {received}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One part of an objective.
-
-    Attributes:
-        text: As it was given.
-        workload: Of which the figure is, or `all`.
-        figure: Its name.
-        sign: Of the comparison.
-        bound: In seconds, a share, requests or requests a second.
-        unit: In which the bound was given.
-    """
+    """One part of an objective, as `text` says it; `scale` of `unit` make one."""
 
     text: str
     workload: str
     figure: str
-    sign: str
+    measure: Measure
+    holds: Callable[[float, float], bool]
     bound: float
     unit: str
-
-    def measure(self, summaries: Mapping[str, Summary]) -> float:
-        """What was measured, as `bound` is; NaN if nothing was."""
-        summary = summaries.get(self.workload)
-        if summary is None:
-            return float("nan")
-        if self.figure in _FIGURES:
-            return _FIGURES[self.figure](summary)
-        return summary.percentile(float(self.figure[1:]))
+    scale: float
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one condition."""
+    """On one condition: in seconds, as a share or a number; NaN = nothing measured."""
 
     condition: Condition
     measured: float
 
     @property
     def is_kept(self) -> bool:
-        """Whether it holds; never where nothing was measured."""
-        return _SIGNS[self.condition.sign](self.measured, self.condition.bound)
+        """Whether it holds."""
+        return self.condition.holds(self.measured, self.condition.bound)
 
     def __str__(self) -> str:
         condition = self.condition
-        kind = _units(condition.figure)
-        shown = f"{self.measured * kind[condition.unit]:.4g}{condition.unit}"
-        if self.measured != self.measured:  # NaN
+        shown = f"{self.measured * condition.scale:.4g}{condition.unit}"
+        if math.isnan(self.measured):
             shown = "nothing measured"
         return f"{'kept  ' if self.is_kept else 'FAILED'}  {condition.text}: {shown}"
 
@@ -104,59 +87,38 @@ Objective = tuple[Condition, ...]
 
 
 def parse_objective(text: str) -> Objective:
-    """Read an objective.
-
-    Raises:
-        ObjectiveError: Says which condition is wrong, and what is expected.
-    """
+    """Read an objective, or raise ObjectiveError."""
     return tuple(_parse(part.strip()) for part in text.split(","))
 
 
 def judge(objective: Objective, summaries: Mapping[str, Summary]) -> list[Verdict]:
-    """What became of every condition.
-
-    Args:
-        objective: The conditions.
-        summaries: By workload, and `all`.
-    """
-    return [Verdict(each, each.measure(summaries)) for each in objective]
+    """A verdict on every condition, from the figures by workload and of `all`."""
+    found = [(each, summaries.get(each.workload)) for each in objective]
+    return [Verdict(c, c.measure(its) if its else math.nan) for c, its in found]
 
 
 def _parse(text: str) -> Condition:
     found = _CONDITION.fullmatch(text)
     if found is None:
-        raise ObjectiveError(
-            f"objective: expected conditions such as {EXAMPLE}, received {text!r}"
-        )
+        raise ObjectiveError(text, f"conditions such as {EXAMPLE}", repr(text))
     workload, figure, sign, number, unit = found.groups()
     if workload is not None and workload not in WORKLOADS:
-        raise ObjectiveError(
-            f"objective: {text!r}: expected one of {', '.join(WORKLOADS)} before the "
-            f"dot, received {workload!r}"
-        )
-    units = _units(figure, text)
+        expected = f"one of {', '.join(WORKLOADS)} before the dot"
+        raise ObjectiveError(text, expected, repr(workload))
+    measure, units = _FIGURES.get(figure) or _percentile(figure, text)
     if unit not in units:
-        expected = "a plain number" if units is _PLAIN else " or ".join(units)
-        raise ObjectiveError(
-            f"objective: {text!r}: expected {figure} as {expected}, "
-            f"received {number}{unit}"
-        )
-    return Condition(
-        text, workload or ALL, figure, sign, float(number) / units[unit], unit
-    )
+        expected = "a plain number" if units is _NUMBER else " or ".join(units)
+        raise ObjectiveError(text, f"{figure} as {expected}", number + unit)
+    scale, holds = units[unit], _SIGNS[sign]
+    bound, about = float(number) / scale, workload or ALL
+    return Condition(text, about, figure, measure, holds, bound, unit, scale)
 
 
-def _units(figure: str, text: str = "") -> dict[str, float]:
-    """The units that a figure may be given in, and how many make one."""
-    if figure in ("mean", "max"):
-        return _SECONDS
-    if figure[0] == "p" and figure[1:2].isdigit():
-        if not 0 < float(figure[1:]) <= 100:
-            raise ObjectiveError(f"objective: {text!r}: expected p1 to p100")
-        return _SECONDS
-    if figure not in _FIGURES:
-        raise ObjectiveError(
-            f"objective: {text!r}: expected p50, p99 and the like or "
-            f"{', '.join(_FIGURES)}, received {figure!r}"
-        )
-    return _SHARES if figure == "errors" else _PLAIN
+def _percentile(name: str, text: str) -> tuple[Measure, dict[str, float]]:
+    if not re.match(r"p\d", name):
+        known = ", ".join(_FIGURES)
+        raise ObjectiveError(text, f"p50, p99 and the like or {known}", repr(name))
+    percent = float(name[1:])
+    if not 0 < percent <= 100:
+        raise ObjectiveError(text, "p1 to p100", name)
+    return lambda summary: summary.percentile(percent), _LATENCY

@@ -1,33 +1,40 @@
-"""Everything that a load test found: what tables, files and pages are made from."""
+"""One load test from the first request to the report, which has all that it found."""
 
-from dataclasses import dataclass
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
+from rich.console import Console
 
-from loadtest.crew import Outcome
 from loadtest.load import Load
-from loadtest.mix import show_mix
-from loadtest.objective import Objective, Verdict, judge
-from loadtest.results import UNSENT, Results
-from loadtest.service_figures import ServiceFigures
-from loadtest.summary import Summary, Window, summarise
-from loadtest.wording import milliseconds
+from loadtest.objective import Objective, judge
+from loadtest.results import OK, TIMEOUT, UNSENT, merge
+from loadtest.summary import (
+    ALL,
+    SHOWN,
+    Summary,
+    Window,
+    milliseconds,
+    percent,
+    summarise,
+)
+from loadtest.target import ServiceFigures, Watch
+from loadtest.workers import Outcome, Tick, Workers
 
-BUSY = 0.9  # of a core: beyond it a client process may be what is slow
-LEAST_S = 0.001  # of a test that was broken off at once
-MOST_LAG_S = 0.010  # p99: beyond it the client did not send when it was meant to
+BUSY = 0.9  # of a core: above it a client process may be what is slow
+MAX_LAG_S = 0.010  # p99: above it the client did not send when it was meant to
+MAX_LINES = 30  # of progress that does not go to a terminal
+MIN_S = 0.001  # length of a test that was interrupted at once
+FORMAT = 1  # of the JSON; changes when a field changes its meaning or its place
 
 
 @dataclass(frozen=True, slots=True)
 class ClientFigures:
-    """How the clients themselves fared.
-
-    Attributes:
-        cpu_shares: Of one core, each process's, 0 to 1.
-        lag_p99_s: How late requests were sent in an open loop; 0 in a closed one.
-        unsent: Requests that were not sent because too many were under way.
-    """
+    """How the client fared: its shares of a core, lateness, omissions."""
 
     cpu_shares: tuple[float, ...]
     lag_p99_s: float
@@ -38,112 +45,152 @@ class ClientFigures:
         found = []
         if max(self.cpu_shares) >= BUSY:
             found.append(f"a client process took {max(self.cpu_shares):.0%} of a core")
-        if self.lag_p99_s > MOST_LAG_S:
-            found.append(
-                "1 % of requests were sent "
-                f"{milliseconds(self.lag_p99_s)} ms late or more"
-            )
+        if self.lag_p99_s > MAX_LAG_S:
+            late = milliseconds(self.lag_p99_s)
+            found.append(f"1 % of requests were sent {late} ms late or more")
         if self.unsent:
-            found.append(f"{self.unsent} requests were not sent: too many under way")
+            found.append(f"{self.unsent} requests were not sent: too many in flight")
         return found
 
 
-@dataclass(frozen=True, slots=True)
 class Report:
     """What a load test found.
 
     Attributes:
-        load: What was asked of the clients.
-        started: When.
+        started: When the report was made.
         window: What counts: without the warm-up.
-        broken_off: Whether it was ended early.
-        total: All endpoints together.
-        workloads: Each endpoint.
-        windows: The test in stretches of time, warm-up and all.
+        interrupted: Whether it was ended early.
+        windows: The test second by second, warm-up included.
         thirds: The first third of what counts and the last.
-        client: How the clients fared.
-        service: What the service counted; None where it did not tell.
-        verdicts: On every condition of the objective.
-        results: Of every request.
+        service: What the service counted; None where it does not tell.
     """
 
-    load: Load
-    started: datetime
-    window: Window
-    broken_off: bool
-    total: Summary
-    workloads: tuple[Summary, ...]
-    windows: tuple[tuple[Window, Summary], ...]
-    thirds: tuple[Summary, Summary]
-    client: ClientFigures
-    service: ServiceFigures | None
-    verdicts: tuple[Verdict, ...]
-    results: Results
+    def __init__(
+        self,
+        load: Load,
+        outcome: Outcome,
+        service: ServiceFigures | None = None,
+        objective: Objective = (),
+    ):
+        results, self.window = outcome.results, _window(load, outcome)
+
+        def figures(window: Window, name: str = ALL) -> Summary:
+            chosen = results if name == ALL else results.of(name)
+            return summarise(chosen, window, load.deadline_s, name)
+
+        self.load, self.service = load, service
+        self.started, self.interrupted = datetime.now(UTC), outcome.interrupted
+        self.total = figures(self.window)
+        self.workloads = [figures(self.window, name) for name in load.mix]
+        pieces = Window(0, self.window.end_s).cut_seconds()
+        self.windows = [(piece, figures(piece)) for piece in pieces]
+        first, _, last = self.window.cut(3)
+        self.thirds = figures(first), figures(last)
+        self.client = _client(outcome, self.window)
+        summaries = {each.name: each for each in (self.total, *self.workloads)}
+        self.verdicts = judge(objective, summaries)
 
     @property
     def is_kept(self) -> bool:
         """Whether every condition holds."""
         return all(verdict.is_kept for verdict in self.verdicts)
 
+    @property
+    def rows(self) -> list[Summary]:
+        """Each endpoint, and all together if they are several."""
+        return self.workloads + [self.total] * (len(self.workloads) > 1)
 
-def build_report(
-    load: Load,
-    outcome: Outcome,
-    service: ServiceFigures | None,
-    objective: Objective = (),
+
+def run_test(
+    load: Load, workers: Workers, objective: Objective = (), *, quiet: bool = False
 ) -> Report:
-    """Work out every figure of a test that has just ended."""
-    results, deadline_s = outcome.results, load.deadline_s
-    window = _window(load, outcome)
-    counted = results.between(window.start_s, window.end_s)
-    total = summarise(results, window, deadline_s)
-    each = tuple(
-        summarise(results.of(name), window, deadline_s, name) for name in load.mix
-    )
-    first, _, last = window.cut(3)
-    return Report(
-        load=load,
-        started=datetime.now(UTC),
-        window=window,
-        broken_off=outcome.broken_off,
-        total=total,
-        workloads=each,
-        windows=tuple(
-            (piece, summarise(results, piece, deadline_s))
-            for piece in Window(0, window.end_s).cut_seconds()
-        ),
-        thirds=(
-            summarise(results, first, deadline_s),
-            summarise(results, last, deadline_s),
-        ),
-        client=_client(counted, outcome),
-        service=service,
-        verdicts=tuple(judge(objective, {s.name: s for s in (total, *each)})),
-        results=counted,
+    """Send a load and report; Ctrl-C ends it early and reports what there is."""
+    watch = Watch(load.url, load.warmup_s)
+    console = Console(file=sys.stderr, quiet=quiet, highlight=False)
+    shown_s = printed_s = 0.0
+    with console.status("starting", refresh_per_second=1) as status:
+
+        def on_progress(now_s: float, ticks: Sequence[Tick]) -> None:
+            nonlocal shown_s, printed_s
+            line = f"{now_s:.0f}/{load.duration_s:g} s {tell(ticks, now_s - shown_s)}"
+            shown_s = now_s
+            status.update(line)
+            is_due = now_s - printed_s >= load.duration_s / MAX_LINES
+            if is_due and not console.is_terminal:
+                printed_s = now_s
+                console.print(line)
+            watch.look(now_s)
+
+        outcome = workers.run(load, on_progress)
+    return Report(load, outcome, watch.finish(outcome.seconds), objective)
+
+
+def tell(ticks: Sequence[Tick], seconds: float) -> str:
+    """What was done in so many seconds, in a line."""
+    results = merge([tick.results for tick in ticks])
+    failed = 1 - results.had(OK).mean() if len(results) else 0.0
+    latest = results.latency_s[results.had(OK, TIMEOUT)]
+    p50, p99 = np.quantile(latest, (0.5, 0.99)) if len(latest) else (np.nan, np.nan)
+    in_flight = sum({tick.process: tick.in_flight for tick in ticks}.values())
+    return (
+        f"{len(results) / seconds:7,.0f}/s  p50 {milliseconds(p50):>5} ms  "
+        f"p99 {milliseconds(p99):>5} ms  errors {percent(failed):>6}  "
+        f"in flight {in_flight:,}"
     )
 
 
-def describe(load: Load) -> str:
-    """What was asked of the clients, in a line."""
-    if load.rates is None:
-        kind = f"closed loop, {load.connections} connections"
-    else:
-        heights = list(dict.fromkeys(round(rate, 1) for rate in load.rates.rates))
-        shown = " → ".join(f"{rate:g}" for rate in heights)
-        kind = f"open loop, {load.arrivals} arrivals, {shown} requests/s"
-    return f"{kind}, {load.duration_s:g} s; {show_mix(load.mix)}"
+def to_json(report: Report) -> str:
+    """Every figure: seconds, shares of 1, requests/s; what was not measured is null."""
+    load, service = report.load, report.service
+    record = {
+        "format": FORMAT,
+        "started": report.started.isoformat(timespec="seconds"),
+        "load": str(load),
+        **{
+            k: getattr(load, k)
+            for k in ("url", "mix", "seed", "deadline_s", "timeout_s")
+        },
+        "broken_off": report.interrupted,
+        "window": asdict(report.window),
+        "total": _summary(report.total),
+        "workloads": {each.name: _summary(each) for each in report.workloads},
+        "windows": [
+            asdict(window) | {"intended_rate": each.intended_rate} | _summary(each)
+            for window, each in report.windows
+        ],
+        "p99_of_thirds_s": [third.percentile(99) for third in report.thirds],
+        "client": asdict(report.client) | {"limits": report.client.limits()},
+        "service": None if service is None else asdict(service),
+        "objective": [
+            {"condition": v.condition.text, "measured": v.measured, "kept": v.is_kept}
+            for v in report.verdicts
+        ],
+    }
+    text = json.dumps(record)  # with NaN, which JSON does not have
+    return json.dumps(json.loads(text, parse_constant=lambda _: None), indent=2) + "\n"
 
 
 def _window(load: Load, outcome: Outcome) -> Window:
     end_s = load.duration_s
-    if outcome.broken_off:
+    if outcome.interrupted:
         last_s = outcome.results.intended_s[-1:].sum()  # 0 where nothing was sent
-        end_s = min(end_s, max(float(last_s), LEAST_S))
+        end_s = min(end_s, max(float(last_s), MIN_S))
     return Window(min(load.warmup_s, end_s / 2), end_s)
 
 
-def _client(counted: Results, outcome: Outcome) -> ClientFigures:
-    sent = counted.where(~counted.had(UNSENT))
-    lag_s = float(np.quantile(sent.lag_s, 0.99)) if len(sent) else 0.0
-    unsent = int(np.count_nonzero(counted.had(UNSENT)))
-    return ClientFigures(outcome.cpu_shares, lag_s, unsent)
+def _client(outcome: Outcome, window: Window) -> ClientFigures:
+    counted = outcome.results.between(window.start_s, window.end_s)
+    unsent = counted.had(UNSENT)
+    lags_s = counted.lag_s[~unsent]
+    lag_s = float(np.quantile(lags_s, 0.99)) if len(lags_s) else 0.0
+    return ClientFigures(outcome.cpu_shares, lag_s, int(np.count_nonzero(unsent)))
+
+
+def _summary(summary: Summary) -> dict[str, Any]:
+    names = ("requests", "rate", "goodput", "errors", "outcomes")
+    return {
+        **{name: getattr(summary, name) for name in names},
+        "mean_s": summary.mean(),
+        **{f"p{each:g}_s": summary.percentile(each) for each in SHOWN},
+        "max_s": summary.percentile(100),
+    }

@@ -1,58 +1,67 @@
-"""What became of every request: raw times, so that processes are merged exactly."""
+"""What became of every request, with raw times, so that processes merge exactly."""
 
-from array import array
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from loadtest.rates import Floats
+from loadtest.arrivals import Floats
 
 OK = "200"
 TIMEOUT = "timeout"
-UNSENT = "not sent: too many under way"
+UNSENT = "not sent: too many in flight"
 UNFINISHED = "unfinished"
 
-Integers = np.ndarray[tuple[int], np.dtype[np.int64]]
 Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
+ENTRY = struct.Struct("=BHddd")  # one request, as ROW reads it
+ROW = np.dtype(
+    [("workload", "u1"), ("outcome", "u2")]
+    + [(name, "f8") for name in ("intended_s", "lag_s", "latency_s")]
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """One entry for each request, all arrays of the same length.
+    """A `ROW` for each request, whose numbers point to `workloads` and `outcomes`.
 
-    Attributes:
-        workloads: Names, to which `workload` points.
-        outcomes: `200`, `503 queue_full`, `timeout` and the like, to which `outcome`
-            points.
-        intended_s: float64, when it was meant to be sent, from the start.
-        lag_s: float64, how much later it was; always 0 in a closed loop.
-        latency_s: float64, from the time it was meant to be sent to its end. So the
-            requests that a stall kept from being sent in time show it (Tene, "How NOT
-            to Measure Latency", 2013, calls the opposite coordinated omission).
-        workload: int64.
-        outcome: int64.
+    Outcomes are `200`, `503 queue_full`, `timeout`, `ConnectError` and the like.
     """
 
     workloads: tuple[str, ...]
     outcomes: tuple[str, ...]
-    intended_s: Floats
-    lag_s: Floats
-    latency_s: Floats
-    workload: Integers
-    outcome: Integers
+    rows: np.ndarray[tuple[int], Any]
 
     def __len__(self) -> int:
-        return len(self.intended_s)
+        return len(self.rows)
+
+    @property
+    def intended_s(self) -> Floats:
+        """When each was meant to be sent, from the start, float64 (requests,)."""
+        return self.rows["intended_s"]
+
+    @property
+    def lag_s(self) -> Floats:
+        """How much later each was sent, float64 (requests,); 0 in a closed loop."""
+        return self.rows["lag_s"]
+
+    @property
+    def latency_s(self) -> Floats:
+        """From when each was meant to be sent to its end, float64 (requests,).
+
+        So the requests that a stall kept from being sent in time show it (Tene, "How
+        NOT to Measure Latency", 2013, calls the opposite coordinated omission).
+        """
+        return self.rows["latency_s"]
 
     def where(self, chosen: Mask) -> "Results":
         """Only these requests; `chosen` is bool (requests,)."""
-        return self._each(lambda column: column[chosen])
+        return replace(self, rows=self.rows[chosen])
 
     def of(self, workload: str) -> "Results":
         """Only this workload's."""
-        return self.where(self.workload == self.workloads.index(workload))
+        return self.where(self.rows["workload"] == self.workloads.index(workload))
 
     def between(self, start_s: float, end_s: float) -> "Results":
         """Only those that were meant to be sent from `start_s` to before `end_s`."""
@@ -61,95 +70,49 @@ class Results:
     def had(self, *outcomes: str) -> Mask:
         """Which requests ended in one of these ways, bool (requests,)."""
         known = [n for n, each in enumerate(self.outcomes) if each in outcomes]
-        return np.isin(self.outcome, known)
+        return np.isin(self.rows["outcome"], known)
 
     def counts(self) -> dict[str, int]:
         """How many ended in each way, the most frequent first."""
-        counts = np.bincount(self.outcome, minlength=len(self.outcomes)).tolist()
-        found = zip(self.outcomes, counts, strict=True)
-        ranked = sorted(found, key=lambda pair: -pair[1])
-        return {name: count for name, count in ranked if count}
-
-    def _each(self, change: Callable[[Any], Any]) -> "Results":
-        return Results(
-            self.workloads,
-            self.outcomes,
-            change(self.intended_s),
-            change(self.lag_s),
-            change(self.latency_s),
-            change(self.workload),
-            change(self.outcome),
-        )
+        counts = np.bincount(self.rows["outcome"], minlength=len(self.outcomes))
+        order = np.argsort(-counts, kind="stable")
+        return {self.outcomes[n]: int(counts[n]) for n in order if counts[n]}
 
 
 def merge(parts: Sequence[Results]) -> Results:
-    """The requests of all processes as if one had sent them, in order of time.
-
-    Args:
-        parts: At least one; all of the same workloads.
-    """
+    """The requests of at least one part as if one process had sent them, by time."""
     outcomes = tuple(dict.fromkeys(name for part in parts for name in part.outcomes))
-    renamed = [
-        np.array([outcomes.index(name) for name in part.outcomes], int)[part.outcome]
-        for part in parts
-    ]
-    together = Results(
-        parts[0].workloads,
-        outcomes,
-        np.concatenate([part.intended_s for part in parts]),
-        np.concatenate([part.lag_s for part in parts]),
-        np.concatenate([part.latency_s for part in parts]),
-        np.concatenate([part.workload for part in parts]),
-        np.concatenate(renamed),
+    rows = np.concatenate([part.rows for part in parts])
+    numbers = [np.array([outcomes.index(o) for o in p.outcomes], int) for p in parts]
+    rows["outcome"] = np.concatenate(
+        [of[part.rows["outcome"]] for of, part in zip(numbers, parts, strict=True)]
     )
-    order = np.argsort(together.intended_s, kind="stable")
-    return together._each(lambda column: column[order])
+    order = np.argsort(rows["intended_s"], kind="stable")
+    return Results(parts[0].workloads, outcomes, rows[order])
 
 
 class Recorder:
-    """Takes down what becomes of each request in one process: 34 bytes for each.
-
-    Args:
-        workloads: Their names.
-    """
+    """Records what becomes of each request of one process, in 27 bytes."""
 
     def __init__(self, workloads: Sequence[str]):
         self._workloads = tuple(workloads)
         self._outcomes: dict[str, int] = {}
-        self._times = tuple(array("d") for _ in range(3))
-        self._workload, self._outcome = array("B"), array("H")
+        self._rows = bytearray()
 
     def __len__(self) -> int:
-        return len(self._workload)
+        return len(self._rows) // ENTRY.size
 
     def add(
         self, workload: int, outcome: str, times_s: tuple[float, float, float]
     ) -> None:
-        """One request has ended, or will never be sent.
-
-        Args:
-            workload: Its number.
-            outcome: `200` and so on.
-            times_s: When it was meant to be sent, was sent, and ended.
-        """
+        """One request was meant to be sent, was sent and ended at these times."""
         intended_s, sent_s, end_s = times_s
-        intended, lag, latency = self._times
-        intended.append(intended_s)
-        # A timer that counts whole milliseconds may be early: that is no credit.
-        lag.append(max(0.0, sent_s - intended_s))
-        latency.append(end_s - min(intended_s, sent_s))
-        self._workload.append(workload)
-        self._outcome.append(self._outcomes.setdefault(outcome, len(self._outcomes)))
+        number = self._outcomes.setdefault(outcome, len(self._outcomes))
+        # A timer that counts whole milliseconds may be early: that earns no credit.
+        lag_s, latency_s = max(0.0, sent_s - intended_s), end_s - min(times_s[:2])
+        self._rows += ENTRY.pack(workload, number, intended_s, lag_s, latency_s)
 
     def results(self, start: int = 0) -> Results:
         """Everything from the `start`-th request that ended; a copy."""
-        intended, lag, latency = (np.array(times[start:]) for times in self._times)
-        return Results(
-            self._workloads,
-            tuple(self._outcomes),
-            intended,
-            lag,
-            latency,
-            np.array(self._workload[start:], np.int64),
-            np.array(self._outcome[start:], np.int64),
-        )
+        rows = np.frombuffer(self._rows[start * ENTRY.size :], ROW)
+        return Results(self._workloads, tuple(self._outcomes), rows)

@@ -1,101 +1,26 @@
-"""The service under test: is it ours to load, what is ready, what does it measure."""
+"""The service under test: is it ours to load, what is ready, what does it count."""
 
 import ipaddress
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import click
 import httpx
+import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
 PATIENCE_S = 10.0
-LOCAL_NAMES = ("localhost",)
+SHORT_PATIENCE_S = 2.0  # while the clients send
+MEMORY_EVERY_S = 10.0
+
+Memory = tuple[tuple[float, float], ...]
+"""Seconds from the start of the test, and bytes resident in all processes."""
 
 
-class TargetError(RuntimeError):
+class TargetError(click.ClickException):
     """The service does not answer as Servery does."""
-
-
-Key = tuple[str, tuple[tuple[str, str], ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """All samples of `/metrics` at one moment.
-
-    Attributes:
-        samples: By name and labels, sorted.
-    """
-
-    samples: dict[Key, float]
-
-    def since(self, before: "Snapshot") -> "Snapshot":
-        """What was added since: only counters and histograms mean anything in it."""
-        return Snapshot(
-            {
-                key: value - before.samples.get(key, 0.0)
-                for key, value in self.samples.items()
-            }
-        )
-
-    def total(self, name: str, **labels: str) -> float:
-        """The sum of the samples of this name that carry these labels."""
-        wanted = labels.items()
-        return sum(
-            value
-            for (each, carried), value in self.samples.items()
-            if each == name and wanted <= dict(carried).items()
-        )
-
-    def values(self, name: str, label: str) -> list[str]:
-        """What `label` is on the samples of this name that are above 0, sorted."""
-        found = {
-            dict(carried)[label]
-            for (each, carried), value in self.samples.items()
-            if each == name and value > 0 and label in dict(carried)
-        }
-        return sorted(found)
-
-    def quantile(self, name: str, share: float, **labels: str) -> float:
-        """Of a histogram, read between the bounds of its buckets; NaN if it is empty.
-
-        As `histogram_quantile` of Prometheus does it.
-        """
-        bounds = sorted(
-            {
-                float(dict(carried)["le"])
-                for each, carried in self.samples
-                if each == f"{name}_bucket"
-            }
-        )
-        rank = share * self.total(f"{name}_count", **labels)
-        below, lower = 0.0, 0.0
-        for bound in bounds if rank else ():
-            count = self._bucket(name, bound, labels)
-            if count >= rank and count > below:
-                if math.isinf(bound):
-                    return lower
-                return lower + (bound - lower) * (rank - below) / (count - below)
-            below, lower = count, bound
-        return math.nan
-
-    def _bucket(self, name: str, bound: float, labels: dict[str, str]) -> float:
-        return sum(
-            value
-            for (each, carried), value in self.samples.items()
-            if each == f"{name}_bucket"
-            and float(dict(carried)["le"]) == bound
-            and labels.items() <= dict(carried).items()
-        )
-
-    def memory_bytes(self) -> float | None:
-        """Resident memory, where the service tells it."""
-        found = [
-            value
-            for (name, _), value in self.samples.items()
-            if name == "servery_process_resident_bytes"
-        ]
-        return sum(found) or None
 
 
 def is_local(url: str) -> bool:
@@ -104,56 +29,167 @@ def is_local(url: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host in LOCAL_NAMES
+        return host == "localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All samples of `/metrics` at one moment, by name and sorted labels."""
+
+    samples: dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+    def since(self, before: "Snapshot") -> "Snapshot":
+        """What was added since: meaningful for counters and histograms only."""
+        old = before.samples
+        return Snapshot({k: v - old.get(k, 0.0) for k, v in self.samples.items()})
+
+    def total(self, name: str, **labels: str) -> float:
+        """The sum of the samples of this name that carry these labels."""
+        return sum(value for _, value in self._find(name, labels))
+
+    def by(self, label: str, name: str, **labels: str) -> dict[str, float]:
+        """The same, by what one more label is."""
+        sums: dict[str, float] = {}
+        for carried, value in self._find(name, labels):
+            sums[carried[label]] = sums.get(carried[label], 0.0) + value
+        return sums
+
+    def quantile(self, share: float, name: str, **labels: str) -> float:
+        """Of a histogram, as Prometheus's `histogram_quantile`; NaN if it is empty."""
+        buckets = self.by("le", f"{name}_bucket", **labels).items()
+        pairs = sorted((float(bound), count) for bound, count in buckets)
+        bounds, counts = zip((0.0, 0.0), *pairs, strict=True)
+        rank = share * counts[-1]
+        if not rank:
+            return math.nan
+        place = int(np.searchsorted(counts, rank))
+        if math.isinf(bounds[place]):
+            return float(bounds[place - 1])
+        both = slice(place - 1, place + 1)
+        return float(np.interp(rank, counts[both], bounds[both]))
+
+    def _find(
+        self, name: str, labels: dict[str, str]
+    ) -> Iterator[tuple[dict[str, str], float]]:
+        for (each, pairs), value in self.samples.items():
+            if each == name and labels.items() <= dict(pairs).items():
+                yield dict(pairs), value
 
 
 class Target:
-    """A service, by its address.
-
-    Args:
-        url: Without a path.
-    """
+    """A service, by its address without a path."""
 
     def __init__(self, url: str):
         self.url = url.rstrip("/")
 
     def ready_models(self) -> tuple[str, ...]:
-        """The models of which a version answers, sorted.
-
-        Raises:
-            TargetError: It is not there, or is no Servery.
-        """
+        """The models of which a version answers, sorted; may raise TargetError."""
         try:
             models = self._get("/v1/models").json()["models"]
-            return tuple(
-                sorted(m["name"] for m in models if m["default_version"] is not None)
-            )
+            ready = [m["name"] for m in models if m["default_version"] is not None]
         except (ValueError, TypeError, KeyError) as error:
             raise TargetError(
                 f"{self.url}/v1/models: expected the models of a Servery: {error!r}"
             ) from error
+        return tuple(sorted(ready))
 
-    def snapshot(self) -> Snapshot:
-        """Its metrics now.
+    def snapshot(self, patience_s: float = PATIENCE_S) -> Snapshot:
+        """Its metrics now; may raise TargetError."""
+        text = self._get("/metrics", patience_s).text
+        samples = [s for f in text_string_to_metric_families(text) for s in f.samples]
+        keys = [(s.name, tuple(sorted(s.labels.items()))) for s in samples]
+        return Snapshot({k: s.value for k, s in zip(keys, samples, strict=True)})
 
-        Raises:
-            TargetError: It tells none.
-        """
-        text = self._get("/metrics").text
-        samples: dict[Key, float] = {}
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                key = (sample.name, tuple(sorted(sample.labels.items())))
-                samples[key] = sample.value
-        return Snapshot(samples)
-
-    def _get(self, path: str) -> httpx.Response:
+    def _get(self, path: str, patience_s: float = PATIENCE_S) -> httpx.Response:
         try:
-            response = httpx.get(self.url + path, timeout=PATIENCE_S, trust_env=False)
-            response.raise_for_status()
+            response = httpx.get(self.url + path, timeout=patience_s, trust_env=False)
+            return response.raise_for_status()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TargetError(
                 f"{self.url}{path}: expected an answer, received {error!r}. "
                 "Is the service running? servery serve"
             ) from error
-        return response
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFigures:
+    """What one model did; times are read off histograms, rows are without padding."""
+
+    model: str
+    answered: int
+    batches: int
+    rows_a_batch: float
+    queue_p50_s: float
+    queue_p99_s: float
+    compute_p50_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFigures:
+    """What the service did in a test by its own count; memory only where it tells."""
+
+    models: tuple[ModelFigures, ...]
+    rejections: dict[str, int]
+    restarts: int
+    memory: Memory = ()
+
+
+def read_figures(added: Snapshot, memory: Memory = ()) -> ServiceFigures:
+    """The figures of what a test added to the metrics."""
+    asked = added.by("model", "servery_request_seconds_count")
+    rejections = added.by("reason", "servery_rejections_total")
+    return ServiceFigures(
+        tuple(_read_model(added, n) for n in sorted(asked) if n and asked[n]),
+        {reason: int(n) for reason, n in sorted(rejections.items()) if n},
+        int(added.total("servery_process_restarts_total")),
+        memory,
+    )
+
+
+def _read_model(added: Snapshot, model: str) -> ModelFigures:
+    requests = added.by("status", "servery_request_seconds_count", model=model)
+    batches = added.total("servery_batch_rows_count", model=model)
+    rows = added.total("servery_batch_rows_sum", model=model)
+    return ModelFigures(
+        *(model, int(requests.get("200", 0)), int(batches)),
+        rows / batches if batches else math.nan,
+        added.quantile(0.5, "servery_queue_seconds", model=model),
+        added.quantile(0.99, "servery_queue_seconds", model=model),
+        added.quantile(0.5, "servery_compute_seconds", model=model),
+    )
+
+
+class Watch:
+    """Reads the metrics at the start of what counts, at the end, and memory between."""
+
+    def __init__(self, url: str, warmup_s: float):
+        self._target, self._warmup_s = Target(url), warmup_s
+        self._memory: list[tuple[float, float]] = []
+        self._next_s = MEMORY_EVERY_S
+        first = self._read(0.0, PATIENCE_S)
+        self._before = None if warmup_s else first
+
+    def look(self, now_s: float) -> None:
+        """To be called about once a second during the test."""
+        starts = self._before is None and now_s >= self._warmup_s
+        if starts or now_s >= self._next_s:
+            snapshot = self._read(now_s, SHORT_PATIENCE_S)
+            self._before = self._before or (snapshot if starts else None)
+            self._next_s = now_s + MEMORY_EVERY_S
+
+    def finish(self, now_s: float) -> ServiceFigures | None:
+        """The figures; None where the service does not tell."""
+        after = self._read(now_s, PATIENCE_S)
+        if self._before is None or after is None:
+            return None
+        return read_figures(after.since(self._before), tuple(self._memory))
+
+    def _read(self, now_s: float, patience_s: float) -> Snapshot | None:
+        try:
+            snapshot = self._target.snapshot(patience_s)
+        except TargetError:
+            return None
+        memory = snapshot.total("servery_process_resident_bytes")
+        if memory:
+            self._memory.append((now_s, memory))
+        return snapshot

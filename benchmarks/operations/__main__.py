@@ -22,8 +22,7 @@ from benchmarks.operations.subject import Subject, SubjectError, running
 from benchmarks.processes import Watch
 from benchmarks.subjects import cores
 from loadtest.limit import Limit
-from loadtest.load import Load
-from loadtest.mix import Mix, MixError, check_ready, parse_mix, show_mix
+from loadtest.load import Load, Mix, MixError, check_ready, parse_mix, show_mix
 from loadtest.objective import ObjectiveError, parse_objective
 from loadtest.summary import Summary
 from loadtest.target import Target

@@ -13,8 +13,8 @@ from benchmarks.operations.flood import REFUSED, UNCONNECTED, Flooded, flood
 from benchmarks.operations.overload import HEAD_START_S, Plan
 from benchmarks.operations.sockets import BROKEN, CLOSED
 from benchmarks.operations.subject import Subject, SubjectError, running, wait_for
+from loadtest.arrivals import constant
 from loadtest.load import Load
-from loadtest.rates import constant
 from loadtest.results import OK, TIMEOUT
 
 KILLED = {"engine": "service.engine", "HTTP process": "service.web"}

@@ -10,10 +10,10 @@ import numpy as np
 from benchmarks.operations.flood import Flooded, flood
 from benchmarks.operations.subject import Subject
 from benchmarks.processes import cpu_seconds
+from loadtest.arrivals import EDGE_S, Rates, constant, with_warmup
 from loadtest.limit import Limit, Step, find_limit
 from loadtest.load import Load
 from loadtest.objective import Objective, judge
-from loadtest.rates import EDGE_S, Rates, constant, with_warmup
 from loadtest.results import OK
 from loadtest.summary import ALL, Summary, Window, summarise
 

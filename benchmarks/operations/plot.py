@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.operations.overload import FINE_S, Overload
-from loadtest.summary import Window, summarise
-from loadtest.wording import MIB
+from loadtest.summary import MIB, Window, summarise
 
 DOTS_PER_INCH = 110
 

@@ -10,8 +10,7 @@ from benchmarks.operations.overload import Overload
 from benchmarks.table import figure, table
 from loadtest.limit import Limit
 from loadtest.results import OK
-from loadtest.summary import Summary
-from loadtest.wording import MIB, percent
+from loadtest.summary import MIB, Summary, percent
 
 GOODPUT_WITHIN, RECOVERY_S = 0.9, 2.0  # what is promised
 PICTURE = "operations-measured.png"

@@ -12,7 +12,7 @@ from typing import Protocol, cast
 
 import httptools
 
-from loadtest.connections import SHEDDING
+from loadtest.client import SHEDDING
 from loadtest.results import OK, TIMEOUT
 
 CLOSED = "closed without an answer"

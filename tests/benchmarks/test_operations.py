@@ -15,10 +15,9 @@ from benchmarks.operations.plot import draw
 from benchmarks.operations.report import Measured, render
 from benchmarks.operations.sockets import BROKEN, CLOSED
 from benchmarks.operations.subject import SubjectError
-from loadtest.arrivals import Arrivals
+from loadtest.arrivals import Arrivals, constant
 from loadtest.limit import Limit
 from loadtest.load import Load
-from loadtest.rates import constant
 from loadtest.results import OK, TIMEOUT, Results
 from loadtest.summary import Window, summarise
 from tests.loadtest.conftest import slow_url  # noqa: F401  (a fixture)

@@ -1,6 +1,6 @@
 import pytest
 
-from loadtest.mix import MixError, check_ready, default_mix, parse_mix, show_mix
+from loadtest.load import MixError, check_ready, default_mix, parse_mix, show_mix
 
 
 def test_shares_add_up_to_one() -> None:

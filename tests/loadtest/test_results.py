@@ -53,7 +53,10 @@ def told(results: Results) -> list[tuple[str, str, float]]:
     return [
         (results.workloads[workload], results.outcomes[outcome], intended)
         for workload, outcome, intended in zip(
-            results.workload, results.outcome, results.intended_s, strict=True
+            results.rows["workload"],
+            results.rows["outcome"],
+            results.intended_s,
+            strict=True,
         )
     ]
 
@@ -80,7 +83,7 @@ def test_refusals_do_not_flatter_and_timeouts_count_as_long_as_they_took() -> No
 
     assert summary.waited_s.tolist() == [0.2, 10.0]
     assert summary.errors == 0.75
-    assert summary.answered == 2
+    assert summary.rate == 2 / 20
 
 
 def test_what_is_answered_after_the_end_is_no_throughput() -> None:

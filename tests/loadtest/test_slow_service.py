@@ -3,7 +3,7 @@
 from click.testing import CliRunner
 
 from loadtest.commands import cli
-from loadtest.hunt import Hunt
+from loadtest.limit import LimitSearch
 from loadtest.load import Load
 from loadtest.objective import parse_objective
 from tests.loadtest.slow import BURST, CAPACITY
@@ -16,8 +16,8 @@ def test_find_limit_finds_the_rate_that_a_service_can_do(slow_url: str) -> None:
     base = Load(slow_url, {"digits": 1.0}, ["digits"], 0)
     objective = parse_objective("errors<10%")
 
-    with Hunt(base, objective, PROBE_S, 1, said.append) as hunt:
-        found = hunt.run(20, 1000, TOLERANCE)
+    search = LimitSearch(base, objective, PROBE_S, 1, said.append)
+    found = search.run(20, 1000, TOLERANCE)
 
     # A burst is answered beyond the capacity, and a tenth may fail.
     most = (CAPACITY + BURST / PROBE_S) / (1 - ERRORS)
@@ -39,4 +39,4 @@ def test_a_refusal_without_retry_after_is_told(slow_url: str) -> None:
 
     assert result.exit_code == 1
     assert "× 503 full, no Retry-After" in result.output
-    assert "The service told no metrics." in result.output
+    assert "The service gave no metrics." in result.output
