@@ -226,9 +226,7 @@ def _loads(
 
 
 def _bare(folders: Mapping[str, Path], seconds: float) -> Rates:
-    from service.engine.compute.tensorflow_runtime import (
-        TensorFlowRuntime,  # imports TensorFlow: seconds
-    )
+    from service.engine.compute.tensorflow_runtime import TensorFlowRuntime
 
     runtime = TensorFlowRuntime("auto", Settings().number_of_tensorflow_threads())
     rates: Rates = {}

@@ -127,9 +127,7 @@ def _fairness(
 
 def _bare(works: dict[str, Work], seconds: float) -> dict[str, dict[int, float]]:
     """Rows a second by model and batch size: one row, and the largest batch."""
-    from service.engine.compute.tensorflow_runtime import (
-        TensorFlowRuntime,  # imports TensorFlow: seconds
-    )
+    from service.engine.compute.tensorflow_runtime import TensorFlowRuntime
 
     runtime = TensorFlowRuntime("auto", Settings().number_of_tensorflow_threads())
     found: dict[str, dict[int, float]] = {}

@@ -37,9 +37,7 @@ def main(settings_json: str, socket_path: Path, lifeline: int, restarted: bool) 
 
 async def _serve(settings: Settings, metrics: Metrics, path: Path) -> None:
     def make_loader() -> Loader:
-        from service.engine.compute.tensorflow_runtime import (
-            TensorFlowRuntime,  # imports TensorFlow: seconds
-        )
+        from service.engine.compute.tensorflow_runtime import TensorFlowRuntime
 
         return TensorFlowRuntime(
             settings.device,

@@ -84,7 +84,7 @@ def test_workloads_are_listed() -> None:
 
 def test_the_service_does_not_import_the_load_tests() -> None:
     code = (
-        "import sys, service.__main__, service.processes.supervisor\n"
+        "import sys, service.__main__, service.processes.usage.supervisor\n"
         "print(sorted({m.partition('.')[0] for m in sys.modules}"
         " & {'loadtest', 'httpx', 'matplotlib', 'rich'}))"
     )
