@@ -7,47 +7,41 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.measure import Plan
-from benchmarks.subjects import cores
+from benchmarks.subjects import ROOT, cores
 from service.manifest import read_manifest
 from service.settings import Settings
 
-ROOT = Path(__file__).parent.parent
 PACKAGES = ("tensorflow", "fastapi", "uvicorn", "uvloop", "httptools", "pillow")
 GIB, MB = 2**30, 1e6
 
 
-def gather_facts(plan: Plan, settings: Settings, folder: Path) -> dict[str, str]:
-    """What to say at the head of the report, in this order.
+def gather_facts(settings: Settings, folder: Path) -> dict[str, str]:
+    """What to say at the head of a page, in this order.
 
     Args:
-        plan: Of the run.
         settings: Of Servery.
         folder: The version of the model that is measured.
     """
+    gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
+    wrk = _output("wrk", "-v").partition("wrk ")[2].partition(" ")[0] or "unknown"
+    packages = [f"{name} {version(name)}" for name in PACKAGES]
+    versions = [f"Python {platform.python_version()}", *packages, f"wrk {wrk}"]
     return {
-        "Date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "Date": now(),
         "Commit": _commit(),
-        "Machine": f"{_processor()}, {cores()} cores, {_memory_gib():.0f} GiB",
+        "Machine": f"{_processor()}, {cores()} cores, {gib:.0f} GiB",
         "System": f"{_distribution()}, Linux {platform.release()}",
-        "Versions": ", ".join(
-            [
-                f"Python {platform.python_version()}",
-                *(f"{name} {version(name)}" for name in PACKAGES),
-                f"wrk {_wrk_version()}",
-            ]
-        ),
+        "Versions": ", ".join(versions),
         "Model": _model(folder),
-        "Servery": f"`servery serve` with {_changes(settings)}: "
-        f"{_count(settings.number_of_http_processes(), 'HTTP process')}, one engine "
-        f"with {_count(settings.number_of_tensorflow_threads(), 'TensorFlow thread')}; "
-        "the access log goes to a file",
-        "Plain FastAPI": f"one worker with {_count(cores(), 'TensorFlow thread')}, and "
-        f"{_count(cores(), 'worker')} with one each; uvloop, httptools, no access log",
-        "Load": "wrk, one thread; 16 digits, 5 photos, 16 texts in turn; JSON, "
-        f"pictures in base64; {_count(plan.rounds, 'round')} of {plan.seconds} s of "
-        "digits for each server and load, one of the others",
+        "Servery": f"`servery serve` with {_changes(settings)}: HTTP processes: "
+        f"{settings.number_of_http_processes()}, engine: 1, TensorFlow threads: "
+        f"{settings.number_of_tensorflow_threads()}; the access log goes to a file",
     }
+
+
+def now() -> str:
+    """Date and time."""
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _changes(settings: Settings) -> str:
@@ -55,11 +49,6 @@ def _changes(settings: Settings) -> str:
     names = sorted(settings.model_fields_set - {"artifacts"})
     given = ", ".join(f"{name}={getattr(settings, name)}" for name in names)
     return given or "default settings"
-
-
-def _count(number: int, what: str) -> str:
-    ending = "" if number == 1 else "es" if what.endswith("s") else "s"
-    return f"{number} {what}{ending}"
 
 
 def _model(folder: Path) -> str:
@@ -77,20 +66,11 @@ def _processor() -> str:
     return platform.machine()
 
 
-def _memory_gib() -> float:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
-
-
 def _distribution() -> str:
     try:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except OSError:
         return platform.system()
-
-
-def _wrk_version() -> str:
-    words = _output("wrk", "-v").split()
-    return words[1] if len(words) > 1 else "unknown"
 
 
 def _commit() -> str:

@@ -23,32 +23,28 @@ class LoadError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What wrk saw.
+    """What a load gave; of a bare model, requests are rows, latencies those of calls."""
 
-    Attributes:
-        requests: That were answered, refusals among them.
-        seconds: That it took.
-        p50_ms: Half of them took at most so many milliseconds; p95 and p99 alike. wrk
-            adds for a connection that stalled the requests that it would have sent.
-        p95_ms: See there.
-        p99_ms: See there.
-        errors: By kind, only what happened: `status` is 400 and above, `timeout` an
-            answer after more than 2 s; `connect`, `read`, `write` of the socket.
-        client_cpu_s: CPU seconds of wrk itself.
-    """
-
-    requests: int
-    seconds: float
+    requests: int  # that were answered, refusals among them
+    seconds: float  # that it took
+    # half of them took at most so many milliseconds; p99 alike. wrk adds for a
+    # connection that stalled the requests that it would have sent
     p50_ms: float
-    p95_ms: float
-    p99_ms: float
+    p99_ms: float  # see there
+    # by kind, only what happened: `status` is 400 and above, `timeout` an answer
+    # after more than 2 s; `connect`, `read`, `write` of the socket
     errors: dict[str, int]
-    client_cpu_s: float = 0.0
+    client_cpu_s: float = 0.0  # CPU seconds of wrk itself
 
     @property
     def good(self) -> int:
         """Requests that were answered with what they asked for."""
         return self.requests - self.errors.get("status", 0)
+
+    @property
+    def rate(self) -> float:
+        """Good requests a second."""
+        return self.good / self.seconds
 
 
 def require_wrk() -> str:

@@ -10,7 +10,7 @@ model:
 
 import json
 import os
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -59,28 +59,15 @@ class SentimentPrediction(BaseModel):
     probability: float
 
 
-class DigitsResponse(BaseModel):
-    """The fields that Servery answers with; so in the others."""
+Prediction = TypeVar("Prediction", bound=BaseModel)
+
+
+class Response(BaseModel, Generic[Prediction]):
+    """The fields that Servery answers with."""
 
     model: str
-    version: int
-    predictions: list[DigitPrediction]
-
-
-class PhotoResponse(BaseModel):
-    """See `DigitsResponse`."""
-
-    model: str
-    version: int
-    predictions: list[PhotoPrediction]
-
-
-class SentimentResponse(BaseModel):
-    """See `DigitsResponse`."""
-
-    model: str
-    version: int
-    predictions: list[SentimentPrediction]
+    version: int = 1
+    predictions: list[Prediction]
 
 
 class Model:
@@ -122,17 +109,16 @@ def create_app() -> FastAPI:
 def add_digits(app: FastAPI, model: Model) -> None:
     """Answer what digits show, in both ways."""
 
-    def predict(request: ImageRequest) -> DigitsResponse:
-        answer = answer_digit(model(read_digit(request.image)))
-        prediction = DigitPrediction(**answer)
-        return DigitsResponse(model="digits", version=1, predictions=[prediction])
+    def predict(request: ImageRequest) -> Response[DigitPrediction]:
+        prediction = DigitPrediction(**answer_digit(model(read_digit(request.image))))
+        return Response(model="digits", predictions=[prediction])
 
     @app.post("/def")
-    def predict_in_thread(request: ImageRequest) -> DigitsResponse:
+    def predict_in_thread(request: ImageRequest) -> Response[DigitPrediction]:
         return predict(request)
 
     @app.post("/async")
-    async def predict_in_loop(request: ImageRequest) -> DigitsResponse:
+    async def predict_in_loop(request: ImageRequest) -> Response[DigitPrediction]:
         return predict(request)
 
 
@@ -140,17 +126,15 @@ def add_photo(app: FastAPI, model: Model) -> None:
     """Answer what photos show."""
 
     @app.post("/photo")
-    def predict(request: ImageRequest) -> PhotoResponse:
-        answer = answer_photo(model(read_photo(request.image)))
-        prediction = PhotoPrediction(**answer)
-        return PhotoResponse(model="photo", version=1, predictions=[prediction])
+    def predict(request: ImageRequest) -> Response[PhotoPrediction]:
+        prediction = PhotoPrediction(**answer_photo(model(read_photo(request.image))))
+        return Response(model="photo", predictions=[prediction])
 
 
 def add_sentiment(app: FastAPI, model: Model) -> None:
     """Answer how texts sound."""
 
     @app.post("/sentiment")
-    def predict(request: TextRequest) -> SentimentResponse:
+    def predict(request: TextRequest) -> Response[SentimentPrediction]:
         answer = answer_sentiment(model(np.array(request.text.encode(), object)))
-        prediction = SentimentPrediction(**answer)
-        return SentimentResponse(model="sentiment", version=1, predictions=[prediction])
+        return Response(model="sentiment", predictions=[SentimentPrediction(**answer)])

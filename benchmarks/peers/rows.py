@@ -21,18 +21,13 @@ Prediction = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is done for one model.
+    """What is done for one model."""
 
-    Attributes:
-        field: Of the JSON object that a request is.
-        read: The bytes in it, base64 undone, to a row.
-        answer: One row of the first output of the model to a prediction.
-        largest_batch: 32, and 4 photos: a batch of photos is no faster a row than four.
-    """
-
-    field: str
-    read: Callable[[bytes], Row]
+    field: str  # of the JSON object that a request is
+    read: Callable[[bytes], Row]  # the bytes in it, base64 undone, to a row
+    # one row of the first output of the model to a prediction
     answer: Callable[[np.ndarray], Prediction]
+    # 32, and 4 photos: a batch of photos is no faster a row than four
     largest_batch: int = 32
 
     def parse(self, body: Mapping[str, str]) -> Row:

@@ -1,25 +1,19 @@
 """What a peer is told by whoever starts it: models, workers, threads, port."""
 
-import argparse
 import json
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One configuration of one peer.
+    """One configuration of one peer."""
 
-    Attributes:
-        models: The folder `<model>/<version>` of each, by name.
-        workers: Processes that compute, for each model.
-        threads: TensorFlow's, in each of them.
-    """
-
-    models: dict[str, Path]
-    workers: int
-    threads: int
+    models: dict[str, Path]  # the folder `<model>/<version>` of each, by name
+    workers: int  # processes that compute, for each model
+    threads: int  # tensorFlow's, in each of them
 
 
 def read_setting() -> Setting:
@@ -34,7 +28,4 @@ def read_setting() -> Setting:
 
 def read_port() -> int:
     """`--port` of the command line."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, required=True)
-    port: int = parser.parse_args().port
-    return port
+    return int(sys.argv[sys.argv.index("--port") + 1])

@@ -1,17 +1,33 @@
-"""The envelope of the Open Inference Protocol, which MLServer and Triton insist on.
+"""Protocols of peers: the same JSON with the same base64 in it, in other envelopes.
+
+BentoML, whose batched methods take lists, and so do requests:
+
+    {"image": "iVBOR…"} ─▶ {"image": ["iVBOR…"]}
+    {"predictions": […]} ◀─ […]
+
+The Open Inference Protocol, which MLServer and Triton insist on
+(https://github.com/kserve/open-inference-protocol, inference_rest.md):
 
     {"image": "iVBOR…"} ─▶ {"inputs": [{"name": "image", "datatype": "BYTES", …}]}
     {"predictions": […]} ◀─ {"outputs": [{"name": "digit", "data": [7]}, …]}
-
-A JSON body in either case, with the same base64 in it; `docs` of the protocol:
-https://github.com/kserve/open-inference-protocol, inference_rest.md.
 """
 
 import json
 from typing import Any
 
 
-def wrap(body: bytes, *, shape: tuple[int, ...], content_type: str | None) -> bytes:
+def wrap_list(body: bytes) -> bytes:
+    """A request with one field, as every other peer takes it, as a list of one."""
+    ((field, text),) = json.loads(body).items()
+    return json.dumps({field: [text]}).encode()
+
+
+def unwrap_list(answer: bytes) -> bytes:
+    """A list of one prediction, as every other peer gives it."""
+    return json.dumps({"predictions": json.loads(answer)}).encode()
+
+
+def wrap_v2(body: bytes, *, shape: tuple[int, ...], content_type: str | None) -> bytes:
     """A request with one field, as every other peer takes it, as one row of BYTES.
 
     Args:
@@ -26,7 +42,7 @@ def wrap(body: bytes, *, shape: tuple[int, ...], content_type: str | None) -> by
     return json.dumps({"inputs": [tensor]}).encode()
 
 
-def unwrap(answer: bytes) -> bytes:
+def unwrap_v2(answer: bytes) -> bytes:
     """An answer of one row, as every other peer gives it.
 
     An output of the form (1,) or (1, 1) becomes a number, any longer one a list.
