@@ -196,11 +196,7 @@ def link_models(artifacts: Path, names: Iterable[str], place: Path) -> Path:
 
 
 def measure_start(artifacts: Path, folder: Path) -> Start:
-    """Start the service until every model answers, after TensorFlow's import alone.
-
-    Raises:
-        ServerError: It does not start.
-    """
+    """Start the service until every model answers, after TensorFlow's import alone."""
     began = time.monotonic()
     subprocess.run([sys.executable, "-c", IMPORT], check=True, capture_output=True)
     import_s = time.monotonic() - began

@@ -76,14 +76,7 @@ class Opponent:
 
 
 class Course:
-    """One run, or what is left of one.
-
-    Args:
-        plan: How long.
-        results: To add to; what is among them already is left out.
-        save: Called whenever there is more.
-        folder: For bodies and logs.
-    """
+    """One run, or what is left of one."""
 
     def __init__(
         self, plan: Plan, results: Results, save: Callable[[], None], folder: Path

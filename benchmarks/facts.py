@@ -16,12 +16,7 @@ GIB, MB = 2**30, 1e6
 
 
 def gather_facts(settings: Settings, folder: Path) -> dict[str, str]:
-    """What to say at the head of a page, in this order.
-
-    Args:
-        settings: Of Servery.
-        folder: The version of the model that is measured.
-    """
+    """What to say at the head of a page, in this order."""
     gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
     wrk = _output("wrk", "-v").partition("wrk ")[2].partition(" ")[0] or "unknown"
     packages = [f"{name} {version(name)}" for name in PACKAGES]

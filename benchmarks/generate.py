@@ -65,13 +65,7 @@ def make_bodies(generator: str, count: int) -> list[bytes]:
 
 
 def render(loads: Loads, bare: str, others: float) -> str:
-    """The page.
-
-    Args:
-        loads: The rounds of every load.
-        bare: The table of the decoders without a server.
-        others: Share of the machine that other programs took.
-    """
+    """The page."""
     served = [
         [name, str(number), *load_cells(found, int(name.rpartition(" ")[2]))]
         for (name, _, number), found in loads.items()

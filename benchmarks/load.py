@@ -48,11 +48,7 @@ class Load:
 
 
 def require_wrk() -> str:
-    """Where wrk is.
-
-    Raises:
-        LoadError: Nowhere; says how to install it.
-    """
+    """Where wrk is."""
     program = shutil.which("wrk")
     if program is None:
         raise LoadError(INSTALL)
@@ -62,11 +58,7 @@ def require_wrk() -> str:
 def run_load(
     url: str, bodies: Path, media_type: str, *, connections: int, seconds: int
 ) -> Load:
-    """POST the bodies in a folder in turn, on so many connections for so long.
-
-    Raises:
-        LoadError: Nothing was answered.
-    """
+    """POST the bodies in a folder in turn, on so many connections for so long."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     count = sum(1 for _ in bodies.iterdir())
     done = subprocess.run(
@@ -86,11 +78,7 @@ def run_load(
 
 
 def parse_load(output: str, *, client_cpu_s: float) -> Load:
-    """Read what wrk printed; its last line is our script's.
-
-    Raises:
-        LoadError: There is no such line, or nothing was answered.
-    """
+    """Read what wrk printed; its last line is our script's."""
     last = output.rstrip().rpartition("\n")[2]
     try:
         facts = json.loads(last)

@@ -68,13 +68,7 @@ among them. Servery is up, and idle, while another is measured.
 
 
 def render(results: Results, *, cores: int, plot: bool) -> str:
-    """The whole page.
-
-    Args:
-        results: Of the run.
-        cores: Of the machine.
-        plot: Whether `benchmarks.png` lies beside the page.
-    """
+    """The whole page."""
     comparisons = compare(results.pairs)
     ceiling = find_ceiling(comparisons, cores)
     parts = [
@@ -205,12 +199,7 @@ def best_by_peer(
 
 
 def draw(results: Results, path: Path) -> None:
-    """Draw digits as bars: everyone at its best, by connections.
-
-    Args:
-        results: Of the run.
-        path: The PNG file to write.
-    """
+    """Draw digits as bars: everyone at its best, by connections."""
     from matplotlib.figure import Figure
 
     comparisons, connections = compare(results.pairs), LOADS["digits"]

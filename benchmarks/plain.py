@@ -71,13 +71,7 @@ class Response(BaseModel, Generic[Prediction]):
 
 
 class Model:
-    """A SavedModel, called as TensorFlow's own guide does.
-
-    Args:
-        folder: `<model>/<version>`.
-        threads: TensorFlow's, for one call.
-        output: The name of the one that is answered.
-    """
+    """A SavedModel, called as TensorFlow's own guide does."""
 
     def __init__(self, folder: str, threads: int, output: str):
         tf.config.threading.set_intra_op_parallelism_threads(threads)

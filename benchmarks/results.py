@@ -93,11 +93,7 @@ class Results:
 
 
 def read_results(path: Path) -> Results:
-    """What `Results.save` wrote.
-
-    Raises:
-        ValueError: It is something else.
-    """
+    """What `Results.save` wrote."""
     return TypeAdapter(Results).validate_json(path.read_bytes())
 
 

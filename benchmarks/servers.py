@@ -39,11 +39,7 @@ class Running:
         return f"http://{HOST}:{self.port}{path}"
 
     def is_ready(self) -> bool:
-        """Whether all of it serves.
-
-        Raises:
-            ServerError: It has ended.
-        """
+        """Whether all of it serves."""
         if self.process.poll() is not None:
             raise ServerError(
                 f"{self.server.name} ended with {self.process.returncode} instead of "
@@ -83,16 +79,7 @@ class Running:
 
 @contextmanager
 def running(server: Server, folder: Path) -> Iterator[Running]:
-    """Start a server, wait until it is ready, and end it at the end.
-
-    Args:
-        server: What to start.
-        folder: Where its log goes.
-
-    Raises:
-        ServerError: It cannot be started, ended early, or is not ready in `START_S`
-            seconds.
-    """
+    """Start a server, wait until it is ready, and end it at the end."""
     started = _start(server, folder / f"server-{time.monotonic_ns()}.log")
     try:
         wait_for(started.is_ready, f"{server.name} being ready")
@@ -103,11 +90,7 @@ def running(server: Server, folder: Path) -> Iterator[Running]:
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:
-    """Look again and again until something is so.
-
-    Raises:
-        ServerError: It is not so after `START_S` seconds.
-    """
+    """Look again and again until something is so."""
     give_up = time.monotonic() + START_S
     while not condition():
         if time.monotonic() > give_up:

@@ -86,14 +86,7 @@ def servery(
     name: str = SERVERY,
     environment: Mapping[str, str] | None = None,
 ) -> Subject:
-    """The service as `servery serve` starts it, access log and all.
-
-    Args:
-        artifacts: What it serves.
-        models: The versions that are asked, by name; digits if none.
-        name: In tables.
-        environment: What is set beside the defaults.
-    """
+    """The service as `servery serve` starts it, access log and all."""
     program = str(Path(sys.executable).with_name("servery"))
     command = (program, "serve", "--port", "{port}", "--artifacts", str(artifacts))
     server = Server(name, command, "/readyz", environment=environment or {})
@@ -114,12 +107,7 @@ def raw() -> Target:
 
 
 def plain(models: Mapping[str, Path], *, workers: int) -> Subject:
-    """Plain FastAPI that uses every core: by TensorFlow's threads, or by its workers.
-
-    Args:
-        models: The versions to serve, by name; digits among them.
-        workers: uvicorn's; TensorFlow's threads in each are the cores among them.
-    """
+    """Plain FastAPI that uses every core: by TensorFlow's threads, or by its workers."""
     name = f"{PLAIN}, {count_workers(workers)}"
     folders = {model: str(folder) for model, folder in models.items()}
     server = Server(

@@ -21,11 +21,7 @@ from service.settings import Settings
 
 
 class InstantEngine:
-    """An engine with one model, which answers at once that all classes are as probable.
-
-    Args:
-        folder: A version of digits.
-    """
+    """An engine with one model, which answers at once that all classes are as probable."""
 
     def __init__(self, folder: Path):
         manifest = read_manifest(folder)

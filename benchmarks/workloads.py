@@ -128,11 +128,7 @@ def write_bodies(bodies: Iterable[bytes], folder: Path) -> Path:
 
 
 def ask(target: Target, url: str) -> list[Prediction]:
-    """Send every body once to a server at `url`.
-
-    Raises:
-        ServerError: Not answered with 200 and a prediction.
-    """
+    """Send every body once to a server at `url`."""
     headers, received = {"content-type": target.media_type}, []
     try:
         with httpx.Client(timeout=60, trust_env=False, headers=headers) as client:

@@ -77,11 +77,7 @@ def main(*, quick: bool, client_cores: int, artifacts: Path, output: Path) -> No
 
 
 def measure(plan: Plan, artifacts: Path, client: Executor) -> Measured:
-    """All of it, with a client in a process of its own.
-
-    Raises:
-        ServerError: The service does not start, or holds no rate.
-    """
+    """All of it, with a client in a process of its own."""
     watch, settings = Watch(), Settings(artifacts=artifacts)
     order = Order("", tuple(make_bodies(raw())))
     server, _ = servery(artifacts, environment={"SERVERY_ACCESS_LOG": "true"})

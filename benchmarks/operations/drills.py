@@ -58,15 +58,7 @@ class Killed:
 
 
 class Drill:
-    """Drills under load; each starts a service of its own.
-
-    Args:
-        server: The service.
-        folder: For logs.
-        client: Where the client runs, a process that is ready.
-        order: What is sent, but for its address and rates.
-        seconds: Of load before a signal, and after SIGTERM.
-    """
+    """Drills under load; each starts a service of its own."""
 
     def __init__(
         self,
@@ -137,8 +129,8 @@ def classify(flooded: Flooded, log: str, rate: float) -> Terminated:
     """
     counts = flooded.counts()
     logged = set(_NAME.findall(log))
-    read = sum(name in logged for name in flooded.unanswered)
-    answered = sum(n for kind, n in counts.items() if kind[0].isdigit())
+    read = sum(name in logged for name in flooded.unanswered())
+    answered = flooded.answered()
     if answered > len(logged):  # else nothing could ever be found to be lost
         raise ServerError(
             f"expected an access log with {answered} requests, received {len(logged)}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.operations.drills import HEAD_START_S, PATH
-from benchmarks.operations.flood import OK, Flooded, Order, flood
+from benchmarks.operations.flood import Flooded, Order, flood
 from benchmarks.processes import cpu_seconds, memory
 from benchmarks.servers import Running
 from loadtest.limit import Limit, Step, find_limit
@@ -45,47 +45,19 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """Figures of the requests that were meant to be sent in some seconds."""
-
-    seconds: float  # how many
-    requests: int  # that were meant to be sent
-    answered: int  # with any status
-    good: int  # answered 200 within the deadline
-    latencies_s: np.ndarray  # of all of them, whatever became of them
-    good_latencies_s: np.ndarray  # of those that were answered 200, in time or not
-    outcomes: dict[str, int]  # how many ended in each way
-
-    def p_ms(self, percent: float, *, good: bool = False) -> float:
-        """A percentile of latency in milliseconds; nan if there are none."""
-        latencies = self.good_latencies_s if good else self.latencies_s
-        if not len(latencies):
-            return float("nan")
-        return 1000 * float(np.percentile(latencies, percent, method="inverted_cdf"))
-
-
-@dataclass(frozen=True, slots=True)
 class Overload:
     """What the service did at several times its limit."""
 
     factor: float  # of the limit
     run: Run  # all of it
-    during: Window  # the figures of the overload
+    during: Flooded  # the figures of the overload
     # from its end until every window is within the objective again; None = it
     # never was
     recovery_s: float | None
 
 
 class Bench:
-    """Sends loads at one service, from a process beside it.
-
-    Args:
-        service: Which.
-        client: Where the client runs, a process that is ready.
-        order: What is sent, but for its address and rates.
-        plan: How long.
-        say: Told of every probe.
-    """
+    """Sends loads at one service, from a process beside it."""
 
     def __init__(
         self,
@@ -102,7 +74,7 @@ class Bench:
         """The highest rate that holds the objective."""
         return find_limit(self._try, START, MOST, self._plan.tolerance)
 
-    def peak(self, limit: float) -> Window:
+    def peak(self, limit: float) -> Flooded:
         """What is answered when the limit itself is asked for."""
         return self._at(limit, self._plan.peak)
 
@@ -113,12 +85,12 @@ class Bench:
         run = self._send(
             (plan.before, calm), (plan.overload, factor * limit), (plan.after, calm)
         )
-        during = look(run.flooded, rise, fall, self._order.deadline_s)
+        during = run.flooded.between(rise, fall)
         return Overload(factor, run, during, recovery(run, fall, fall + plan.after))
 
     def _try(self, step: Step, rate: float) -> bool:
         found = self._at(rate, self._plan.probe * (3 if step is Step.CONFIRM else 1))
-        errors = 1 - found.outcomes.get(OK, 0) / max(1, found.requests)
+        errors = 1 - len(found.good().meant_s) / max(1, len(found.meant_s))
         holds = found.p_ms(99) < 1000 * P99_S and errors < ERRORS
         self._say(
             f"{step:8} {rate:7.0f}/s  p99 {found.p_ms(99):6.1f} ms  errors "
@@ -126,11 +98,11 @@ class Bench:
         )
         return holds
 
-    def _at(self, rate: float, seconds: float) -> Window:
+    def _at(self, rate: float, seconds: float) -> Flooded:
         """A constant rate; its first part lets the service run in."""
         begin = seconds / 4
         run = self._send((begin + seconds, rate))
-        return look(run.flooded, begin, begin + seconds, self._order.deadline_s)
+        return run.flooded.between(begin, begin + seconds)
 
     def _send(self, *rates: tuple[float, float]) -> Run:
         """Send at these rates, and watch the service."""
@@ -144,21 +116,6 @@ class Bench:
             wait([future], timeout=MEMORY_EVERY_S)
         cores = (cpu_seconds(pid) - cpu_s) / (time.monotonic() - began)
         return Run(future.result(), tuple(sizes), cores)
-
-
-def look(flooded: Flooded, start_s: float, end_s: float, deadline_s: float) -> Window:
-    """The figures of some seconds."""
-    part = flooded.between(start_s, end_s)
-    outcomes, is_good = part.counts(), part.outcomes == OK
-    return Window(
-        seconds=end_s - start_s,
-        requests=len(part.meant_s),
-        answered=sum(n for kind, n in outcomes.items() if kind[0].isdigit()),
-        good=int((is_good & (part.latency_s <= deadline_s)).sum()),
-        latencies_s=part.latency_s,
-        good_latencies_s=part.latency_s[is_good],
-        outcomes=outcomes,
-    )
 
 
 def cut(start_s: float, end_s: float) -> list[tuple[float, float]]:
@@ -185,7 +142,8 @@ def recovery(run: Run, start_s: float, end_s: float) -> float | None:
     """
     worst = start_s
     for piece in cut(start_s, end_s):
-        found = look(run.flooded, *piece, math.inf)
-        if found.good < found.requests or found.p_ms(99) > 1000 * P99_S:
+        found = run.flooded.between(*piece)
+        bad = len(found.meant_s) > len(found.good().meant_s)
+        if bad or found.p_ms(99) > 1000 * P99_S:
             worst = piece[1]
     return None if worst == end_s else worst - start_s

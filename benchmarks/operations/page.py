@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.operations.drills import Killed, Terminated
-from benchmarks.operations.flood import OK
+from benchmarks.operations.flood import OK, Flooded
 from benchmarks.operations.overload import (
     ERRORS,
     P99_S,
     Overload,
-    Window,
     cut,
-    look,
 )
 from benchmarks.tables import figure, table
 from loadtest.limit import Limit
@@ -30,7 +28,7 @@ class Measured:
     facts: dict[str, str]  # what a figure is worth nothing without
     deadline_s: float  # of every request
     limit: Limit  # what the search found
-    peak: Window  # what was answered when the limit was asked for
+    peak: Flooded  # what was answered when the limit was asked for
     overloads: Sequence[Overload]  # at several times it
     terminated: Terminated  # SIGTERM under load
     killed: Sequence[Killed]  # processes killed under load
@@ -100,7 +98,7 @@ def render(measured: Measured, *, picture: bool) -> str:
         probes=len(limit.probes),
         p99_ms=1000 * P99_S,
         errors=ERRORS,
-        goodput=figure(peak.good / peak.seconds),
+        goodput=figure(peak.goodput(measured.deadline_s)),
         p50=figure(peak.p_ms(50)),
         p99=figure(peak.p_ms(99)),
         deadline_ms=1000 * measured.deadline_s,
@@ -113,24 +111,25 @@ def render(measured: Measured, *, picture: bool) -> str:
 
 
 def _overload(overload: Overload, measured: Measured) -> dict[str, str]:
-    during, run, peak = overload.during, overload.run, measured.peak
-    share = during.good / during.seconds / (peak.good / peak.seconds)
-    late = float((during.good_latencies_s > measured.deadline_s).mean() or 0)
-    tail = ", ".join(figure(during.p_ms(each, good=True)) for each in (50, 99, 100))
+    during, run, deadline_s = overload.during, overload.run, measured.deadline_s
+    goodput, good, sent = during.goodput(deadline_s), during.good(), len(during.meant_s)
+    share = goodput / measured.peak.goodput(deadline_s)
+    late = (good.latency_s > deadline_s).sum() / max(1, len(good.latency_s))
+    tail = ", ".join(figure(good.p_ms(each)) for each in (50, 99, 100))
     rest = [
-        f"{kind}: {count / during.requests:.2%}"
-        for kind, count in during.outcomes.items()
+        f"{kind}: {count / sent:.2%}"
+        for kind, count in during.counts().items()
         if kind != OK
     ]
     back, sizes = overload.recovery_s, [size / MIB for _, size in run.memory]
     memory = ", ".join(f"{each:,.0f}" for each in (sizes[0], max(sizes), sizes[-1]))
     return {
-        "asked for, requests/s": figure(during.requests / during.seconds),
-        "answered, any status, /s": figure(during.answered / during.seconds),
-        "goodput, /s": figure(during.good / during.seconds),
+        "asked for, requests/s": figure(sent / during.seconds),
+        "answered, any status, /s": figure(during.answered() / during.seconds),
+        "goodput, /s": figure(goodput),
         f"goodput to that at the limit (promised: {GOODPUT_WITHIN:.0%})": f"{share:.0%}"
         + _verdict(kept=share >= GOODPUT_WITHIN),
-        "answered 200": f"{during.outcomes.get(OK, 0) / during.requests:.1%}",
+        "answered 200": f"{len(good.meant_s) / sent:.1%}",
         "200 after their deadline": f"{late:.1%}",
         "p50, p99, most of the answers 200, ms": tail,
         "the rest": "; ".join(rest) or "–",
@@ -159,11 +158,11 @@ def draw(measured: Measured, path: Path) -> None:
     ):
         flooded = overload.run.flooded
         pieces = cut(0, float(flooded.meant_s.max()))
-        found = [look(flooded, *piece, measured.deadline_s) for piece in pieces]
+        found = [flooded.between(*piece) for piece in pieces]
         times = [start for start, _ in pieces]
-        asked = [each.requests / each.seconds for each in found]
+        asked = [len(each.meant_s) / each.seconds for each in found]
         above.plot(times, asked, color="grey", lw=1, label="asked for")
-        good = [each.good / each.seconds for each in found]
+        good = [each.goodput(measured.deadline_s) for each in found]
         above.plot(times, good, label="goodput")
         above.axhline(measured.limit.rate, color="grey", lw=1, ls=":")
         title = f"{overload.factor:g} × the limit"

@@ -14,12 +14,7 @@ from benchmarks.peers.setting import read_setting
 
 
 class Model:
-    """A SavedModel, called as TensorFlow's own guide does.
-
-    Args:
-        name: digits, photo or sentiment.
-        folder: `<model>/<version>`.
-    """
+    """A SavedModel, called as TensorFlow's own guide does."""
 
     def __init__(self, name: str, folder: Path):
         self.work = WORK[name]

@@ -31,13 +31,7 @@ class Work:
     largest_batch: int = 32
 
     def parse(self, body: Mapping[str, str]) -> Row:
-        """A JSON object to a row.
-
-        Raises:
-            KeyError: The field is missing.
-            ValueError: No base64.
-            OSError: No picture.
-        """
+        """A JSON object to a row."""
         text = body[self.field]
         if self.field == "text":
             return text.encode()

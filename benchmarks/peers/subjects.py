@@ -130,17 +130,7 @@ PEERS = (
 
 
 def peers(models: Mapping[str, Path], *, cores: int) -> list[Subject]:
-    """Every configuration of every peer whose environment has been built.
-
-    Args:
-        models: The versions to serve, by name: digits, photo, sentiment, or some of
-            them.
-        cores: That there are. One worker with as many threads of TensorFlow, and a
-            worker a core with one thread each, are configurations.
-
-    Returns:
-        Servers, to be started one at a time, each with a target a model.
-    """
+    """Every configuration of every peer whose environment has been built."""
     return [
         subject
         for peer in PEERS

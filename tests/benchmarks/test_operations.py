@@ -18,9 +18,10 @@ from benchmarks.operations.flood import (
     Flooded,
     Order,
     flood,
+    name_of,
     tell,
 )
-from benchmarks.operations.overload import Overload, Run, look, recovery
+from benchmarks.operations.overload import Overload, Run, recovery
 from benchmarks.operations.page import Measured, draw, render
 from benchmarks.servers import ServerError
 from loadtest.limit import Limit
@@ -37,10 +38,10 @@ def answered(start_s: float, end_s: float, latency_s: float = 0.01) -> list[Entr
     return [(start_s + n / 100, latency_s, OK) for n in range(count)]
 
 
-def ended(*entries: Entry, unanswered: tuple[str, ...] = ()) -> Flooded:
+def ended(*entries: Entry) -> Flooded:
     meant, latency, outcomes = zip(*entries, strict=True)
     columns = np.array(meant), np.array(latency), np.array(outcomes, object)
-    return Flooded(*columns, unanswered, 0.5)
+    return Flooded(10.0, *columns, 0.5)
 
 
 def run(*entries: Entry) -> Run:
@@ -69,9 +70,8 @@ def test_recovery_ends_with_the_last_window_that_is_not_normal(
 
 def test_what_the_service_has_read_and_not_answered_is_lost() -> None:
     kinds = [OK, OK, "503 shutting_down", REFUSED, CLOSED, CLOSED, CLOSED]
-    names = ("flood-0.4", "flood-0.5", "flood-0.6")
-    flooded = ended(*((0, 1, kind) for kind in kinds), unanswered=names)
-    logged = ["flood-0.0", "flood-0.1", "flood-0.2", "flood-0.5"]
+    flooded = ended(*((number / 10, 1, kind) for number, kind in enumerate(kinds)))
+    logged = [name_of(number / 10) for number in (0, 1, 2, 5)]
     log = "".join(f'{{"request_id":"{name}","status":200}}\n' for name in logged)
 
     seen = classify(flooded, log, 7)
@@ -87,9 +87,7 @@ def test_without_an_access_log_nothing_is_said_of_what_was_lost() -> None:
 
 @pytest.mark.parametrize("kind", [BROKEN, TIMEOUT])
 def test_half_an_answer_and_no_end_are_lost_whatever_the_log_says(kind: str) -> None:
-    flooded = ended((0, 1, kind), unanswered=("flood-0.1",))
-
-    assert classify(flooded, "", 7).lost == 1
+    assert classify(ended((0, 1, kind)), "", 7).lost == 1
 
 
 def send(url: str, rate: float, seconds: float) -> Flooded:
@@ -108,7 +106,7 @@ def test_the_client_counts_every_answer_of_a_server_that_refuses_some(
     assert set(counts) == {OK, "503 full, no Retry-After"}
     assert len(flooded.meant_s) == pytest.approx(1000, rel=0.15)
     assert counts[OK] >= BURST + CAPACITY
-    assert not flooded.unanswered
+    assert not flooded.unanswered()
 
 
 def test_the_client_tells_that_nobody_is_there() -> None:
@@ -141,7 +139,7 @@ def overload() -> Overload:
     entries = [*answered(0, 5), *answered(5, 10, 0.4), *answered(10, 15)]
     entries += [(t / 100, 3, "503 queue_full") for t in range(600, 650)]
     done = run(*entries)
-    return Overload(2, done, look(done.flooded, 5, 10, 1.0), 0.5)
+    return Overload(2, done, done.flooded.between(5, 10), 0.5)
 
 
 def test_a_promise_that_is_missed_is_called_missed(
@@ -151,7 +149,7 @@ def test_a_promise_that_is_missed_is_called_missed(
         facts={"Machine": "ours"},
         deadline_s=1.0,
         limit=Limit(100, 105, ()),
-        peak=look(ended(*answered(0, 10)), 0, 10, 1.0),
+        peak=ended(*answered(0, 10)),
         overloads=[overload],
         terminated=Terminated(80, 500, 499, 20, 3, 1, 1.5, 0),
         killed=[Killed("engine", 30, 4.5, {OK: 9})],

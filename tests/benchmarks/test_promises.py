@@ -64,7 +64,8 @@ def test_what_a_run_did_not_measure_is_neither_kept_nor_missed() -> None:
     ids=["all rounds", "all rounds but one", "none", "too few rounds"],
 )
 def test_only_a_whole_interval_keeps_a_promise(
-    values: list[float], kept: bool | None  # noqa: FBT001
+    values: list[float],
+    kept: bool | None,  # noqa: FBT001
 ) -> None:
     assert Promise("ahead", 1.3, is_least=True, values=values).kept is kept
 

@@ -17,11 +17,7 @@ WAIT_S = 0.001
 
 
 class Api(litserve.LitAPI):
-    """One model at a path of its own.
-
-    Args:
-        name: digits, photo or sentiment.
-    """
+    """One model at a path of its own."""
 
     def __init__(self, name: str):
         super().__init__(

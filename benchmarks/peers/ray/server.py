@@ -21,11 +21,7 @@ QUIET = LoggingConfig(enable_access_log=False)
 
 @serve.deployment(max_ongoing_requests=256, ray_actor_options={"num_cpus": 0.1})
 class Predictor:
-    """One model.
-
-    Args:
-        name: digits, photo or sentiment.
-    """
+    """One model."""
 
     def __init__(self, name: str):
         from benchmarks.peers.model import load_model
