@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections.abc import Iterable
 from functools import partial
-from importlib.metadata import distributions
 from pathlib import Path
 from types import FrameType
 
@@ -18,10 +17,10 @@ from benchmarks.course import QUICK, Course, Opponent, Plan
 from benchmarks.facts import gather_facts
 from benchmarks.load import LoadError, require_wrk
 from benchmarks.page import draw, render
-from benchmarks.peers.subjects import ENVIRONMENTS, PEERS
+from benchmarks.peers.subjects import PEERS
 from benchmarks.peers.subjects import peers as peer_subjects
 from benchmarks.promises import contenders
-from benchmarks.results import Results, Start, read_results
+from benchmarks.results import Results, read_results
 from benchmarks.servers import ServerError, running
 from benchmarks.subjects import (
     ARTIFACTS,
@@ -36,11 +35,12 @@ from benchmarks.subjects import (
 from service.engine.store import find_versions
 from service.settings import Settings
 
-FILE = "servery-benchmarks.json"
+FILE = Path(tempfile.gettempdir()) / "servery-benchmarks.json"
 IMPORT = "import os, tensorflow; os._exit(0)"  # what comes after the import is not it
 LARGE = frozenset({"photo"})  # the start of the others is measured
 NOT_BUILT = "its environment is not there; `make peers` builds it"
 NOT_THERE = "no version of it is among the artifacts; `make photo` or `make train`"
+Models = dict[str, Path]  # versions by name
 Folder = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
@@ -64,14 +64,10 @@ Folder = click.Path(path_type=Path, exists=True, file_okay=False)
     help="Folder for benchmarks.md and benchmarks.png; without it, only printed.",
 )
 @click.option(
-    "--results",
-    "file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=Path(tempfile.gettempdir()) / FILE,
-    help=f"Where figures are kept as they come.  [default: {FILE} in the temporary "
-    "folder]",
+    "--resume",
+    is_flag=True,
+    help=f"Add what the run before lacks; it kept its figures in {FILE}.",
 )
-@click.option("--resume", is_flag=True, help="Add to those figures what is missing.")
 def main(
     *,
     quick: bool,
@@ -79,7 +75,6 @@ def main(
     name: str | None,
     artifacts: Path,
     output: Path | None,
-    file: Path,
     resume: bool,
 ) -> None:
     """Measure Servery and other servers of the same models, in turns.
@@ -91,35 +86,38 @@ def main(
     signal.signal(signal.SIGTERM, leave)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     plan = QUICK if quick else Plan()
-    results = read_results(file) if resume and file.exists() else Results()
-    save = partial(results.save, file)
+    results = read_results(FILE) if resume and FILE.exists() else Results()
+    save = partial(results.save, FILE)
+    names = tuple(LOADS) if peers else ("digits",)
     try:
         require_wrk()
+        models = find_models(artifacts.resolve(), names)
+        if "digits" not in models:
+            raise ServerError(f"no digits in {artifacts}; train one: make train")
+        _describe(results, plan, artifacts.resolve(), models, peers=peers)
         with tempfile.TemporaryDirectory(prefix="servery-bench-") as place:
             folder = Path(place)
-            models = _find(artifacts, peers=peers)
-            _describe(results, plan, artifacts.resolve(), models, peers=peers)
             course = Course(plan, results, save, folder)
-            same = link_models(artifacts, models, folder / "same")
-            server, targets = servery(same, models)
+            server, targets = servery(link(artifacts, models, folder / "same"), models)
             others = list_opponents(course, models, peers=peers)
             chosen = [one for one in others if (name or "").lower() in one.name.lower()]
-            course.run(
-                (server, [*targets, raw()]), chosen, partial(contenders, results)
-            )
-            names = find_versions(artifacts).keys() - LARGE
-            small = link_models(artifacts, names, folder / "small")
+            ours = server, [*targets, raw()]
+            course.run(ours, chosen, partial(contenders, results))
+            small = find_versions(artifacts).keys() - LARGE
+            small_folder = link(artifacts, small, folder / "small")
             while len(results.starts) < plan.rounds:
-                results.starts.append(measure_start(small, folder))
+                results.starts.append(measure_start(small_folder, folder))
                 save()
     except (LoadError, ServerError) as error:
         raise click.ClickException(str(error)) from error
-    _write(results, output)
+    page = render(results, cores=cores(), plot=output is not None)
+    click.echo(page)
+    if output is not None:
+        (output / "benchmarks.md").write_text(page, encoding="utf-8")
+        draw(results, output / "benchmarks.png")
 
 
-def list_opponents(
-    course: Course, models: dict[str, Path], *, peers: bool
-) -> list[Opponent]:
+def list_opponents(course: Course, models: Models, *, peers: bool) -> list[Opponent]:
     """Who is measured beside Servery: without a server, plain FastAPI, the peers."""
     bare = [course.bare("digits", models["digits"], 1)]  # the engine's threads
     if "photo" in models:
@@ -140,20 +138,8 @@ def note_missing(results: Results, there: Iterable[str]) -> None:
             results.failed[name] = reason
 
 
-def _find(artifacts: Path, *, peers: bool) -> dict[str, Path]:
-    models = find_models(artifacts.resolve(), tuple(LOADS) if peers else ("digits",))
-    if "digits" not in models:
-        raise ServerError(f"no digits in {artifacts}; train one: make train")
-    return models
-
-
 def _describe(
-    results: Results,
-    plan: Plan,
-    artifacts: Path,
-    models: dict[str, Path],
-    *,
-    peers: bool,
+    results: Results, plan: Plan, artifacts: Path, models: Models, *, peers: bool
 ) -> None:
     """The head of the page."""
     results.facts = gather_facts(Settings(artifacts=artifacts), models["digits"]) | {
@@ -165,29 +151,11 @@ def _describe(
     }
     if peers:
         built = [peer for peer in PEERS if peer.python.exists()]
-        results.facts["Peers"] = ", ".join(
-            f"{package.name} {package.version}"
-            for peer in built
-            for package in distributions(
-                path=[
-                    *map(str, (ENVIRONMENTS / peer.folder).glob("lib/*/site-packages"))
-                ]
-            )
-            if package.name.lower() in (peer.folder, f"nvidia-{peer.folder}")
-        )
+        results.facts["Peers"] = ", ".join(peer.version() for peer in built)
         note_missing(results, {*models, *(peer.name for peer in built)})
 
 
-def _write(results: Results, output: Path | None) -> None:
-    page = render(results, cores=cores(), plot=output is not None)
-    click.echo(page)
-    if output is not None:
-        (output / "benchmarks.md").write_text(page, encoding="utf-8")
-        draw(results, output / "benchmarks.png")
-        click.echo(f"written to {output / 'benchmarks.md'}", err=True)
-
-
-def link_models(artifacts: Path, names: Iterable[str], place: Path) -> Path:
+def link(artifacts: Path, names: Iterable[str], place: Path) -> Path:
     """Make at `place` a folder of artifacts with these models and no others."""
     place.mkdir()
     for name in names:
@@ -195,14 +163,14 @@ def link_models(artifacts: Path, names: Iterable[str], place: Path) -> Path:
     return place
 
 
-def measure_start(artifacts: Path, folder: Path) -> Start:
-    """Start the service until every model answers, after TensorFlow's import alone."""
+def measure_start(artifacts: Path, folder: Path) -> float:
+    """Seconds until every model answers, over those of TensorFlow's import alone."""
     began = time.monotonic()
     subprocess.run([sys.executable, "-c", IMPORT], check=True, capture_output=True)
     import_s = time.monotonic() - began
     began = time.monotonic()
     with running(servery(artifacts)[0], folder):
-        return Start(time.monotonic() - began, import_s)
+        return time.monotonic() - began - import_s
 
 
 def leave(number: int, frame: FrameType | None) -> None:

@@ -280,10 +280,11 @@ def measure_pair(
         our_sample = ours()
         return Pair(theirs(), our_sample)
 
+    def others(pair: Pair) -> float:
+        return max(pair.theirs.others, pair.ours.others)
+
     pair = once()
-    if pair.others <= SPOILED:
-        return pair
-    return min(pair, once(), key=lambda each: each.others)
+    return pair if others(pair) <= SPOILED else min(pair, once(), key=others)
 
 
 def _steps(one: Opponent) -> Iterator[tuple[Key, Step]]:

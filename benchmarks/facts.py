@@ -12,66 +12,39 @@ from service.manifest import read_manifest
 from service.settings import Settings
 
 PACKAGES = ("tensorflow", "fastapi", "uvicorn", "uvloop", "httptools", "pillow")
-GIB, MB = 2**30, 1e6
+GIB = 2**30
 
 
 def gather_facts(settings: Settings, folder: Path) -> dict[str, str]:
-    """What to say at the head of a page, in this order."""
+    """What to say at the head of a page, of `folder`, the version that is measured."""
+    model, system = read_manifest(folder), platform.freedesktop_os_release()
+    accuracy = model.metrics.get("test_accuracy", "unknown")
+    processor = Path("/proc/cpuinfo").read_text().partition("model name\t: ")[2]
     gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
-    wrk = _output("wrk", "-v").partition("wrk ")[2].partition(" ")[0] or "unknown"
-    packages = [f"{name} {version(name)}" for name in PACKAGES]
-    versions = [f"Python {platform.python_version()}", *packages, f"wrk {wrk}"]
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    wrk = _output("wrk", "-v").partition("wrk ")[2].partition(" ")[0]
+    changed = _output("git", "status", "--porcelain", "--", "service", "benchmarks")
+    commit = _output("git", "rev-parse", "--short=12", "HEAD").strip() or "unknown"
+    changes = settings.model_fields_set - {"artifacts"}
+    given = ", ".join(f"{each}={getattr(settings, each)}" for each in sorted(changes))
     return {
         "Date": now(),
-        "Commit": _commit(),
-        "Machine": f"{_processor()}, {cores()} cores, {gib:.0f} GiB",
-        "System": f"{_distribution()}, Linux {platform.release()}",
-        "Versions": ", ".join(versions),
-        "Model": _model(folder),
-        "Servery": f"`servery serve` with {_changes(settings)}: HTTP processes: "
-        f"{settings.number_of_http_processes()}, engine: 1, TensorFlow threads: "
-        f"{settings.number_of_tensorflow_threads()}; the access log goes to a file",
+        "Commit": commit + (", with changes" if changed else ""),
+        "Machine": f"{processor.partition(chr(10))[0] or platform.machine()}, "
+        f"{cores()} cores, {gib:.0f} GiB",
+        "System": f"{system['PRETTY_NAME']}, Linux {platform.release()}",
+        "Versions": f"Python {platform.python_version()}, {packages}, wrk {wrk}",
+        "Model": f"{model.name} {model.version}, test accuracy {accuracy}",
+        "Servery": f"`servery serve` with {given or 'default settings'}: HTTP "
+        f"processes: {settings.number_of_http_processes()}, engine: 1, TensorFlow "
+        f"threads: {settings.number_of_tensorflow_threads()}; the access log goes to "
+        "a file",
     }
 
 
 def now() -> str:
     """Date and time."""
     return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _changes(settings: Settings) -> str:
-    """What the environment sets; the folder of artifacts makes no difference."""
-    names = sorted(settings.model_fields_set - {"artifacts"})
-    given = ", ".join(f"{name}={getattr(settings, name)}" for name in names)
-    return given or "default settings"
-
-
-def _model(folder: Path) -> str:
-    manifest = read_manifest(folder)
-    size = sum(each.stat().st_size for each in folder.glob("**/*") if each.is_file())
-    accuracy = manifest.metrics.get("test_accuracy")
-    quality = f", test accuracy {accuracy:.2%}" if isinstance(accuracy, float) else ""
-    return f"{manifest.name} {manifest.version}: {size / MB:.1f} MB{quality}"
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
-
-
-def _distribution() -> str:
-    try:
-        return platform.freedesktop_os_release()["PRETTY_NAME"]
-    except OSError:
-        return platform.system()
-
-
-def _commit() -> str:
-    commit = _output("git", "rev-parse", "--short=12", "HEAD").strip() or "unknown"
-    changed = _output("git", "status", "--porcelain", "--", "service", "benchmarks")
-    return commit + (", with changes" if changed else "")
 
 
 def _output(*command: str) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from benchmarks.models import Loads, describe, measure_bare, measure_served
+from benchmarks.models import Loads, describe, measure_bare, measure_served, write_page
 from benchmarks.processes import Watch
-from benchmarks.subjects import ARTIFACTS, ROOT, find_models
+from benchmarks.subjects import ARTIFACTS, find_models
 from benchmarks.tables import LOAD_COLUMNS, load_cells, table
 
 PATH = "/v1/generate/clothing"
@@ -29,20 +29,13 @@ SETTINGS = {  # by default much of the largest load is refused, or late
 @click.option("--seconds", default=20, show_default=True, help="Of one load.")
 @click.option("--rounds", default=5, show_default=True, help="Of all loads.")
 def main(seconds: int, rounds: int) -> None:
-    """Measure both generators at 1, 16 and 256 images a request, and write it down.
-
-    The machine should have nothing else to do. Needs Linux, and wrk.
-    """
+    """Measure both generators at 1, 16 and 256 images a request, and write it down."""
     models, watch = find_generators(ARTIFACTS), Watch()
-    asked = {
-        f"{generator}, {count}": (PATH, make_bodies(generator, count))
-        for generator in GENERATORS
-        for count in COUNTS
-    }
+    keys = [(generator, count) for generator in GENERATORS for count in COUNTS]
+    asked = {f"{g}, {count}": (PATH, make_bodies(g, count)) for g, count in keys}
     loads = measure_served({"": SETTINGS}, asked, seconds, rounds)
     page = render(loads, measure_bare(models, seconds), watch.others())
-    (ROOT / "docs" / "benchmarks-clothing.md").write_text(page, encoding="utf-8")
-    click.echo(page)
+    write_page("benchmarks-clothing.md", page)
 
 
 def find_generators(artifacts: Path) -> dict[str, Path]:
@@ -58,14 +51,12 @@ def find_generators(artifacts: Path) -> dict[str, Path]:
 
 def make_bodies(generator: str, count: int) -> list[bytes]:
     """What is sent in turn: so many bodies as there are seeds."""
-    wishes = [
-        {"generator": generator, "count": count, "seed": seed} for seed in range(SEEDS)
-    ]
-    return [json.dumps(wish).encode() for wish in wishes]
+    wish = {"generator": generator, "count": count}
+    return [json.dumps(wish | {"seed": seed}).encode() for seed in range(SEEDS)]
 
 
 def render(loads: Loads, bare: str, others: float) -> str:
-    """The page."""
+    """The page; `others` is the share of the machine that other programs took."""
     served = [
         [name, str(number), *load_cells(found, int(name.rpartition(" ")[2]))]
         for (name, _, number), found in loads.items()

@@ -23,7 +23,7 @@ class LoadError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a load gave; of a bare model, requests are rows, latencies those of calls."""
+    """What a load gave; of a bare model, requests are rows and latencies of calls."""
 
     requests: int  # that were answered, refusals among them
     seconds: float  # that it took

@@ -40,32 +40,34 @@ Loads = dict[tuple[str, str, int], list[Load]]
 def main(seconds: int, rounds: int) -> None:
     """Measure every model that lies in artifacts/, and write it down."""
     models, watch = find_models(ARTIFACTS, tuple(WORK)), Watch()
-    works = {name: WORK[name]() for name in models}
-    asked = {n: (f"/v1/predict/{n}", work.bodies) for n, work in works.items()}
-    loads = measure_served(
-        KINDS, {n: each for n, each in asked.items() if each[1]}, seconds, rounds
-    )
+    bodies = {name: WORK[name]().bodies for name in models}
+    asked = {
+        name: (f"/v1/predict/{name}", each) for name, each in bodies.items() if each
+    }
+    loads = measure_served(KINDS, asked, seconds, rounds)
     bare = measure_bare(models, seconds)
     served = [
         [f"{name}, {connections}", kind, *load_cells(found)]
         for (name, kind, connections), found in loads.items()
     ]
-    page = PAGE.format(
-        written=describe("models", watch.others()),
-        loads=table(("Model, connections", "", *LOAD_COLUMNS), served),
-        bare=bare,
-    )
-    (ROOT / "docs" / "benchmarks-models.md").write_text(page, encoding="utf-8")
+    written = describe("models", watch.others())
+    head = ("Model, connections", "", *LOAD_COLUMNS)
+    page = PAGE.format(written=written, loads=table(head, served), bare=bare)
+    write_page("benchmarks-models.md", page)
+
+
+def write_page(name: str, page: str) -> None:
+    """Print a page, and write it to docs/."""
+    (ROOT / "docs" / name).write_text(page, encoding="utf-8")
     click.echo(page)
 
 
 def describe(module: str, others: float) -> str:
     """How a page came about; `others` is the share of the machine others took."""
-    return (
-        f"Written by `python -m benchmarks.{module}` on {now()}, on {cores()} cores, of "
-        f"which other\nprograms took {others:.0%} meanwhile. wrk on the same cores; "
-        "medians of the rounds, the interval\nthat holds the true median behind them."
-    )
+    return f"""\
+Written by `python -m benchmarks.{module}` on {now()}, on {cores()} cores, of which
+other programs took {others:.0%} meanwhile. wrk on the same cores; medians of the
+rounds, the interval that holds the true median behind them."""
 
 
 def measure_served(
@@ -78,7 +80,7 @@ def measure_served(
 
     Args:
         kinds: Of the service: what is set in the environment of each.
-        asked: What is asked: the path, and the bodies that are sent in turn.
+        asked: The path, and the bodies that are sent in turn.
         seconds: Of one load.
         rounds: Of all loads.
     """

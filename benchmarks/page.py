@@ -4,12 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import fmean, median
 
-from benchmarks.promises import (
-    Promise,
-    Ratio,
-    find_ceiling,
-    promises,
-)
+from benchmarks.promises import Promise, Ratio, find_ceiling, promises
 from benchmarks.results import Comparison, Results, Sample, compare, group
 from benchmarks.subjects import BARE, LOADS, SERVERY
 from benchmarks.tables import LOAD_COLUMNS, figure, load_cells, spread, table
@@ -32,11 +27,12 @@ nothing else cost:
 
     cores / (CPU s of the bare model for an image, 32 in a call, one thread
              + CPU s of the HTTP layer for a request, decoding and no model)
-    = {0.cores} / ({0.model_ms:.3f} ms + {0.http_ms:.3f} ms) = {0.rate:,.0f} requests/s
+    = {0.cores} / ({0.model_ms:.3f} ms + {0.http_ms:.3f} ms)
+    = {0.rates[0]:,.0f} requests/s
 
 The HTTP layer is one process of Servery's, asked on 32 connections, whose engine
 answers at once. wrk itself takes {0.client_ms:.3f} ms of CPU for a request, on the same
-cores; with that, the ceiling would be {0.with_client:,.0f}.
+cores; with that, the ceiling would be {0.rates[1]:,.0f}.
 """
 
 READING = """## How to read this
@@ -144,6 +140,7 @@ def loads(comparisons: Sequence[Comparison]) -> Iterator[str]:
 
 def bare(comparisons: Sequence[Comparison]) -> str:
     """The models alone, one call after the other."""
+    head = ("Model", "rows in a call", "rows/s", "ms a call", "CPU s per 1,000 rows")
     rows = [
         [
             each.target,
@@ -155,7 +152,6 @@ def bare(comparisons: Sequence[Comparison]) -> str:
         for each in comparisons
         if each.peer == BARE
     ]
-    head = ("Model", "rows in a call", "rows/s", "ms a call", "CPU s per 1,000 rows")
     return table(head, rows) if rows else ""
 
 
@@ -163,13 +159,11 @@ def weights(results: Results) -> str:
     """A light model beside a heavy one."""
     if not results.weights:
         return ""
-    found = {"alone": [pair.ours.load for pair in results.weights]}
-    found["while photo is asked on 8 connections"] = [
-        pair.theirs.load for pair in results.weights
-    ]
-    rows = [[name, *load_cells(several)] for name, several in found.items()]
-    head = "## A light model beside a heavy one\n\n"
-    return head + table(("digits at 1 connection", *LOAD_COLUMNS), rows)
+    alone = load_cells([pair.ours.load for pair in results.weights])
+    beside = load_cells([pair.theirs.load for pair in results.weights])
+    rows = [["alone", *alone], ["beside photo at 8", *beside]]
+    head = ("digits at 1 connection", *LOAD_COLUMNS)
+    return f"## A light model beside a heavy one\n\n{table(head, rows)}"
 
 
 def upkeep(results: Results) -> str:
@@ -241,16 +235,16 @@ def _rows(
     comparisons: Sequence[Comparison], model: str, connections: int
 ) -> Iterator[list[str]]:
     """Servery's own figures over all pairs, then everyone else's."""
-    here = [c for c in comparisons if (c.model, c.connections) == (model, connections)]
-    ours = [p.ours for c in comparisons for p in c.pairs if p.ours.model == model]
-    for (target, _, number), samples in group(ours).items():
-        if number == connections:
+    ours = group(pair.ours for each in comparisons for pair in each.pairs)
+    for (target, *load), samples in ours.items():
+        if load == [model, connections]:
             yield [str(connections), f"**{target}**", *_cells(samples), ""]
     best = best_by_peer(comparisons, model, connections)
-    for each in here:
-        name = f"**{each.target}**" if each in best else each.target
-        ratio = spread(each.rates)
-        yield [str(connections), name, *_cells(each.theirs), ratio]
+    for each in comparisons:
+        if (each.model, each.connections) == (model, connections):
+            name = f"**{each.target}**" if each in best else each.target
+            ratio = spread(each.rates)
+            yield [str(connections), name, *_cells(each.theirs), ratio]
 
 
 def _cells(samples: Sequence[Sample]) -> list[str]:

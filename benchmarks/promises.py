@@ -8,14 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
 
-from benchmarks.results import (
-    Comparison,
-    Interval,
-    Key,
-    Results,
-    compare,
-    interval,
-)
+from benchmarks.results import Comparison, Key, Results, compare, interval
 from benchmarks.subjects import BARE, PLAIN, RAW, SERVERY, WITHOUT_MODEL
 
 ROUNDS = 5
@@ -64,13 +57,9 @@ class Ratio:
     def contenders(self, comparisons: Sequence[Comparison]) -> list[Comparison]:
         """Those that are so near to the first that a single round does not tell."""
         found = self.candidates(comparisons)
-        first = median(self.figures(found[0])) if found else 0.0
-        return [
-            each
-            for each in found
-            if max(first, median(self.figures(each)))
-            <= CLOSE * min(first, median(self.figures(each)))
-        ]
+        middles = [median(self.figures(each)) for each in found]
+        near = [max(m, middles[0]) <= CLOSE * min(m, middles[0]) for m in middles]
+        return [each for each, is_near in zip(found, near, strict=True) if is_near]
 
 
 # One more promise about a peer is one more line.
@@ -97,11 +86,6 @@ class Promise:
     note: str = ""  # against whom
 
     @property
-    def measured(self) -> Interval | None:
-        """The median of the rounds; None if there are none."""
-        return interval(self.values) if self.values else None
-
-    @property
     def kept(self) -> bool | None:
         """Whether the whole interval keeps it; None if nobody knows."""
         if len(self.values) < ROUNDS:
@@ -117,12 +101,9 @@ def promises(results: Results, cores: int) -> Iterator[Promise]:
     comparisons = compare(results.pairs)
     for ratio in RATIOS:
         best = _most_rounds(ratio.candidates(comparisons))
-        bound = ratio.bound, AT_MOST if ratio.latency else AT_LEAST
-        if best:
-            values = ratio.figures(best)
-            yield Promise(ratio.what, *bound, values, note=best.target)
-        else:
-            yield Promise(ratio.what, *bound)
+        values, note = (ratio.figures(best), best.target) if best else ([], "")
+        side = AT_MOST if ratio.latency else AT_LEAST
+        yield Promise(ratio.what, ratio.bound, side, values, note=note)
     yield from _own(results, comparisons, cores)
 
 
@@ -150,14 +131,10 @@ class Ceiling:
     client_ms: float  # of the load generator
 
     @property
-    def rate(self) -> float:
-        """Requests a second if model and HTTP were all."""
-        return 1000 * self.cores / (self.model_ms + self.http_ms)
-
-    @property
-    def with_client(self) -> float:
-        """The same if the load generator has its share of the cores too."""
-        return 1000 * self.cores / (self.model_ms + self.http_ms + self.client_ms)
+    def rates(self) -> tuple[float, float]:
+        """Requests a second if model and HTTP were all; and with the client's share."""
+        ms = self.model_ms + self.http_ms
+        return 1000 * self.cores / ms, 1000 * self.cores / (ms + self.client_ms)
 
 
 def find_ceiling(comparisons: Sequence[Comparison], cores: int) -> Ceiling | None:
@@ -193,9 +170,8 @@ def _own(
     yield Promise(what, 5, AT_MOST, ratios)
     idle = [100 * share for share in results.idle.get(SERVERY, ())]
     yield Promise("CPU while idle, 30 s", 0.5, AT_MOST, idle, " % of a core")
-    starts = [each.ready_s - each.import_s for each in results.starts]
     what = "start to ready, all small models, over `import tensorflow` alone"
-    yield Promise(what, 4, AT_MOST, starts, " s")
+    yield Promise(what, 4, AT_MOST, results.starts, " s")
 
 
 def _to_ceiling(comparisons: Sequence[Comparison], cores: int) -> Iterator[float]:

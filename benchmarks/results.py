@@ -52,19 +52,6 @@ class Pair:
     theirs: Sample  # of somebody
     ours: Sample  # of Servery
 
-    @property
-    def others(self) -> float:
-        """The larger share of the machine that others took."""
-        return max(self.theirs.others, self.ours.others)
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """One start of the service."""
-
-    ready_s: float  # until all small models answered
-    import_s: float  # that `import tensorflow` alone took, just before
-
 
 @dataclass(slots=True)
 class Results:
@@ -77,7 +64,8 @@ class Results:
     # by server, cores that it kept busy while nobody asked; once or more
     idle: dict[str, list[float]] = field(default_factory=dict)
     memory: dict[str, Memory] = field(default_factory=dict)  # by server, after the load
-    starts: list[Start] = field(default_factory=list)  # of the service
+    # of the service: seconds until all small models answered, over `import tensorflow`
+    starts: list[float] = field(default_factory=list)
     # who could not be measured, and why
     failed: dict[str, str] = field(default_factory=dict)
 

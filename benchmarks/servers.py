@@ -1,7 +1,6 @@
 """Servers as processes: started, waited for, and each ended by its own id."""
 
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -11,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 
-from benchmarks.processes import descendants
+from benchmarks.processes import family
 from benchmarks.subjects import Server
 
 HOST = "127.0.0.1"
@@ -56,25 +56,22 @@ class Running:
         """All that it has printed."""
         return self.log.read_text(errors="replace")
 
-    def kill(self) -> None:
-        """End every process of it at once, as a power cut does."""
-        for pid in descendants(self.process.pid):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self.process.wait()
+    def end(self, *, patience_s: float = END_S) -> None:
+        """Ask it to end; what it leaves behind, or does not end in time, is killed.
 
-    def end(self) -> None:
-        """Ask it to end; what it leaves behind, or does not end in time, is killed."""
-        family = descendants(self.process.pid)
-        self.process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(END_S)
-        for pid in [each for each in family if each != self.process.pid]:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        Without any patience all its processes end at once, as in a power cut.
+        """
+        rest = list(family(self.process.pid))[1:]
+        if patience_s:
+            self.process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(patience_s)
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait()
+        for each in rest:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()  # never another process that has its id by now
+        self.process.wait()
 
 
 @contextmanager

@@ -107,7 +107,7 @@ def raw() -> Target:
 
 
 def plain(models: Mapping[str, Path], *, workers: int) -> Subject:
-    """Plain FastAPI that uses every core: by TensorFlow's threads, or by its workers."""
+    """Plain FastAPI that uses every core: TensorFlow's threads, or its workers."""
     name = f"{PLAIN}, {count_workers(workers)}"
     folders = {model: str(folder) for model, folder in models.items()}
     server = Server(

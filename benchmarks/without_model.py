@@ -21,7 +21,7 @@ from service.settings import Settings
 
 
 class InstantEngine:
-    """An engine with one model, which answers at once that all classes are as probable."""
+    """Digits in no time: all classes are as probable. `folder` is a version of it."""
 
     def __init__(self, folder: Path):
         manifest = read_manifest(folder)

@@ -25,7 +25,6 @@ from service.settings import Settings
 FACTORS = (2.0, 5.0)
 TERMINATED, KILLED_AT = 0.8, 0.3  # of the limit: what is asked in the drills
 QUICK = Plan(probe=1, peak=2, before=2, overload=3, after=4, drill=2, tolerance=0.3)
-Folder = click.Path(path_type=Path, exists=True, file_okay=False)
 say = partial(click.echo, err=True)
 
 
@@ -38,19 +37,7 @@ say = partial(click.echo, err=True)
     help="Cores that the client has for itself; 0: it shares them all with the "
     "service, which then has less the more is asked.  [default: half of them]",
 )
-@click.option(
-    "--artifacts",
-    type=Folder,
-    default=ARTIFACTS,
-    help="What is served.  [default: artifacts]",
-)
-@click.option(
-    "--output",
-    type=Folder,
-    default=ROOT / "docs",
-    help="Folder for operations-measured.md and its picture.  [default: docs]",
-)
-def main(*, quick: bool, client_cores: int, artifacts: Path, output: Path) -> None:
+def main(*, quick: bool, client_cores: int) -> None:
     """Measure overload, recovery, SIGTERM under load and kill -9 on this machine.
 
     Starts services on free ports of 127.0.0.1, finds the limit of digits, asks for
@@ -65,26 +52,27 @@ def main(*, quick: bool, client_cores: int, artifacts: Path, output: Path) -> No
     pinned = context, os.sched_setaffinity, (0, own)
     try:
         with ProcessPoolExecutor(1, *pinned) as client:
-            measured = measure(QUICK if quick else Plan(), artifacts.resolve(), client)
+            measured = measure(QUICK if quick else Plan(), client)
     except ServerError as error:
         raise click.ClickException(str(error)) from error
     measured.facts["Cores"] = f"the service: {cores()}; the client: {len(own)}"
     page = render(measured, picture=not quick)
     click.echo(page)
     if not quick:
-        (output / "operations-measured.md").write_text(page, encoding="utf-8")
-        draw(measured, output / PICTURE)
+        docs = ROOT / "docs"
+        (docs / "operations-measured.md").write_text(page, encoding="utf-8")
+        draw(measured, docs / PICTURE)
 
 
-def measure(plan: Plan, artifacts: Path, client: Executor) -> Measured:
+def measure(plan: Plan, client: Executor) -> Measured:
     """All of it, with a client in a process of its own."""
-    watch, settings = Watch(), Settings(artifacts=artifacts)
+    watch = Watch()
     order = Order("", tuple(make_bodies(raw())))
-    server, _ = servery(artifacts, environment={"SERVERY_ACCESS_LOG": "true"})
+    server, _ = servery(ARTIFACTS, environment={"SERVERY_ACCESS_LOG": "true"})
     with tempfile.TemporaryDirectory(prefix="servery-operations-") as name:
         folder = Path(name)
         with running(server, folder) as service:
-            bench = Bench(service, client, order, plan, say)
+            bench = Bench(service, client, order, plan)
             limit = bench.find_limit()
             if limit.rate is None:
                 raise ServerError("no rate holds the objective")
@@ -92,11 +80,11 @@ def measure(plan: Plan, artifacts: Path, client: Executor) -> Measured:
             peak = bench.peak(limit.rate)
             overloads = [bench.overload(limit.rate, factor) for factor in FACTORS]
         say("SIGTERM, kill -9 …")
-        drill, rate = Drill(server, folder, client, order, plan.drill), limit.rate
-        terminated = drill.terminate(TERMINATED * rate)
-        killed = [drill.kill(what, KILLED_AT * rate) for what in KILLED]
+        drill, rate = Drill(server, folder, client, order), limit.rate
+        terminated = drill.terminate(TERMINATED * rate, plan.drill)
+        killed = [drill.kill(what, KILLED_AT * rate, plan.drill) for what in KILLED]
         restart_s = drill.restart()
-    facts = gather_facts(settings, find_models(artifacts, ("digits",))["digits"])
+    facts = gather_facts(Settings(), find_models(ARTIFACTS, ("digits",))["digits"])
     facts["Load"] = (
         "digits, pictures as they are; open loop, Poisson, from one process on bare "
         f"sockets beside the service, at most {order.connections:,} connections"

@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psutil
+
 from benchmarks.operations.flood import (
     BROKEN,
     CLOSED,
@@ -20,7 +22,7 @@ from benchmarks.operations.flood import (
     Order,
     flood,
 )
-from benchmarks.processes import PROC, descendants
+from benchmarks.processes import family
 from benchmarks.servers import Running, ServerError, running, wait_for
 from benchmarks.subjects import Server
 
@@ -60,21 +62,14 @@ class Killed:
 class Drill:
     """Drills under load; each starts a service of its own."""
 
-    def __init__(
-        self,
-        server: Server,
-        folder: Path,
-        client: Executor,
-        order: Order,
-        seconds: float,
-    ):
+    def __init__(self, server: Server, folder: Path, client: Executor, order: Order):
         self._server, self._folder = server, folder
-        self._client, self._order, self._seconds = client, order, seconds
+        self._client, self._order = client, order
 
-    def terminate(self, rate: float) -> Terminated:
+    def terminate(self, rate: float, seconds: float) -> Terminated:
         """SIGTERM in the middle of a load."""
         with running(self._server, self._folder) as service:
-            future = self._start(service, rate, 2 * self._seconds)
+            future = self._start(service, rate, seconds, seconds)
             began = time.monotonic()
             service.process.send_signal(signal.SIGTERM)
             code = service.process.wait()
@@ -82,10 +77,10 @@ class Drill:
             seen = classify(future.result(), service.logged(), rate)
         return replace(seen, exit_s=exit_s, exit_code=code)
 
-    def kill(self, what: str, rate: float) -> Killed:
+    def kill(self, what: str, rate: float, seconds: float) -> Killed:
         """Kill -9 of one process, in the middle of a load."""
         with running(self._server, self._folder) as service:
-            future = self._start(service, rate, self._seconds + KILLED_S)
+            future = self._start(service, rate, seconds, KILLED_S)
             victim = _children(service, KILLED[what])[0]
             began = time.monotonic()
             os.kill(victim, signal.SIGKILL)
@@ -102,17 +97,19 @@ class Drill:
     def restart(self) -> float:
         """Kill -9 of everything, start again: seconds from the start to ready."""
         with running(self._server, self._folder) as service:
-            service.kill()
+            service.end(patience_s=0)
         began = time.monotonic()
         with running(self._server, self._folder):
             return time.monotonic() - began
 
-    def _start(self, service: Running, rate: float, seconds: float) -> Future[Flooded]:
+    def _start(
+        self, service: Running, rate: float, before: float, after: float
+    ) -> Future[Flooded]:
         """Begin a load, and wait until it is time for the signal."""
-        rates = ((seconds, rate),)
+        rates = ((before + after, rate),)
         order = replace(self._order, url=service.url(PATH), rates=rates)
         future = self._client.submit(flood, order, time.monotonic() + HEAD_START_S)
-        time.sleep(HEAD_START_S + self._seconds)
+        time.sleep(HEAD_START_S + before)
         return future
 
 
@@ -150,9 +147,8 @@ def classify(flooded: Flooded, log: str, rate: float) -> Terminated:
 def _children(service: Running, module: str) -> list[int]:
     """The service's processes of a kind that live."""
     found = []
-    for pid in descendants(service.process.pid):
-        with suppress(OSError):
-            command = (PROC / str(pid) / "cmdline").read_bytes()  # empty of a zombie
-            if f"\0{module}\0".encode() in command:
-                found.append(pid)
+    for each in family(service.process.pid):
+        with suppress(psutil.NoSuchProcess):  # a zombie is one
+            if module in each.cmdline():
+                found.append(each.pid)
     return found

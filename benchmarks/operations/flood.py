@@ -14,7 +14,7 @@ import re
 import resource
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import cycle
 from typing import cast
 from urllib.parse import urlsplit
@@ -71,14 +71,15 @@ class Flooded:
     def between(self, start_s: float, end_s: float) -> "Flooded":
         """Only those that were meant to be sent from `start_s` to before `end_s`."""
         chosen = (self.meant_s >= start_s) & (self.meant_s < end_s)
-        parts = self.meant_s[chosen], self.latency_s[chosen], self.outcomes[chosen]
-        return Flooded(end_s - start_s, *parts)
+        return self._only(chosen, end_s - start_s)
 
     def good(self) -> "Flooded":
         """Only those that were answered 200, in time or not."""
-        chosen = self.outcomes == OK
+        return self._only(self.outcomes == OK, self.seconds)
+
+    def _only(self, chosen: np.ndarray, seconds: float) -> "Flooded":
         parts = self.meant_s[chosen], self.latency_s[chosen], self.outcomes[chosen]
-        return replace(self, meant_s=parts[0], latency_s=parts[1], outcomes=parts[2])
+        return Flooded(seconds, *parts, self.cpu_share)
 
     def goodput(self, deadline_s: float) -> float:
         """Answers a second that were 200 within the deadline."""

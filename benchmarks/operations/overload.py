@@ -2,10 +2,10 @@
 
 import math
 import time
-from collections.abc import Callable
 from concurrent.futures import Executor, wait
 from dataclasses import dataclass, replace
 
+import click
 import numpy as np
 
 from benchmarks.operations.drills import HEAD_START_S, PATH
@@ -35,40 +35,23 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """One load that was sent, and what the machine did meanwhile."""
-
-    flooded: Flooded  # what became of the requests
-    # seconds from the start, and bytes resident in the service
-    memory: tuple[tuple[float, int], ...] = ()
-    service_cores: float = 0.0  # that the service kept busy on average
-
-
-@dataclass(frozen=True, slots=True)
 class Overload:
     """What the service did at several times its limit."""
 
     factor: float  # of the limit
-    run: Run  # all of it
-    during: Flooded  # the figures of the overload
-    # from its end until every window is within the objective again; None = it
-    # never was
-    recovery_s: float | None
+    flooded: Flooded  # all of it
+    during: Flooded  # the overload alone
+    memory: list[tuple[float, int]]  # seconds from the start, bytes resident
+    service_cores: float  # that the service kept busy on average
+    recovery_s: float | None  # see `recovery`
 
 
 class Bench:
     """Sends loads at one service, from a process beside it."""
 
-    def __init__(
-        self,
-        service: Running,
-        client: Executor,
-        order: Order,
-        plan: Plan,
-        say: Callable[[str], None],
-    ):
+    def __init__(self, service: Running, client: Executor, order: Order, plan: Plan):
         self._service, self._client, self._plan = service, client, plan
-        self._order, self._say = replace(order, url=service.url(PATH)), say
+        self._order = replace(order, url=service.url(PATH))
 
     def find_limit(self) -> Limit:
         """The highest rate that holds the objective."""
@@ -82,30 +65,35 @@ class Bench:
         """Calm, overload, calm again."""
         plan, calm = self._plan, CALM * limit
         rise, fall = plan.before, plan.before + plan.overload
-        run = self._send(
+        flooded, sizes, cores = self._send(
             (plan.before, calm), (plan.overload, factor * limit), (plan.after, calm)
         )
-        during = run.flooded.between(rise, fall)
-        return Overload(factor, run, during, recovery(run, fall, fall + plan.after))
+        back_s = recovery(flooded, fall, fall + plan.after)
+        return Overload(
+            factor, flooded, flooded.between(rise, fall), sizes, cores, back_s
+        )
 
     def _try(self, step: Step, rate: float) -> bool:
         found = self._at(rate, self._plan.probe * (3 if step is Step.CONFIRM else 1))
         errors = 1 - len(found.good().meant_s) / max(1, len(found.meant_s))
         holds = found.p_ms(99) < 1000 * P99_S and errors < ERRORS
-        self._say(
+        click.echo(
             f"{step:8} {rate:7.0f}/s  p99 {found.p_ms(99):6.1f} ms  errors "
-            f"{errors:.2%}  {'holds' if holds else 'fails'}"
+            f"{errors:.2%}  {'holds' if holds else 'fails'}",
+            err=True,
         )
         return holds
 
     def _at(self, rate: float, seconds: float) -> Flooded:
         """A constant rate; its first part lets the service run in."""
         begin = seconds / 4
-        run = self._send((begin + seconds, rate))
-        return run.flooded.between(begin, begin + seconds)
+        flooded, _, _ = self._send((begin + seconds, rate))
+        return flooded.between(begin, begin + seconds)
 
-    def _send(self, *rates: tuple[float, float]) -> Run:
-        """Send at these rates, and watch the service."""
+    def _send(
+        self, *rates: tuple[float, float]
+    ) -> tuple[Flooded, list[tuple[float, int]], float]:
+        """Send at these rates; watch the service's memory and the cores it takes."""
         start, sizes = time.monotonic() + HEAD_START_S, []
         future = self._client.submit(flood, replace(self._order, rates=rates), start)
         time.sleep(HEAD_START_S)
@@ -115,24 +103,23 @@ class Bench:
             sizes.append((time.monotonic() - start, memory(pid).rss))
             wait([future], timeout=MEMORY_EVERY_S)
         cores = (cpu_seconds(pid) - cpu_s) / (time.monotonic() - began)
-        return Run(future.result(), tuple(sizes), cores)
+        return future.result(), sizes, cores
 
 
 def cut(start_s: float, end_s: float) -> list[tuple[float, float]]:
     """Windows of about `FINE_S`."""
-    edges = np.linspace(
-        start_s, end_s, 1 + max(1, math.ceil((end_s - start_s) / FINE_S))
-    )
+    pieces = max(1, math.ceil((end_s - start_s) / FINE_S))
+    edges = np.linspace(start_s, end_s, 1 + pieces)
     return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
 
 
-def recovery(run: Run, start_s: float, end_s: float) -> float | None:
+def recovery(flooded: Flooded, start_s: float, end_s: float) -> float | None:
     """How long after an overload the last window is that is not back to normal.
 
     Normal is a window in which all requests are answered 200, and 99 % within `P99_S`.
 
     Args:
-        run: That held the overload.
+        flooded: That held the overload.
         start_s: When it ended.
         end_s: Until when the calm after it was watched.
 
@@ -142,7 +129,7 @@ def recovery(run: Run, start_s: float, end_s: float) -> float | None:
     """
     worst = start_s
     for piece in cut(start_s, end_s):
-        found = run.flooded.between(*piece)
+        found = flooded.between(*piece)
         bad = len(found.meant_s) > len(found.good().meant_s)
         if bad or found.p_ms(99) > 1000 * P99_S:
             worst = piece[1]

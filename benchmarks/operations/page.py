@@ -6,12 +6,7 @@ from pathlib import Path
 
 from benchmarks.operations.drills import Killed, Terminated
 from benchmarks.operations.flood import OK, Flooded
-from benchmarks.operations.overload import (
-    ERRORS,
-    P99_S,
-    Overload,
-    cut,
-)
+from benchmarks.operations.overload import ERRORS, P99_S, Overload, cut
 from benchmarks.tables import figure, table
 from loadtest.limit import Limit
 
@@ -111,7 +106,7 @@ def render(measured: Measured, *, picture: bool) -> str:
 
 
 def _overload(overload: Overload, measured: Measured) -> dict[str, str]:
-    during, run, deadline_s = overload.during, overload.run, measured.deadline_s
+    during, deadline_s = overload.during, measured.deadline_s
     goodput, good, sent = during.goodput(deadline_s), during.good(), len(during.meant_s)
     share = goodput / measured.peak.goodput(deadline_s)
     late = (good.latency_s > deadline_s).sum() / max(1, len(good.latency_s))
@@ -121,7 +116,7 @@ def _overload(overload: Overload, measured: Measured) -> dict[str, str]:
         for kind, count in during.counts().items()
         if kind != OK
     ]
-    back, sizes = overload.recovery_s, [size / MIB for _, size in run.memory]
+    back, sizes = overload.recovery_s, [size / MIB for _, size in overload.memory]
     memory = ", ".join(f"{each:,.0f}" for each in (sizes[0], max(sizes), sizes[-1]))
     return {
         "asked for, requests/s": figure(sent / during.seconds),
@@ -137,8 +132,8 @@ def _overload(overload: Overload, measured: Measured) -> dict[str, str]:
         if back is None
         else f"{back:.2f} s" + _verdict(kept=back <= RECOVERY_S),
         "memory before, at most during, after, MiB": memory,
-        "cores: service, client": f"{run.service_cores:.2f}, "
-        f"{run.flooded.cpu_share:.2f}",
+        "cores: service, client": f"{overload.service_cores:.2f}, "
+        f"{overload.flooded.cpu_share:.2f}",
     }
 
 
@@ -156,7 +151,7 @@ def draw(measured: Measured, path: Path) -> None:
     for overload, (above, middle, below) in zip(
         measured.overloads, columns.T, strict=True
     ):
-        flooded = overload.run.flooded
+        flooded = overload.flooded
         pieces = cut(0, float(flooded.meant_s.max()))
         found = [flooded.between(*piece) for piece in pieces]
         times = [start for start, _ in pieces]
@@ -172,7 +167,7 @@ def draw(measured: Measured, path: Path) -> None:
             middle.plot(times, latencies, label=f"p{percent}")
         middle.axhline(1000 * measured.deadline_s, color="grey", lw=1, ls=":")
         middle.set(ylabel="latency, timeouts too, ms", yscale="log")
-        memory = [(at, size / MIB) for at, size in overload.run.memory]
+        memory = [(at, size / MIB) for at, size in overload.memory]
         below.plot(*zip(*memory, strict=True))
         below.set(ylabel="memory, MiB", xlabel="seconds", ylim=(0, None))
         above.legend(fontsize=7)

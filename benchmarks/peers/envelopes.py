@@ -30,10 +30,7 @@ def unwrap_list(answer: bytes) -> bytes:
 def wrap_v2(body: bytes, *, shape: tuple[int, ...], content_type: str | None) -> bytes:
     """A request with one field, as every other peer takes it, as one row of BYTES.
 
-    Args:
-        body: A JSON object with one text in it.
-        shape: Of the input.
-        content_type: MLServer's name for what the text is: `base64` or `str`.
+    `content_type` is MLServer's name for what the text is: `base64` or `str`.
     """
     ((field, text),) = json.loads(body).items()
     tensor = {"name": field, "shape": shape, "datatype": "BYTES", "data": [text]}

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.metadata import distributions
 from pathlib import Path
 
 from benchmarks.peers.envelopes import unwrap_list, unwrap_v2, wrap_list, wrap_v2
@@ -40,6 +41,16 @@ class Peer:
     def python(self) -> Path:
         """The interpreter of its environment; not there before `make peers`."""
         return ENVIRONMENTS / self.folder / "bin" / "python"
+
+    def version(self) -> str:
+        """What is installed of it."""
+        folders = (ENVIRONMENTS / self.folder).glob("lib/*/site-packages")
+        names = self.folder, f"nvidia-{self.folder}"
+        return ", ".join(
+            f"{package.name} {package.version}"
+            for package in distributions(path=[str(folder) for folder in folders])
+            if package.name.lower() in names
+        )
 
     def servers(
         self, models: Mapping[str, Path], *, workers: int, cores: int
@@ -84,48 +95,23 @@ def _wrap_for_mlserver(model: str) -> Callable[[bytes], bytes]:
     return partial(wrap_v2, shape=(1,), content_type=kind)
 
 
+def _wrap_for_triton(_: str) -> Callable[[bytes], bytes]:
+    return partial(wrap_v2, shape=(1, 1), content_type=None)
+
+
+MOSEC = ("--address", "127.0.0.1", "--wait", "0", "--timeout", "30000")
+BENTOML = {"BENTOML_DO_NOT_TRACK": "True"}
+RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
+V2 = ("/v2/models/{model}/ready", "/v2/models/{model}/infer")
+LISTS = (lambda _: wrap_list, unwrap_list)
+
 PEERS = (
-    Peer(
-        "mosec",
-        "mosec",
-        health="/",
-        arguments=("--address", "127.0.0.1", "--wait", "0", "--timeout", "30000"),
-    ),
-    Peer("LitServe", "litserve", health="/health", apart=True),
-    Peer(
-        "BentoML",
-        "bentoml",
-        health="/readyz",
-        wrap=lambda _: wrap_list,
-        unwrap=unwrap_list,
-        environment={"BENTOML_DO_NOT_TRACK": "True"},
-    ),
-    Peer(
-        "MLServer",
-        "mlserver",
-        health="/v2/models/{model}/ready",
-        path="/v2/models/{model}/infer",
-        wrap=_wrap_for_mlserver,
-        unwrap=unwrap_v2,
-    ),
-    Peer(
-        "Ray Serve",
-        "ray",
-        health="/{model}",
-        environment={
-            "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-        },
-        apart=True,
-    ),
-    Peer(
-        "Triton",
-        "pytriton",
-        health="/v2/models/{model}/ready",
-        path="/v2/models/{model}/infer",
-        wrap=lambda _: partial(wrap_v2, shape=(1, 1), content_type=None),
-        unwrap=unwrap_v2,
-    ),
+    Peer("mosec", "mosec", "/", arguments=MOSEC),
+    Peer("LitServe", "litserve", "/health", apart=True),
+    Peer("BentoML", "bentoml", "/readyz", "/{model}", *LISTS, environment=BENTOML),
+    Peer("MLServer", "mlserver", *V2, _wrap_for_mlserver, unwrap_v2),
+    Peer("Ray Serve", "ray", "/{model}", environment=RAY, apart=True),
+    Peer("Triton", "pytriton", *V2, _wrap_for_triton, unwrap_v2),
 )
 
 

@@ -116,7 +116,7 @@ def test_what_others_spoiled_is_measured_once_more() -> None:
         0,
     )
 
-    assert pair.others == 0.03
+    assert pair.ours.others == 0.02
     assert next(shares, None) is None
 
 

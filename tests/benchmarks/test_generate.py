@@ -36,7 +36,7 @@ def test_the_page_counts_images_that_were_drawn_and_not_requests() -> None:
 
     row = "| vae, 16 | 32 | 776 (776–776) | 10.0 | 20.0 | 6 status, 2 timeout |"
     assert row in page
-    assert "other\nprograms took 5% meanwhile" in page
+    assert "which\nother programs took 5% meanwhile" in page
 
 
 def test_without_a_generator_it_says_how_to_get_one(tmp_path: Path) -> None:

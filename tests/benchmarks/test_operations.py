@@ -21,7 +21,7 @@ from benchmarks.operations.flood import (
     name_of,
     tell,
 )
-from benchmarks.operations.overload import Overload, Run, recovery
+from benchmarks.operations.overload import Overload, recovery
 from benchmarks.operations.page import Measured, draw, render
 from benchmarks.servers import ServerError
 from loadtest.limit import Limit
@@ -44,10 +44,6 @@ def ended(*entries: Entry) -> Flooded:
     return Flooded(10.0, *columns, 0.5)
 
 
-def run(*entries: Entry) -> Run:
-    return Run(ended(*entries), ((0.0, 2**30), (5.0, 2**30)), 1.5)
-
-
 @pytest.mark.parametrize(
     ("after", "expected"),
     [
@@ -63,7 +59,7 @@ def test_recovery_ends_with_the_last_window_that_is_not_normal(
 ) -> None:
     overloaded = answered(5, 10, 0.8)
 
-    found = recovery(run(*overloaded, *after), 10, 15)
+    found = recovery(ended(*overloaded, *after), 10, 15)
 
     assert found == (None if expected is None else pytest.approx(expected))
 
@@ -138,8 +134,8 @@ def test_a_refusal_that_owes_a_time_to_come_back_is_told_from_one_that_gives_it(
 def overload() -> Overload:
     entries = [*answered(0, 5), *answered(5, 10, 0.4), *answered(10, 15)]
     entries += [(t / 100, 3, "503 queue_full") for t in range(600, 650)]
-    done = run(*entries)
-    return Overload(2, done, done.flooded.between(5, 10), 0.5)
+    done, memory = ended(*entries), [(0.0, 2**30), (5.0, 2**30)]
+    return Overload(2, done, done.between(5, 10), memory, 1.5, 0.5)
 
 
 def test_a_promise_that_is_missed_is_called_missed(

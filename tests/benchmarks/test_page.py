@@ -68,7 +68,7 @@ def test_a_noisy_machine_is_warned_of() -> None:
 
 
 def test_the_ceiling_is_shown_with_its_formula() -> None:
-    assert "2 / (0.250 ms + 0.100 ms) = 5,714 requests/s" in page()
+    assert "2 / (0.250 ms + 0.100 ms)\n    = 5,714 requests/s" in page()
 
 
 def test_the_picture_is_drawn(tmp_path: Path) -> None:
