@@ -81,7 +81,7 @@ def main(
 
     Starts each on a free port of 127.0.0.1, checks that it answers rightly, and loads
     it with up to 128 connections. Plain FastAPI alone takes ten minutes, all peers
-    some 40; the machine should have nothing else to do. Needs Linux, and wrk.
+    some 45; the machine should have nothing else to do. Needs Linux, and wrk.
     """
     signal.signal(signal.SIGTERM, leave)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

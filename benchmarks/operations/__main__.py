@@ -67,7 +67,8 @@ def main(*, quick: bool, client_cores: int) -> None:
 def measure(plan: Plan, client: Executor) -> Measured:
     """All of it, with a client in a process of its own."""
     watch = Watch()
-    order = Order("", tuple(make_bodies(raw())))
+    bodies = tuple(make_bodies(raw()))
+    order = client.submit(Order, "", bodies).result()  # by now it has started
     server, _ = servery(ARTIFACTS, environment={"SERVERY_ACCESS_LOG": "true"})
     with tempfile.TemporaryDirectory(prefix="servery-operations-") as name:
         folder = Path(name)

@@ -87,9 +87,10 @@ def test_half_an_answer_and_no_end_are_lost_whatever_the_log_says(kind: str) -> 
 
 
 def send(url: str, rate: float, seconds: float) -> Flooded:
-    order = Order(url, (b"1", b"22"), rates=((seconds, rate),))
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context) as client:
+        rates = ((seconds, rate),)
+        order = client.submit(Order, url, (b"1", b"22"), rates).result()  # it is there
         return client.submit(flood, order, time.monotonic() + 1).result()
 
 
@@ -107,6 +108,14 @@ def test_the_client_counts_every_answer_of_a_server_that_refuses_some(
 
 def test_the_client_tells_that_nobody_is_there() -> None:
     assert set(send("http://127.0.0.1:1/", 20, 0.5).counts()) == {REFUSED}
+
+
+def test_a_refusal_is_quick_and_flatters_no_latency() -> None:
+    flooded = ended((0, 0.4, OK), (0, 0.001, "503 queue_full"), (0, 3, TIMEOUT))
+
+    assert flooded.p_ms(50) == pytest.approx(400)
+    assert flooded.p_ms(100) == pytest.approx(3000)
+    assert flooded.goodput(1.0) == pytest.approx(0.1)
 
 
 def test_requests_come_as_independent_users_do() -> None:

@@ -4,11 +4,10 @@ import sys
 
 from benchmarks.processes import Watch, cpu_seconds, family, memory
 
-CHILD = """
-import subprocess, sys
-code = "import time\\nwhile time.process_time() < 0.3: pass\\nprint(1, flush=True); input()"
-subprocess.run([sys.executable, "-c", code])
-"""
+BUSY = (
+    "import time\nwhile time.process_time() < 0.3: pass\nprint(1, flush=True)\ninput()"
+)
+CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {BUSY!r}])"
 
 
 def test_a_process_costs_what_its_descendants_cost() -> None:
