@@ -154,13 +154,15 @@ class Course:
         try:
             with one.open() as measure:
                 for number, (target, load) in tqdm(turns, desc=f"{one.name:32}"):
+                    name = f"{target.name}, {load} connections"
                     theirs = partial(measure, target, load)
                     beside = partial(own, first[target.model], target.beside or load)
                     try:
                         pair = measure_pair(theirs, beside, number)
                     except LoadError as error:
-                        self._note(f"{target.name}, {load} connections", error)
+                        self._note(name, error)
                         continue
+                    self._results.failed.pop(name, None)
                     self._results.pairs.append(pair)
                     self._save()
         except (RuntimeError, OSError) as error:

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.peers.rows import WORK, Prediction, Row
-from benchmarks.peers.setting import read_setting
+from benchmarks.peers.rows import WORK, Prediction, Row, read_setting
 
 
 class Model:

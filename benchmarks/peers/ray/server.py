@@ -13,8 +13,7 @@ from ray.serve.config import HTTPOptions
 from ray.serve.schema import LoggingConfig
 from starlette.requests import Request
 
-from benchmarks.peers.rows import WORK, Prediction, Row
-from benchmarks.peers.setting import read_port, read_setting
+from benchmarks.peers.rows import WORK, Prediction, Row, read_port, read_setting
 
 QUIET = LoggingConfig(enable_access_log=False)
 
