@@ -1,17 +1,17 @@
 """What was promised of two cores, and what a run gave: results to figures.
 
-A promise rests on at least `ROUNDS` rounds, and is kept only if the whole interval of
-their median keeps it.
+A promise rests on at least `ROUNDS` rounds of `SECONDS`, and is kept only if the whole
+interval of their median keeps it.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean, median
 
 from benchmarks.results import Comparison, Key, Results, compare, interval
 from benchmarks.subjects import BARE, PLAIN, RAW, SERVERY, WITHOUT_MODEL
 
-ROUNDS = 5
+ROUNDS, SECONDS = 5, 2.9  # wrk stops about then when it is asked for three
 CLOSE = 1.25  # times the best: who may be it, after a single round
 FULL_BATCH = 32  # rows
 AT_LEAST, AT_MOST = True, False
@@ -84,11 +84,12 @@ class Promise:
     values: Sequence[float] = field(default=())  # of each round
     unit: str = ""  # behind all figures
     note: str = ""  # against whom
+    is_long: bool = True  # whether all rounds were
 
     @property
     def kept(self) -> bool | None:
         """Whether the whole interval keeps it; None if nobody knows."""
-        if len(self.values) < ROUNDS:
+        if len(self.values) < ROUNDS or not self.is_long:
             return None
         found = interval(self.values)
         if self.is_least:
@@ -97,7 +98,13 @@ class Promise:
 
 
 def promises(results: Results, cores: int) -> Iterator[Promise]:
-    """All of them."""
+    """All of them; none is judged where rounds were shorter than `SECONDS`."""
+    is_long = all(pair.ours.load.seconds >= SECONDS for pair in results.pairs)
+    for each in _promises(results, cores):
+        yield replace(each, is_long=is_long)
+
+
+def _promises(results: Results, cores: int) -> Iterator[Promise]:
     comparisons = compare(results.pairs)
     for ratio in RATIOS:
         best = _most_rounds(ratio.candidates(comparisons))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from benchmarks.page import judge
@@ -9,7 +11,7 @@ from benchmarks.promises import (
     find_ceiling,
     promises,
 )
-from benchmarks.results import Results, compare, interval
+from benchmarks.results import Pair, Results, compare, interval
 from benchmarks.subjects import BARE, PLAIN, RAW, WITHOUT_MODEL
 from tests.benchmarks.samples import FAST, SLOW, pairs, results
 
@@ -67,6 +69,14 @@ def test_only_a_whole_interval_keeps_a_promise(
     kept: bool | None,  # noqa: FBT001
 ) -> None:
     assert Promise("ahead", 1.3, is_least=True, values=values).kept is kept
+
+
+def test_rounds_that_were_too_short_keep_no_promise() -> None:
+    found = results()
+    one = found.pairs[0].ours
+    found.pairs[0] = Pair(one, replace(one, load=replace(one.load, seconds=1.0)))
+
+    assert {each.kept for each in promises(found, cores=2)} == {None}
 
 
 def test_a_promise_is_printed_with_its_interval() -> None:

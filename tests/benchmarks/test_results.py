@@ -69,7 +69,7 @@ def test_a_load_of_each_target_is_compared_alone() -> None:
 
 def test_a_refusal_is_no_answer() -> None:
     one = sample(500)
-    one.load.errors["status"] = 200
+    one.load.errors["status"] = 600
 
     assert one.load.rate == 300
     assert one.cpu_ms == pytest.approx(0.5 / 300 * 1000)
