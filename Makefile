@@ -35,11 +35,11 @@ types: .venv/dev.stamp ## check types
 train: .venv/dev.stamp ## train every model into artifacts/, as a new version
 	$(BIN)/python -m training all
 
-bench: .venv/dev.stamp ## measure this machine: Servery beside plain FastAPI, 5 minutes
+bench: .venv/dev.stamp ## measure this machine: Servery beside plain FastAPI, 10 minutes
 	$(BIN)/python -m benchmarks
 
 # What cannot be built is named on the page, with the reason; the rest is measured.
-bench-peers: .venv/dev.stamp ## the same beside every peer, 25 minutes; write docs/benchmarks.md
+bench-peers: .venv/dev.stamp ## the same beside every peer, 45 minutes; write docs/benchmarks.md
 	-$(MAKE) --keep-going photo peers
 	$(BIN)/python -m benchmarks --peers --output docs
 

@@ -2,40 +2,50 @@
 
 import os
 import signal
+import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 import click
 
-from benchmarks.agenda import (
-    describe_peers,
-    find_models,
-    list_subjects,
-    note_missing,
-    only,
-    plan_others,
-)
-from benchmarks.bodies import write_bodies
-from benchmarks.course import Course
-from benchmarks.facts import ROOT, gather_facts
+from benchmarks.course import QUICK, Course, Opponent, Plan
+from benchmarks.facts import gather_facts
 from benchmarks.load import LoadError, require_wrk
-from benchmarks.measure import FULL, QUICK, Bench, Plan
-from benchmarks.plot import draw, gather, has_matplotlib
-from benchmarks.report import render
+from benchmarks.page import draw, render
+from benchmarks.peers.subjects import PEERS
+from benchmarks.peers.subjects import peers as peer_subjects
+from benchmarks.promises import contenders
 from benchmarks.results import Results, read_results
-from benchmarks.servers import ServerError
-from benchmarks.startup import link_models, link_small_models, measure_start
-from benchmarks.subjects import cores, servery
+from benchmarks.servers import ServerError, running
+from benchmarks.subjects import (
+    ARTIFACTS,
+    LOADS,
+    cores,
+    find_models,
+    plain,
+    raw,
+    servery,
+    without_model,
+)
+from service.engine.disk import find_versions
 from service.settings import Settings
 
-FILE = "servery-benchmarks.json"
+FILE = Path(tempfile.gettempdir()) / "servery-benchmarks.json"
+IMPORT = "import os, tensorflow; os._exit(0)"  # what comes after the import is not it
+LARGE = frozenset({"photo"})  # the start of the others is measured
+NOT_BUILT = "its environment is not there; `make peers` builds it"
+NOT_THERE = "no version of it is among the artifacts; `make photo` or `make train`"
+Models = dict[str, Path]  # versions by name
 Folder = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--quick", is_flag=True, help="Shorter rounds and fewer, to try it out.")
+@click.option("--quick", is_flag=True, help="One short round, to try it out.")
 @click.option(
     "--peers",
     is_flag=True,
@@ -45,7 +55,7 @@ Folder = click.Path(path_type=Path, exists=True, file_okay=False)
 @click.option(
     "--artifacts",
     type=Folder,
-    default=ROOT / "artifacts",
+    default=ARTIFACTS,
     help="Folder that holds digits/<version>/ and the others.  [default: artifacts]",
 )
 @click.option(
@@ -54,14 +64,10 @@ Folder = click.Path(path_type=Path, exists=True, file_okay=False)
     help="Folder for benchmarks.md and benchmarks.png; without it, only printed.",
 )
 @click.option(
-    "--results",
-    "file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=Path(tempfile.gettempdir()) / FILE,
-    help=f"Where figures are kept as they come.  [default: {FILE} in the temporary "
-    "folder]",
+    "--resume",
+    is_flag=True,
+    help=f"Add what the run before lacks; it kept its figures in {FILE}.",
 )
-@click.option("--resume", is_flag=True, help="Add to those figures what is missing.")
 def main(
     *,
     quick: bool,
@@ -69,92 +75,105 @@ def main(
     name: str | None,
     artifacts: Path,
     output: Path | None,
-    file: Path,
     resume: bool,
 ) -> None:
-    """Measure Servery and other servers of the same models, one after the other.
+    """Measure Servery and other servers of the same models, in turns.
 
     Starts each on a free port of 127.0.0.1, checks that it answers rightly, and loads
-    it with up to 128 connections. Plain FastAPI alone takes five minutes, all peers
-    25; the machine should have nothing else to do. Needs Linux, and wrk.
+    it with up to 128 connections. Plain FastAPI alone takes ten minutes, all peers
+    some 45; the machine should have nothing else to do. Needs Linux, and wrk.
     """
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, leave)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    results = read_results(file) if resume and file.exists() else Results()
+    plan = QUICK if quick else Plan()
+    results = read_results(FILE) if resume and FILE.exists() else Results()
+    save = partial(results.save, FILE)
+    names = tuple(LOADS) if peers else ("digits",)
     try:
         require_wrk()
-        with tempfile.TemporaryDirectory(prefix="servery-bench-") as folder:
-            run = Run(QUICK if quick else FULL, artifacts.resolve(), results, file)
-            run.measure(Path(folder), name, peers=peers)
+        models = find_models(artifacts.resolve(), names)
+        if "digits" not in models:
+            raise ServerError(f"no digits in {artifacts}; train one: make train")
+        _describe(results, plan, artifacts.resolve(), models, peers=peers)
+        with tempfile.TemporaryDirectory(prefix="servery-bench-") as place:
+            folder = Path(place)
+            course = Course(plan, results, save, folder)
+            server, targets = servery(link(artifacts, models, folder / "same"), models)
+            others = list_opponents(course, models, peers=peers)
+            chosen = [one for one in others if (name or "").lower() in one.name.lower()]
+            ours = server, [*targets, raw()]
+            course.run(ours, chosen, partial(contenders, results))
+            small = find_versions(artifacts).keys() - LARGE
+            small_folder = link(artifacts, small, folder / "small")
+            while len(results.starts) < plan.rounds:
+                results.starts.append(measure_start(small_folder, folder))
+                save()
     except (LoadError, ServerError) as error:
         raise click.ClickException(str(error)) from error
-    _write(results, output)
-
-
-class Run:
-    """One run of the command.
-
-    Args:
-        plan: How long.
-        artifacts: What is served.
-        results: To add to.
-        file: Where they are kept as they come.
-    """
-
-    def __init__(self, plan: Plan, artifacts: Path, results: Results, file: Path):
-        self._plan, self._artifacts = plan, artifacts
-        self._results, self._file = results, file
-
-    def measure(self, folder: Path, name: str | None, *, peers: bool) -> None:
-        """Measure what is not yet there, and of that only who has `name` in theirs.
-
-        Raises:
-            LoadError, ServerError: Servery itself cannot be measured.
-        """
-        plan, results = self._plan, self._results
-        models = find_models(self._artifacts)
-        if "digits" not in models:
-            raise ServerError(f"no digits in {self._artifacts}; train one: make train")
-        settings = Settings(artifacts=self._artifacts)
-        results.facts = gather_facts(plan, settings, models["digits"])
-        if peers:
-            results.facts["Peers"] = describe_peers()
-        else:
-            models = {"digits": models["digits"]}
-        same = link_models(self._artifacts, models, folder / "same")
-        ours = servery(same, models)
-        subjects = list_subjects(models, peers=peers)
-        if peers:
-            note_missing(results.failed, models, subjects)
-        targets = [target for _, each in (ours, *subjects) for target in each]
-        bench = Bench(plan, write_bodies(targets, folder), results.failed)
-        course = Course(bench, results, self._save, folder)
-        course.run(ours, only(plan_others(course, models, subjects, plan), name))
-        self._measure_starts(folder)
-
-    def _measure_starts(self, folder: Path) -> None:
-        small = link_small_models(self._artifacts, folder / "small")
-        while len(self._results.starts) < self._plan.starts:
-            self._results.starts.append(measure_start(small, folder))
-        self._save()
-
-    def _save(self) -> None:
-        self._results.save(self._file)
-
-
-def _write(results: Results, output: Path | None) -> None:
-    plot = output is not None and has_matplotlib()
-    page = render(results, cores=cores(), plot=plot)
+    page = render(results, cores=cores(), plot=output is not None)
     click.echo(page)
-    if output is None:
-        return
-    (output / "benchmarks.md").write_text(page, encoding="utf-8")
-    if plot:
-        draw(gather(results), output / "benchmarks.png")
-    click.echo(f"written to {output / 'benchmarks.md'}", err=True)
+    if output is not None:
+        (output / "benchmarks.md").write_text(page, encoding="utf-8")
+        draw(results, output / "benchmarks.png")
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
+def list_opponents(course: Course, models: Models, *, peers: bool) -> list[Opponent]:
+    """Who is measured beside Servery: without a server, plain FastAPI, the peers."""
+    bare = [course.bare("digits", models["digits"], 1)]  # the engine's threads
+    if "photo" in models:
+        bare.append(course.bare("photo", models["photo"], cores()))
+    subjects = [without_model(models["digits"])]
+    subjects += [plain(models, workers=number) for number in sorted({1, cores()})]
+    if peers:
+        subjects += peer_subjects(models, cores=cores())
+    return [*bare, *map(course.server, subjects)]
+
+
+def note_missing(results: Results, there: Iterable[str]) -> None:
+    """Note peers and models that are not there; forget those that are by now."""
+    reasons = {peer.name: NOT_BUILT for peer in PEERS} | dict.fromkeys(LOADS, NOT_THERE)
+    for name, reason in reasons.items():
+        results.failed.pop(name, None)
+        if name not in there:
+            results.failed[name] = reason
+
+
+def _describe(
+    results: Results, plan: Plan, artifacts: Path, models: Models, *, peers: bool
+) -> None:
+    """The head of the page."""
+    results.facts = gather_facts(Settings(artifacts=artifacts), models["digits"]) | {
+        "Plain FastAPI": f"1 worker with {cores()} TensorFlow threads, and {cores()} "
+        "workers with one each; uvloop, httptools, no access log",
+        "Load": "wrk, one thread; 16 digits, 5 photos, 16 texts in turn; JSON, "
+        f"pictures in base64; loads of {plan.seconds} s; rounds where something is "
+        f"promised: {plan.rounds}",
+    }
+    if peers:
+        built = [peer for peer in PEERS if peer.python.exists()]
+        results.facts["Peers"] = ", ".join(peer.version() for peer in built)
+        note_missing(results, {*models, *(peer.name for peer in built)})
+
+
+def link(artifacts: Path, names: Iterable[str], place: Path) -> Path:
+    """Make at `place` a folder of artifacts with these models and no others."""
+    place.mkdir()
+    for name in names:
+        (place / name).symlink_to(artifacts.resolve() / name)
+    return place
+
+
+def measure_start(artifacts: Path, folder: Path) -> float:
+    """Seconds until every model answers, over those of TensorFlow's import alone."""
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", IMPORT], check=True, capture_output=True)
+    import_s = time.monotonic() - began
+    began = time.monotonic()
+    with running(servery(artifacts)[0], folder):
+        return time.monotonic() - began - import_s
+
+
+def leave(number: int, frame: FrameType | None) -> None:
     """End as after an error, so that every server is ended too."""
     sys.exit(128 + number)
 

@@ -1,130 +1,298 @@
-"""The order of a run: Servery, another server, Servery, the next, one at a time.
+"""The order of a run: Servery and another server take turns, a few seconds each.
 
-Servery has a turn before and after every other, so that each of them is held against
-what Servery did in the same minutes; between its turns it is up, and idle.
+    everyone: Servery, mosec, Servery, LitServe, …     one round, finds who is fast
+    contenders: Servery, mosec, mosec, Servery, …      the other rounds of the promises
+
+One server is loaded at a time; Servery is up, and idle, while another is measured.
 """
 
 import re
-from collections.abc import Callable
-from contextlib import suppress
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import click
+from tqdm import tqdm
 
-from benchmarks.bodies import Prediction, ask, check_answers, true_digits
-from benchmarks.fairness import measure_beside
-from benchmarks.measure import Bench
-from benchmarks.results import Results, Turn
+from benchmarks.bare import bare_model
+from benchmarks.load import Load, LoadError, run_load
+from benchmarks.processes import Watch, cpu_seconds, memory
+from benchmarks.results import Key, Pair, Results, Sample
 from benchmarks.servers import Running, running
-from benchmarks.subjects import WITHOUT_MODEL, Subject
+from benchmarks.subjects import BARE, SERVERY, WITHOUT_MODEL, Subject, Target
+from benchmarks.workloads import (
+    WORK,
+    Prediction,
+    ask,
+    check_answers,
+    make_bodies,
+    write_bodies,
+)
+from service.contract.manifest import read_manifest
 
+SPOILED = 0.1  # share of the machine that others took; such a pair is measured again
+WARM_CONNECTIONS, WARM_S = 8, 1
+SETTLE_S = 2  # after a load, before a server is called idle
 HEAVY, LIGHT = ("photo", 8), ("digits", 1)  # connections
+HEAD_START_S = 2  # until the heavy model's queue is full
+LONG = {("photo", 8): 3}
+"""By model and connections, a load that takes so many times as long.
 
-Others = list[tuple[str, Callable[[], Turn]]]
-"""Who is measured between Servery's turns, and how."""
+What is under way when a load ends is not counted: of photos, too much of three seconds.
+"""
+SIZES = (1, 8, 32)  # rows in a call of a bare model
+
+Step = tuple[Target, int]
+"""A target, and connections."""
+
+Measure = Callable[[Target, int], Sample]
+"""Measures a step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long everything is measured."""
+
+    rounds: int = 5  # of whatever a promise rests on
+    seconds: int = 3  # of one load in one round
+    idle_s: float = 30.0  # for which nothing is asked of Servery; `rounds` times
+    other_idle_s: float = 5.0  # the same of another server, once
+
+
+QUICK = Plan(1, 1, 2.0, 2.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Opponent:
+    """Who is measured beside Servery."""
+
+    name: str  # in messages
+    targets: list[Target]  # all of its
+    open: Callable[[], AbstractContextManager[Measure]]  # makes it ready, and ends it
 
 
 class Course:
-    """One run, or what is left of one.
-
-    Args:
-        bench: What measures.
-        results: To add to; whoever is among them already is left out.
-        save: Called whenever there is more.
-        folder: For logs.
-    """
+    """One run, or what is left of one."""
 
     def __init__(
-        self, bench: Bench, results: Results, save: Callable[[], None], folder: Path
+        self, plan: Plan, results: Results, save: Callable[[], None], folder: Path
     ):
-        self._bench = bench
-        self._results = results
-        self._save = save
-        self._folder = folder
-        self._expected: dict[str, list[Prediction]] = {"digits": true_digits()}
+        self._plan, self._results = plan, results
+        self._save, self._folder = save, folder
+        self._bodies: dict[str, Path] = {}
+        self._expected: dict[str, list[Prediction]] = {}
 
-    def run(self, ours: Subject, others: Others) -> None:
-        """Measure Servery, and every one that has not been, in turn.
+    def server(self, subject: Subject) -> Opponent:
+        """A server as an opponent."""
+        return Opponent(subject[0].name, subject[1], partial(self._open, subject))
+
+    def bare(self, model: str, folder: Path, threads: int) -> Opponent:
+        """A model without a server as an opponent, at several sizes of a call."""
+        name = f"{BARE}, {model}"
+        sizes = tuple(sorted({*SIZES, max(read_manifest(folder).batch_sizes)}))
+        beside = HEAVY[1] if model == HEAVY[0] else max(SIZES)
+        target = Target(name, "", model=model, connections=sizes, beside=beside)
+        opening = partial(self._open_bare, model, folder, threads)
+        return Opponent(name, [target], opening)
+
+    def run(
+        self,
+        ours: Subject,
+        others: Collection[Opponent],
+        choose: Callable[[], Collection[Key]],
+    ) -> None:
+        """Measure everyone once, and the contenders until all rounds are there.
+
+        Args:
+            ours: Servery; the first target of each model is what others are held
+                against, the rest are measured as others are.
+            others: One after the other.
+            choose: After the first round, what promises rest on.
 
         Raises:
             ServerError: Servery does not start, or answers wrongly.
-            LoadError: It answers nothing.
+            click.ClickException: It answers nothing.
         """
-        done = {turn.server for turn in self._results.turns}
-        missing = [(name, measure) for name, measure in others if name not in done]
-        fair = not self._results.alone
-        if not missing and not fair:
+        name, first = ours[0].name, {one.model: one for one in reversed(ours[1])}
+        with self._open(ours) as measure:
+
+            def own(target: Target, connections: int) -> Sample:
+                try:
+                    return measure(target, connections)
+                except LoadError as error:
+                    raise click.ClickException(f"{name}: {error}") from error
+
+            more = [target for target in ours[1] if target not in first.values()]
+            every = [Opponent(name, more, lambda: nullcontext(own)), *others]
+            for one in every:
+                keys = {key for key, _ in _steps(one)}
+                self._play(one, own, first, dict.fromkeys(keys, 1))
+            chosen = dict.fromkeys(choose(), self._plan.rounds)
+            for one in every:
+                self._play(one, own, first, chosen)
+            if HEAVY[0] in first:
+                self._compare_weights(own, first)
+
+    def _play(
+        self,
+        one: Opponent,
+        own: Measure,
+        first: Mapping[str, Target],
+        wanted: Mapping[Key, int],
+    ) -> None:
+        """Measure an opponent until it has as many rounds of each key as are wanted."""
+        done = self._results.rounds()
+        missing = {step: wanted.get(key, 0) - done[key] for key, step in _steps(one)}
+        turns = schedule(missing)
+        if not turns:
             return
-        server = ours[0]
-        with running([server], self._folder) as started:
-            own = started[server.name]
-            self._prepare(own, ours)
-            if fair:
-                self._compare_weights(own, ours)
-            self._alternate(partial(self._own_turn, own, ours), missing)
+        self._results.failed.pop(one.name, None)
+        try:
+            with one.open() as measure:
+                for number, (target, load) in tqdm(turns, desc=f"{one.name:32}"):
+                    name = f"{target.name}, {load} connections"
+                    theirs = partial(measure, target, load)
+                    beside = partial(own, first[target.model], target.beside or load)
+                    try:
+                        pair = measure_pair(theirs, beside, number)
+                    except LoadError as error:
+                        self._note(name, error)
+                        continue
+                    self._results.failed.pop(name, None)
+                    self._results.pairs.append(pair)
+                    self._save()
+        except (RuntimeError, OSError) as error:
+            self._note(one.name, error)
 
-    def other_turn(self, other: Subject) -> Turn:
-        """Start a server, measure it, end it.
-
-        Raises:
-            ServerError: It does not start, or answers wrongly.
-            LoadError: It answers nothing.
-        """
-        server, targets = other
-        with running([server], self._folder) as started:
-            one = started[server.name]
-            self._prepare(one, other)
-            return self._bench.turn(one, targets, self._bench.plan.rounds)
-
-    def _alternate(self, own_turn: Callable[[], None], others: Others) -> None:
-        own_turn()
-        for name, measure in others:
-            self._results.failed.pop(name, None)
-            try:
-                turn = measure()
-            except (RuntimeError, OSError) as error:
-                click.echo(f"{name}: {error}", err=True)
-                self._results.failed[name] = shorten(str(error))
-                self._save()
-                continue
-            self._results.turns.append(turn)
-            self._save()
-            if _is_whole(turn):
-                own_turn()
-
-    def _own_turn(self, own: Running, ours: Subject) -> None:
-        rounds = max(1, self._bench.plan.rounds // 2)
-        self._results.turns.append(self._bench.turn(own, ours[1], rounds))
+    def _note(self, name: str, error: Exception) -> None:
+        click.echo(f"{name}: {error}", err=True)
+        self._results.failed[name] = shorten(str(error))
         self._save()
 
-    def _prepare(self, server: Running, subject: Subject) -> None:
-        """Check the answers, then let it run in. Servery, the first, sets the rest."""
-        for target in subject[1]:
-            received = ask(target, server)
-            if target.server != WITHOUT_MODEL:
-                expected = self._expected.setdefault(target.model, received)
-                check_answers(target, received, expected)
-        self._bench.warm(server, subject[1])
+    @contextmanager
+    def _open(self, subject: Subject) -> Iterator[Measure]:
+        """Start a server, check its answers, let it run in; at last see it idle.
 
-    def _compare_weights(self, own: Running, ours: Subject) -> None:
-        by_model = {target.model: target for target in reversed(ours[1])}
-        if HEAVY[0] not in by_model:
-            return
+        Servery, the first, sets what is expected of the rest.
+        """
+        server, targets = subject
+        with running(server, self._folder) as started:
+            for target in targets:
+                received = ask(target, started.url())
+                if target.name != WITHOUT_MODEL:
+                    truth = WORK[target.model]().truth or received
+                    expected = self._expected.setdefault(target.model, truth)
+                    check_answers(target, received, expected)
+                with suppress(LoadError):  # a slow one may answer nothing so soon
+                    self._load(started, target, WARM_CONNECTIONS, WARM_S)
+            yield partial(self._sample, started)
+            self._rest(started)
+
+    @contextmanager
+    def _open_bare(self, model: str, folder: Path, threads: int) -> Iterator[Measure]:
+        with bare_model(model, folder, threads) as call:
+
+            def measure(target: Target, size: int) -> Sample:
+                watch = Watch()
+                load, cpu_s = call(size, self._plan.seconds)
+                about = target.name, model, size
+                return Sample(*about, load, cpu_s, watch.others())
+
+            yield measure
+
+    def _sample(self, server: Running, target: Target, connections: int) -> Sample:
+        watch, cpu_s = Watch(), cpu_seconds(server.process.pid)
+        seconds = self._plan.seconds * LONG.get((target.model, connections), 1)
+        load = self._load(server, target, connections, seconds)
+        cpu_s = cpu_seconds(server.process.pid) - cpu_s
+        about = target.name, target.model, connections
+        return Sample(*about, load, cpu_s, watch.others())
+
+    def _load(
+        self, server: Running, target: Target, connections: int, seconds: int
+    ) -> Load:
+        if target.name not in self._bodies:
+            bodies = make_bodies(target)
+            self._bodies[target.name] = write_bodies(bodies, self._folder)
+        return run_load(
+            server.url(target.path),
+            self._bodies[target.name],
+            target.media_type,
+            connections=connections,
+            seconds=seconds,
+        )
+
+    def _rest(self, server: Running) -> None:
+        """Memory, and the processor's time while nobody asks."""
+        name, pid = server.server.name, server.process.pid
+        times, seconds = self._plan.rounds, self._plan.idle_s
+        if name != SERVERY:
+            times, seconds = 1, self._plan.other_idle_s
+        self._results.memory[name] = memory(pid)
+        idle = self._results.idle.setdefault(name, [])
+        time.sleep(SETTLE_S if len(idle) < times else 0)
+        while len(idle) < times:
+            began, cpu_s = time.monotonic(), cpu_seconds(pid)
+            time.sleep(seconds)
+            cpu_s = cpu_seconds(pid) - cpu_s
+            idle.append(cpu_s / (time.monotonic() - began))
+            self._save()
+
+    def _compare_weights(self, own: Measure, first: Mapping[str, Target]) -> None:
+        """What a light model suffers when a heavy one is asked without a pause."""
         light, heavy = (
-            partial(self._bench.load, own, by_model[model], connections)
+            partial(own, first[model], connections)
             for model, connections in (LIGHT, HEAVY)
         )
-        for _ in range(self._bench.plan.starts):
-            alone, beside = measure_beside(light, heavy, 2 * self._bench.plan.seconds)
-            self._results.alone.append(alone)
-            self._results.beside.append(beside)
-        self._save()
+        while len(self._results.weights) < self._plan.rounds:
+            alone = light()
+            with ThreadPoolExecutor(1) as pool:
+                pressing = pool.submit(heavy)
+                time.sleep(HEAD_START_S)
+                beside = light()
+                pressing.result()
+            self._results.weights.append(Pair(beside, alone))
+            self._save()
 
 
-def _is_whole(turn: Turn) -> bool:
-    """Whether it asked digits; shorter turns share their neighbours."""
-    return any(sample.model == "digits" for sample in turn.samples)
+def schedule(missing: Mapping[Step, int]) -> list[tuple[int, Step]]:
+    """Every step as often as it is missing, every second round the other way.
+
+    A drift of the machine's speed then favours nobody.
+    """
+    turns = []
+    for number in range(max(missing.values(), default=0)):
+        steps = [(number, step) for step, times in missing.items() if number < times]
+        turns += steps[::-1] if number % 2 else steps
+    return turns
+
+
+def measure_pair(
+    theirs: Callable[[], Sample], ours: Callable[[], Sample], number: int
+) -> Pair:
+    """One after the other, in turns first; once more if other programs spoiled it."""
+
+    def once() -> Pair:
+        if number % 2:
+            return Pair(theirs(), ours())
+        our_sample = ours()
+        return Pair(theirs(), our_sample)
+
+    def others(pair: Pair) -> float:
+        return max(pair.theirs.others, pair.ours.others)
+
+    pair = once()
+    return pair if others(pair) <= SPOILED else min(pair, once(), key=others)
+
+
+def _steps(one: Opponent) -> Iterator[tuple[Key, Step]]:
+    for target in one.targets:
+        for number in target.loads():
+            yield (target.name, target.model, number), (target, number)
 
 
 def shorten(reason: str) -> str:

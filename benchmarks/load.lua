@@ -24,12 +24,11 @@ end
 function done(summary, latency, _)
   local errors = summary.errors
   local text = '{"requests": %d, "seconds": %.6f, ' ..
-    '"p50_ms": %.3f, "p95_ms": %.3f, "p99_ms": %.3f, ' ..
+    '"p50_ms": %.3f, "p99_ms": %.3f, ' ..
     '"errors": {"connect": %d, "read": %d, "write": %d, "timeout": %d, "status": %d}}\n'
   io.write(text:format(
     summary.requests, summary.duration / 1e6,
     latency:percentile(50) / 1e3,
-    latency:percentile(95) / 1e3,
     latency:percentile(99) / 1e3,
     errors.connect, errors.read, errors.write, errors.timeout, errors.status))
 end

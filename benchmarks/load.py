@@ -23,40 +23,32 @@ class LoadError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What wrk saw.
+    """What a load gave; of a bare model, requests are rows and latencies of calls."""
 
-    Attributes:
-        requests: That were answered, refusals among them.
-        seconds: That it took.
-        p50_ms: Half of them took at most so many milliseconds; p95 and p99 alike. wrk
-            adds for a connection that stalled the requests that it would have sent.
-        p95_ms: See there.
-        p99_ms: See there.
-        errors: By kind, only what happened: `status` is 400 and above, `timeout` an
-            answer after more than 2 s; `connect`, `read`, `write` of the socket.
-        client_cpu_s: CPU seconds of wrk itself.
-    """
-
-    requests: int
-    seconds: float
+    requests: int  # that were answered, refusals among them
+    seconds: float  # that it took
+    # half of them took at most so many milliseconds; p99 alike. wrk adds for a
+    # connection that stalled the requests that it would have sent
     p50_ms: float
-    p95_ms: float
-    p99_ms: float
+    p99_ms: float  # see there
+    # by kind, only what happened: `status` is 400 and above, `timeout` an answer
+    # after more than 2 s; `connect`, `read`, `write` of the socket
     errors: dict[str, int]
-    client_cpu_s: float = 0.0
+    client_cpu_s: float = 0.0  # CPU seconds of wrk itself
 
     @property
     def good(self) -> int:
         """Requests that were answered with what they asked for."""
         return self.requests - self.errors.get("status", 0)
 
+    @property
+    def rate(self) -> float:
+        """Good requests a second."""
+        return self.good / self.seconds
+
 
 def require_wrk() -> str:
-    """Where wrk is.
-
-    Raises:
-        LoadError: Nowhere; says how to install it.
-    """
+    """Where wrk is."""
     program = shutil.which("wrk")
     if program is None:
         raise LoadError(INSTALL)
@@ -66,11 +58,7 @@ def require_wrk() -> str:
 def run_load(
     url: str, bodies: Path, media_type: str, *, connections: int, seconds: int
 ) -> Load:
-    """POST the bodies in a folder in turn, on so many connections for so long.
-
-    Raises:
-        LoadError: Nothing was answered.
-    """
+    """POST the bodies in a folder in turn, on so many connections for so long."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     count = sum(1 for _ in bodies.iterdir())
     done = subprocess.run(
@@ -90,11 +78,7 @@ def run_load(
 
 
 def parse_load(output: str, *, client_cpu_s: float) -> Load:
-    """Read what wrk printed; its last line is our script's.
-
-    Raises:
-        LoadError: There is no such line, or nothing was answered.
-    """
+    """Read what wrk printed; its last line is our script's."""
     last = output.rstrip().rpartition("\n")[2]
     try:
         facts = json.loads(last)

@@ -10,20 +10,17 @@ model:
 
 import json
 import os
-from typing import Any
+from pathlib import Path
+from typing import Generic, TypeVar
 
-import numpy as np
 import tensorflow as tf
 from fastapi import FastAPI
 from pydantic import Base64Bytes, BaseModel
 
-from benchmarks.peers.rows import (
-    answer_digit,
-    answer_photo,
-    answer_sentiment,
-    read_digit,
-    read_photo,
-)
+from benchmarks.peers.model import Model
+from benchmarks.peers.rows import read_digit, read_photo
+
+Prediction = TypeVar("Prediction", bound=BaseModel)
 
 
 class ImageRequest(BaseModel):
@@ -59,98 +56,40 @@ class SentimentPrediction(BaseModel):
     probability: float
 
 
-class DigitsResponse(BaseModel):
-    """The fields that Servery answers with; so in the others."""
+class Response(BaseModel, Generic[Prediction]):
+    """The fields that Servery answers with."""
 
     model: str
-    version: int
-    predictions: list[DigitPrediction]
-
-
-class PhotoResponse(BaseModel):
-    """See `DigitsResponse`."""
-
-    model: str
-    version: int
-    predictions: list[PhotoPrediction]
-
-
-class SentimentResponse(BaseModel):
-    """See `DigitsResponse`."""
-
-    model: str
-    version: int
-    predictions: list[SentimentPrediction]
-
-
-class Model:
-    """A SavedModel, called as TensorFlow's own guide does.
-
-    Args:
-        folder: `<model>/<version>`.
-        threads: TensorFlow's, for one call.
-        output: The name of the one that is answered.
-    """
-
-    def __init__(self, folder: str, threads: int, output: str):
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-        self._saved_model = tf.saved_model.load(folder)
-        self._function = self._saved_model.signatures["serving_default"]
-        (self._input,) = self._function.structured_input_signature[1]
-        self._output = output
-
-    def __call__(self, row: Any) -> Any:
-        """One row of its input to one of its output."""
-        outputs = self._function(**{self._input: tf.constant(row[np.newaxis])})
-        return outputs[self._output].numpy()[0]
+    version: int = 1
+    predictions: list[Prediction]
 
 
 def create_app() -> FastAPI:
     """The application; its environment has `MODELS` and `TENSORFLOW_THREADS`."""
-    folders = json.loads(os.environ["MODELS"])
     threads = int(os.environ["TENSORFLOW_THREADS"])
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    folders = json.loads(os.environ["MODELS"])
+    models = {name: Model(name, Path(folder)) for name, folder in folders.items()}
     app = FastAPI()
-    add_digits(app, Model(folders["digits"], threads, "probabilities"))
-    if "photo" in folders:
-        add_photo(app, Model(folders["photo"], threads, "probabilities"))
-    if "sentiment" in folders:
-        add_sentiment(app, Model(folders["sentiment"], threads, "probability"))
-    return app
-
-
-def add_digits(app: FastAPI, model: Model) -> None:
-    """Answer what digits show, in both ways."""
-
-    def predict(request: ImageRequest) -> DigitsResponse:
-        answer = answer_digit(model(read_digit(request.image)))
-        prediction = DigitPrediction(**answer)
-        return DigitsResponse(model="digits", version=1, predictions=[prediction])
 
     @app.post("/def")
-    def predict_in_thread(request: ImageRequest) -> DigitsResponse:
-        return predict(request)
+    def predict_digit(request: ImageRequest) -> Response[DigitPrediction]:
+        (answer,) = models["digits"].predict([read_digit(request.image)])
+        return Response(model="digits", predictions=[DigitPrediction(**answer)])
 
     @app.post("/async")
-    async def predict_in_loop(request: ImageRequest) -> DigitsResponse:
-        return predict(request)
-
-
-def add_photo(app: FastAPI, model: Model) -> None:
-    """Answer what photos show."""
+    async def predict_in_loop(request: ImageRequest) -> Response[DigitPrediction]:
+        return predict_digit(request)
 
     @app.post("/photo")
-    def predict(request: ImageRequest) -> PhotoResponse:
-        answer = answer_photo(model(read_photo(request.image)))
-        prediction = PhotoPrediction(**answer)
-        return PhotoResponse(model="photo", version=1, predictions=[prediction])
-
-
-def add_sentiment(app: FastAPI, model: Model) -> None:
-    """Answer how texts sound."""
+    def predict_photo(request: ImageRequest) -> Response[PhotoPrediction]:
+        (answer,) = models["photo"].predict([read_photo(request.image)])
+        return Response(model="photo", predictions=[PhotoPrediction(**answer)])
 
     @app.post("/sentiment")
-    def predict(request: TextRequest) -> SentimentResponse:
-        answer = answer_sentiment(model(np.array(request.text.encode(), object)))
-        prediction = SentimentPrediction(**answer)
-        return SentimentResponse(model="sentiment", version=1, predictions=[prediction])
+    def predict_sentiment(request: TextRequest) -> Response[SentimentPrediction]:
+        (answer,) = models["sentiment"].predict([request.text.encode()])
+        return Response(model="sentiment", predictions=[SentimentPrediction(**answer)])
+
+    return app

@@ -1,178 +1,223 @@
-"""What was promised of two cores, and what a run gave. Pure: results to figures."""
+"""What was promised of two cores, and what a run gave: results to figures.
 
-import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+A promise rests on at least `ROUNDS` rounds of `SECONDS`, and is kept only if the whole
+interval of their median keeps it.
+"""
 
-from benchmarks.ceiling import find_bare, find_ceiling
-from benchmarks.neighbours import (
-    Comparison,
-    best_by_peer,
-    compare,
-    next_to,
-    quickest_plain,
-    select,
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import fmean, median
+
+from benchmarks.results import Comparison, Key, Results, compare, interval
+from benchmarks.subjects import BARE, PLAIN, RAW, SERVERY, WITHOUT_MODEL
+
+ROUNDS, SECONDS = 5, 2.9  # wrk stops about then when it is asked for three
+CLOSE = 1.25  # times the best: who may be it, after a single round
+FULL_BATCH = 32  # rows
+AT_LEAST, AT_MOST = True, False
+NO_PEERS = (SERVERY, WITHOUT_MODEL, BARE)
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A promise about Servery and another server, next to each other."""
+
+    model: str  # that is asked
+    connections: int  # that are kept busy
+    peer: str | None  # whom it is about; None = whoever is the fastest
+    bound: float  # what is promised
+    # whether it is about median latencies, and not requests a second
+    latency: bool = False
+
+    @property
+    def what(self) -> str:
+        """In words."""
+        plural = "s" if self.connections > 1 else ""
+        at = f"{self.model} at {self.connections} connection{plural}"
+        if self.latency:
+            return f"{at}, p50 to {self.peer}, unbatched"
+        return f"{at}, to {self.peer or 'the fastest peer'}, requests/s"
+
+    def figures(self, one: Comparison) -> list[float]:
+        """Of each round."""
+        return one.p50s if self.latency else one.rates
+
+    def candidates(self, comparisons: Sequence[Comparison]) -> list[Comparison]:
+        """Whom it may be about, the one that comes nearest to Servery first."""
+        found = [
+            each
+            for each in comparisons
+            if (each.model, each.connections) == (self.model, self.connections)
+            and (each.peer == self.peer if self.peer else is_peer(each))
+        ]
+        return sorted(
+            found, key=lambda each: median(self.figures(each)), reverse=self.latency
+        )
+
+    def contenders(self, comparisons: Sequence[Comparison]) -> list[Comparison]:
+        """Those that are so near to the first that a single round does not tell."""
+        found = self.candidates(comparisons)
+        middles = [median(self.figures(each)) for each in found]
+        near = [max(m, middles[0]) <= CLOSE * min(m, middles[0]) for m in middles]
+        return [each for each, is_near in zip(found, near, strict=True) if is_near]
+
+
+# One more promise about a peer is one more line.
+RATIOS = (
+    Ratio("digits", 32, None, 1.3),
+    Ratio("digits", 128, None, 1.1),
+    Ratio("digits", 32, "LitServe", 3.0),
+    Ratio("digits", 32, "MLServer", 2.5),
+    Ratio("digits", 32, "BentoML", 5.0),
+    Ratio("digits", 32, PLAIN, 3.0),
+    Ratio("digits", 1, PLAIN, 1.0, latency=True),
 )
-from benchmarks.results import Results, Sample, Turn
-from benchmarks.subjects import PLAIN, RAW, SERVERY
-from benchmarks.summary import summarise
-from benchmarks.table import figure, table
-
-BY_PEER = (("LitServe", 3.0), ("MLServer", 2.5), ("BentoML", 5.0), (PLAIN, 3.0))
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """One promise.
+    """One promise, and what was measured of it."""
 
-    Attributes:
-        what: In words.
-        bound: What was promised.
-        measured: None if this run did not.
-        least: Whether the bound is the least that is right, and not the most.
-        unit: Behind both figures.
-        note: Against whom.
-    """
-
-    what: str
-    bound: float
-    measured: float | None
-    least: bool
-    unit: str = ""
-    note: str = ""
+    what: str  # in words
+    bound: float  # what was promised
+    is_least: bool  # whether the bound is the least that is right, and not the most
+    values: Sequence[float] = field(default=())  # of each round
+    unit: str = ""  # behind all figures
+    note: str = ""  # against whom
+    is_long: bool = True  # whether all rounds were
 
     @property
     def kept(self) -> bool | None:
-        """Whether it was; None if nobody knows."""
-        if self.measured is None:
+        """Whether the whole interval keeps it; None if nobody knows."""
+        if len(self.values) < ROUNDS or not self.is_long:
             return None
-        if self.least:
-            return self.measured >= self.bound
-        return self.measured <= self.bound
+        found = interval(self.values)
+        if self.is_least:
+            return found.low >= self.bound
+        return found.high <= self.bound
 
 
-def promises(results: Results, cores: int) -> list[Promise]:
-    """All of them."""
-    comparisons = compare(results.turns)
-    return [
-        _fastest(comparisons, 32, 1.3),
-        _fastest(comparisons, 128, 1.1),
-        *(_against(comparisons, peer, bound) for peer, bound in BY_PEER),
-        _alone(comparisons),
-        *_own(results.samples),
-        _to_ceiling(results.turns, cores),
-        _photo(results.turns),
-        _fair(results),
-        _idle(results.turns),
-        _start(results),
-    ]
+def promises(results: Results, cores: int) -> Iterator[Promise]:
+    """All of them; none is judged where rounds were shorter than `SECONDS`."""
+    is_long = all(pair.ours.load.seconds >= SECONDS for pair in results.pairs)
+    for each in _promises(results, cores):
+        yield replace(each, is_long=is_long)
 
 
-def render(kept: Sequence[Promise]) -> str:
-    """A table of them."""
-    words = {True: "kept", False: "**missed**", None: "not measured"}
-    rows = [
-        [
-            each.what,
-            f"{'at least' if each.least else 'at most'} {each.bound:g}{each.unit}",
-            "–" if each.measured is None else f"{figure(each.measured)}{each.unit}",
-            words[each.kept],
-            each.note,
-        ]
-        for each in kept
-    ]
-    return table(("", "promised", "measured", "", "against"), rows)
+def _promises(results: Results, cores: int) -> Iterator[Promise]:
+    comparisons = compare(results.pairs)
+    for ratio in RATIOS:
+        best = _most_rounds(ratio.candidates(comparisons))
+        values, note = (ratio.figures(best), best.target) if best else ([], "")
+        side = AT_MOST if ratio.latency else AT_LEAST
+        yield Promise(ratio.what, ratio.bound, side, values, note=note)
+    yield from _own(results, comparisons, cores)
 
 
-def _fastest(
-    comparisons: Sequence[Comparison], connections: int, bound: float
-) -> Promise:
-    best = best_by_peer(comparisons, "digits", connections)[:1]
-    return _ahead(
-        f"digits at {connections} connections, to the fastest peer", bound, best
+def contenders(results: Results) -> set[Key]:
+    """After one round of everyone: whose other rounds the promises need."""
+    comparisons = compare(results.pairs)
+    found = [each for ratio in RATIOS for each in ratio.contenders(comparisons)]
+    found += [c for c in comparisons if c.target in (RAW, WITHOUT_MODEL)]
+    found += [c for c in (_bare(comparisons, "digits"), _best_bare(comparisons)) if c]
+    return {(each.target, each.model, each.connections) for each in found}
+
+
+def is_peer(one: Comparison) -> bool:
+    """Whether it is another server, with a model."""
+    return one.peer not in NO_PEERS
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """What the cores could do with digits at most; milliseconds of CPU for one."""
+
+    cores: int  # of the machine
+    model_ms: float  # of the bare model for an image, in full batches
+    http_ms: float  # of HTTP and decoding
+    client_ms: float  # of the load generator
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """Requests a second if model and HTTP were all; and with the client's share."""
+        ms = self.model_ms + self.http_ms
+        return 1000 * self.cores / ms, 1000 * self.cores / (ms + self.client_ms)
+
+
+def find_ceiling(comparisons: Sequence[Comparison], cores: int) -> Ceiling | None:
+    """The ceiling; None where the model or HTTP was not measured alone."""
+    bare, http = _bare(comparisons, "digits"), _named(comparisons, WITHOUT_MODEL)
+    if not bare or not http:
+        return None
+    return Ceiling(
+        cores,
+        median(each.cpu_ms for each in bare.theirs),
+        median(each.cpu_ms for each in http.theirs),
+        median(1000 * s.load.client_cpu_s / s.load.good for s in http.theirs),
     )
 
 
-def _against(comparisons: Sequence[Comparison], peer: str, bound: float) -> Promise:
-    every = best_by_peer(comparisons, "digits", 32)
-    best = [each for each in every if each.peer == peer]
-    return _ahead(f"digits at 32 connections, to {peer}", bound, best)
-
-
-def _ahead(what: str, bound: float, best: Sequence[Comparison]) -> Promise:
-    rate, note = (best[0].rate, best[0].target) if best else (None, "")
-    return Promise(f"{what}, requests/s", bound, rate, least=True, note=note)
-
-
-def _alone(comparisons: Sequence[Comparison]) -> Promise:
-    plain = quickest_plain(comparisons)
-    p50, note = (plain.p50, plain.target) if plain else (None, "")
-    what = "digits at 1 connection, p50 to plain FastAPI, unbatched"
-    return Promise(what, 1, p50, least=False, note=note)
-
-
-def _own(samples: Sequence[Sample]) -> list[Promise]:
-    as_json = select(samples, "digits", 32)
-    raw = [sample for sample in samples if sample.target == RAW]
-    tail = gain = None
-    if as_json:
-        summary = summarise(as_json)
-        tail = summary.p99_ms.value / summary.p50_ms.value
-        gain = summarise(raw).rate.value / summary.rate.value if raw else None
-    what = "digits at 32 connections"
-    return [
-        Promise(f"{what}, p99 to p50", 3, tail, least=False),
-        Promise(f"{what}, raw `image/png` to JSON", 1.15, gain, least=True),
-    ]
-
-
-def _to_ceiling(turns: Sequence[Turn], cores: int) -> Promise:
-    ceiling, bare = find_ceiling(turns, cores), find_bare(turns, "digits")
-    share = None
-    if ceiling and bare:
-        share = _share(select(next_to(turns, bare[0]), "digits", 32), ceiling.rate)
-    what = "digits at 32 connections, requests/s to the ceiling"
-    return Promise(what, 85, share, least=True, unit=" %")
-
-
-def _photo(turns: Sequence[Turn]) -> Promise:
-    bare = find_bare(turns, "photo")
-    share, note = None, ""
-    if bare:
-        number, calls = bare
-        rates = {
-            size: statistics.median(each.rows_s for each in calls if each.size == size)
-            for size in {each.size for each in calls}
-        }
-        size = max(rates, key=lambda one: rates[one])
-        share = _share(select(next_to(turns, number), "photo", 8), rates[size])
-        note = f"{rates[size]:.1f} photos/s, {size} in a call"
-    what = "photo at 8 connections, requests/s to the bare model on all cores"
-    return Promise(what, 95, share, least=True, unit=" %", note=note)
-
-
-def _fair(results: Results) -> Promise:
-    alone, beside = (
-        [load.p99_ms for load in loads] for loads in (results.alone, results.beside)
-    )
-    ratio = statistics.median(beside) / statistics.median(alone) if alone else None
+def _own(
+    results: Results, comparisons: Sequence[Comparison], cores: int
+) -> Iterator[Promise]:
+    """Those about Servery alone."""
+    at = "digits at 32 connections"
+    ours = [p.ours for p in results.pairs if p.ours.key == (SERVERY, "digits", 32)]
+    tails = [each.load.p99_ms / each.load.p50_ms for each in ours]
+    yield Promise(f"{at}, p99 to p50", 3, AT_MOST, tails)
+    raw = _named(comparisons, RAW)
+    gains = [1 / each for each in raw.rates] if raw else []
+    yield Promise(f"{at}, raw `image/png` to JSON", 1.15, AT_LEAST, gains)
+    shares = list(_to_ceiling(comparisons, cores))
+    what = f"{at}, requests/s to the ceiling"
+    yield Promise(what, 85, AT_LEAST, shares, " %")
+    yield _photo(_best_bare(comparisons))
+    ratios = [p.theirs.load.p99_ms / p.ours.load.p99_ms for p in results.weights]
     what = "digits at 1 connection, p99 beside photo at 8 to p99 alone"
-    return Promise(what, 5, ratio, least=False)
-
-
-def _idle(turns: Sequence[Turn]) -> Promise:
-    idle = [t.upkeep.idle for t in turns if t.server == SERVERY and t.upkeep]
-    share = 100 * statistics.fmean(idle) if idle else None
-    return Promise("CPU while idle", 0.5, share, least=False, unit=" % of a core")
-
-
-def _start(results: Results) -> Promise:
-    more = [each.ready_s - each.import_s for each in results.starts]
+    yield Promise(what, 5, AT_MOST, ratios)
+    idle = [100 * share for share in results.idle.get(SERVERY, ())]
+    yield Promise("CPU while idle, 30 s", 0.5, AT_MOST, idle, " % of a core")
     what = "start to ready, all small models, over `import tensorflow` alone"
-    seconds = statistics.median(more) if more else None
-    return Promise(what, 4, seconds, least=False, unit=" s")
+    yield Promise(what, 4, AT_MOST, results.starts, " s")
 
 
-def _share(samples: Sequence[Sample], most: float) -> float | None:
-    """Of `most` requests a second, in per cent."""
-    return 100 * summarise(samples).rate.value / most if samples else None
+def _to_ceiling(comparisons: Sequence[Comparison], cores: int) -> Iterator[float]:
+    """Servery's requests a second to the ceiling, of each round, in per cent."""
+    bare, http = _bare(comparisons, "digits"), _named(comparisons, WITHOUT_MODEL)
+    if bare and http:
+        for one, other in zip(bare.pairs, http.pairs, strict=False):
+            most = 1000 * cores / (one.theirs.cpu_ms + other.theirs.cpu_ms)
+            yield 100 * fmean((one.ours.load.rate, other.ours.load.rate)) / most
+
+
+def _photo(bare: Comparison | None) -> Promise:
+    what = "photo at 8 connections, requests/s to the bare model on all cores"
+    if bare is None:
+        return Promise(what, 95, AT_LEAST, unit=" %")
+    rate = median(each.load.rate for each in bare.theirs)
+    note = f"{rate:.1f} photos/s, {bare.connections} in a call"
+    shares = [100 * each for each in bare.rates]
+    return Promise(what, 95, AT_LEAST, shares, " %", note)
+
+
+def _bare(comparisons: Sequence[Comparison], model: str) -> Comparison | None:
+    """A model without a server, in full batches."""
+    key = f"{BARE}, {model}", FULL_BATCH
+    return next((c for c in comparisons if (c.target, c.connections) == key), None)
+
+
+def _best_bare(comparisons: Sequence[Comparison]) -> Comparison | None:
+    """Photo without a server, at the size that gives most."""
+    found = [each for each in comparisons if each.target == f"{BARE}, photo"]
+    most = _most_rounds(found)
+    found = [each for each in found if most and len(each.pairs) == len(most.pairs)]
+    return min(found, key=lambda each: each.rate, default=None)
+
+
+def _named(comparisons: Sequence[Comparison], name: str) -> Comparison | None:
+    return next((each for each in comparisons if each.target == name), None)
+
+
+def _most_rounds(found: Sequence[Comparison]) -> Comparison | None:
+    """The first of those that were measured most often."""
+    return max(found, key=lambda each: len(each.pairs), default=None)

@@ -1,125 +1,73 @@
-"""What a run gives, as it was measured; kept in a file, so that a run can go on."""
+"""What a run measured, kept in a file so that a run can go on, and its statistics.
 
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+Everything is a pair: somebody for a few seconds, and Servery for the seconds just
+before or after. A machine that others share is faster in one minute than in the next; a
+ratio of two neighbours is worth more than either figure.
+"""
+
+import math
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from benchmarks.bare import Bare
 from benchmarks.load import Load
 from benchmarks.processes import Memory
+
+MISSED = 0.1  # the most by which an interval may miss its median, as a probability
+
+Key = tuple[str, str, int]
+"""The name of a target, a model, connections: what can be compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One load in one round.
+    """One load in one round."""
 
-    Attributes:
-        target: Its name.
-        model: That was asked.
-        connections: That were kept busy.
-        load: What wrk saw.
-        cpu_s: CPU seconds of the server's processes.
-        rows: In the batches that the server ran, where it tells.
-        batches: That it ran, where it tells.
-        others: Share of the machine that others took meanwhile.
-    """
-
-    target: str
-    model: str
-    connections: int
-    load: Load
-    cpu_s: float
-    rows: float = 0.0
-    batches: float = 0.0
-    others: float = 0.0
+    target: str  # its name
+    model: str  # that was asked
+    connections: int  # that were kept busy; of a bare model, the rows in a call
+    load: Load  # what the load generator saw
+    cpu_s: float  # CPU seconds of the server's processes
+    others: float = 0.0  # share of the machine that others took meanwhile
 
     @property
-    def key(self) -> "Key":
+    def key(self) -> Key:
         """What a sample can be compared with."""
         return self.target, self.model, self.connections
 
-
-Key = tuple[str, str, int]
-"""The name of a target, a model, connections."""
-
-
-@dataclass(frozen=True, slots=True)
-class Upkeep:
-    """What a server costs whether it is asked or not.
-
-    Attributes:
-        idle: Cores that it kept busy while idle: 0.01 is one per cent of a core.
-        memory: Of all its processes.
-    """
-
-    idle: float
-    memory: Memory
+    @property
+    def cpu_ms(self) -> float:
+        """CPU milliseconds for a good request."""
+        return 1000 * self.cpu_s / max(1, self.load.good)
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """One server, or the bare model, for as long as it had the machine.
+class Pair:
+    """Two samples, one just after the other."""
 
-    Attributes:
-        server: Its name.
-        samples: Of its targets, the least disturbed of each kind.
-        bare: Of the model without a server.
-        upkeep: After the load.
-        measured: How many samples were taken, those that were spoiled too.
-    """
-
-    server: str
-    samples: list[Sample] = field(default_factory=list)
-    bare: list[Bare] = field(default_factory=list)
-    upkeep: Upkeep | None = None
-    measured: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """One start of the service.
-
-    Attributes:
-        ready_s: Until all small models answered.
-        import_s: That `import tensorflow` alone took, just before.
-    """
-
-    ready_s: float
-    import_s: float
+    theirs: Sample  # of somebody
+    ours: Sample  # of Servery
 
 
 @dataclass(slots=True)
 class Results:
-    """All that was measured.
+    """All that was measured."""
 
-    Attributes:
-        facts: Machine, versions, settings.
-        turns: In their order in time; Servery's stand between those of the others.
-        failed: Who could not be measured, and why.
-        alone: Digits at one connection, with nothing else to do.
-        beside: The same while photo is asked without a pause.
-        starts: Of the service.
-    """
-
-    facts: dict[str, str] = field(default_factory=dict)
-    turns: list[Turn] = field(default_factory=list)
+    facts: dict[str, str] = field(default_factory=dict)  # machine, versions, settings
+    pairs: list[Pair] = field(default_factory=list)  # in their order in time
+    # digits beside photo, and digits alone
+    weights: list[Pair] = field(default_factory=list)
+    # by server, cores that it kept busy while nobody asked; once or more
+    idle: dict[str, list[float]] = field(default_factory=dict)
+    memory: dict[str, Memory] = field(default_factory=dict)  # by server, after the load
+    # of the service: seconds until all small models answered, over `import tensorflow`
+    starts: list[float] = field(default_factory=list)
+    # who could not be measured, and why
     failed: dict[str, str] = field(default_factory=dict)
-    alone: list[Load] = field(default_factory=list)
-    beside: list[Load] = field(default_factory=list)
-    starts: list[Start] = field(default_factory=list)
-
-    @property
-    def samples(self) -> list[Sample]:
-        """Of all servers."""
-        return [sample for turn in self.turns for sample in turn.samples]
-
-    @property
-    def bare(self) -> list[Bare]:
-        """Of all models."""
-        return [bare for turn in self.turns for bare in turn.bare]
 
     def save(self, path: Path) -> None:
         """Write all of it, in one step."""
@@ -127,29 +75,93 @@ class Results:
         beside.write_bytes(TypeAdapter(Results).dump_json(self, indent=1))
         beside.replace(path)
 
+    def rounds(self) -> Counter[Key]:
+        """How often each has been measured."""
+        return Counter(pair.theirs.key for pair in self.pairs)
+
 
 def read_results(path: Path) -> Results:
-    """What `Results.save` wrote.
-
-    Raises:
-        ValueError: It is something else.
-    """
+    """What `Results.save` wrote."""
     return TypeAdapter(Results).validate_json(path.read_bytes())
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Of several rounds."""
+
+    median: float  # of all
+    low: float  # the lower end of an interval that holds the true median
+    high: float  # the upper end
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """The median of at least one value, and how far it can be trusted.
+
+    The true median lies outside of all n values with probability 2^(1-n), whatever
+    their distribution: at five, the lowest and the highest hold it by 94 %. Of more
+    values as many are left out at both ends as keep it above 90 % (David and Nagaraja,
+    "Order Statistics", 2003, 7.1). Below five, lowest and highest are all there is.
+    """
+    ordered, count, left_out = sorted(values), len(values), 0
+    missed = 2.0 ** (1 - count)
+    while missed + (more := math.comb(count, left_out + 1) * 2.0 ** (1 - count)) <= (
+        MISSED
+    ):
+        missed, left_out = missed + more, left_out + 1
+    ends = ordered[left_out], ordered[-1 - left_out]
+    return Interval(statistics.median(ordered), *ends)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One target at one load, and Servery next to it, round by round."""
+
+    target: str  # one configuration of a server: mosec, 2 workers
+    model: str  # that was asked
+    connections: int  # that were kept busy
+    pairs: tuple[Pair, ...]  # all rounds
+
+    @property
+    def peer(self) -> str:
+        """What the server is: mosec."""
+        return self.target.partition(",")[0]
+
+    @property
+    def rates(self) -> list[float]:
+        """Servery's requests a second to theirs, of each round."""
+        return [_divide(p.ours.load.rate, p.theirs.load.rate) for p in self.pairs]
+
+    @property
+    def rate(self) -> float:
+        """The median of them."""
+        return statistics.median(self.rates)
+
+    @property
+    def p50s(self) -> list[float]:
+        """Servery's median latency to theirs, of each round."""
+        return [_divide(p.ours.load.p50_ms, p.theirs.load.p50_ms) for p in self.pairs]
+
+    @property
+    def theirs(self) -> list[Sample]:
+        """Its own samples."""
+        return [pair.theirs for pair in self.pairs]
+
+
+def compare(pairs: Iterable[Pair]) -> list[Comparison]:
+    """Every target at every load."""
+    groups: dict[Key, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        groups[pair.theirs.key].append(pair)
+    return [Comparison(*key, tuple(found)) for key, found in groups.items()]
 
 
 def group(samples: Iterable[Sample]) -> dict[Key, list[Sample]]:
     """Samples by what they can be compared with."""
-    groups = defaultdict(list)
+    groups: dict[Key, list[Sample]] = defaultdict(list)
     for sample in samples:
         groups[sample.key].append(sample)
     return dict(groups)
 
 
-def keep(turn: Turn, rounds: int) -> Turn:
-    """The turn with so many samples of each kind, those that others disturbed least."""
-    kept = [
-        sample
-        for several in group(turn.samples).values()
-        for sample in sorted(several, key=lambda each: each.others)[:rounds]
-    ]
-    return replace(turn, samples=kept)
+def _divide(one: float, other: float) -> float:
+    return one / other if other else float("inf")

@@ -12,63 +12,53 @@ from functools import partial
 from pathlib import Path
 
 from service.contract.manifest import read_manifest
+from service.engine.disk import find_versions
 
-CONNECTIONS = (1, 8, 32, 128)
-RAW_CONNECTIONS = (32,)
-LOADS = {"digits": CONNECTIONS, "photo": (1, 8), "sentiment": (1, 32)}
-"""By model, the connections of which a target's are measured."""
+ROOT = Path(__file__).parent.parent
+ARTIFACTS = ROOT / "artifacts"
+LOADS = {"digits": (1, 8, 32, 128), "photo": (1, 8), "sentiment": (1, 32)}
+"""By model, the connections that are kept busy."""
 
 SERVERY = "Servery"
 RAW = "Servery, raw `image/png`"
 PLAIN = "plain FastAPI"
 WITHOUT_MODEL = "HTTP without a model"
+BARE = "bare model"
+JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A program that serves the model, and how a user would start it.
+    """A program that serves the model, and how a user would start it."""
 
-    Attributes:
-        name: In every table.
-        command: `{port}` stands for the TCP port.
-        health: A path that answers 200 when it serves.
-        workers: So often its log says `STARTED`, where it is uvicorn's own; else 0.
-        environment: Beside what is there.
-        metrics: A path with the rows and the number of its batches, if it tells.
-    """
-
-    name: str
-    command: tuple[str, ...]
-    health: str
+    name: str  # in every table
+    command: tuple[str, ...]  # `{port}` stands for the TCP port
+    health: str  # a path that answers 200 when it serves
+    # so often its log says `STARTED`, where it is uvicorn's own; else 0
     workers: int = 0
-    environment: dict[str, str] = field(default_factory=dict)
-    metrics: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)  # beside what is there
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One address of one server.
+    """One address of one server."""
 
-    Attributes:
-        name: In every table.
-        server: The name of its server.
-        path: Where predictions are.
-        media_type: Of the body: JSON with base64, or the picture itself.
-        connections: The loads, as connections kept busy.
-        model: What it is asked for: digits, photo or sentiment.
-        wrap: A JSON body as Servery takes it to the body that this server takes.
-        unwrap: This server's answer to JSON with `predictions`: of digits `digit`, of
-            photo `classes` (their numbers, best first), of sentiment `probability`.
-    """
-
-    name: str
-    server: str
-    path: str
-    media_type: str = "application/json"
-    connections: tuple[int, ...] = CONNECTIONS
-    model: str = "digits"
+    name: str  # in every table; what stands before a comma is the server's kind
+    path: str  # where predictions are
+    media_type: str = JSON  # of the body: JSON with base64, or the picture itself
+    model: str = "digits"  # what it is asked for: digits, photo or sentiment
+    connections: tuple[int, ...] = ()  # the loads, where they are not the model's
+    # the connections at which Servery is measured next to it, if not the same
+    beside: int | None = None
+    # a JSON body as Servery takes it to the body that this server takes
     wrap: Callable[[bytes], bytes] = bytes
+    # this server's answer to JSON with `predictions`: of digits `digit`, of photo
+    # `classes` (their numbers, best first), of sentiment `probability`
     unwrap: Callable[[bytes], bytes] = bytes
+
+    def loads(self) -> tuple[int, ...]:
+        """The connections at which it is measured."""
+        return self.connections or LOADS[self.model]
 
 
 Subject = tuple[Server, list[Target]]
@@ -79,65 +69,46 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def loads(target: Target) -> tuple[int, ...]:
-    """The connections at which it is measured."""
-    return tuple(each for each in target.connections if each in LOADS[target.model])
+def find_models(artifacts: Path, names: tuple[str, ...]) -> dict[str, Path]:
+    """The versions that Servery answers with, of those models that are there."""
+    found = find_versions(artifacts)
+    return {
+        name: artifacts / name / str(max(found[name]))
+        for name in names
+        if found.get(name)
+    }
 
 
-def servery(artifacts: Path, models: Mapping[str, Path] | None = None) -> Subject:
-    """The service as `servery serve` starts it, access log and all.
-
-    Args:
-        artifacts: What it serves.
-        models: The versions that are asked, by name; digits if none.
-    """
+def servery(
+    artifacts: Path,
+    models: Mapping[str, Path] | None = None,
+    *,
+    name: str = SERVERY,
+    environment: Mapping[str, str] | None = None,
+) -> Subject:
+    """The service as `servery serve` starts it, access log and all."""
     program = str(Path(sys.executable).with_name("servery"))
-    server = Server(
-        name=SERVERY,
-        command=(program, "serve", "--port", "{port}", "--artifacts", str(artifacts)),
-        health="/readyz",
-        metrics="/metrics",
-    )
-    path = "/v1/predict/digits"
-    targets = [
-        Target(SERVERY, SERVERY, path),
-        Target(RAW, SERVERY, path, "image/png", RAW_CONNECTIONS),
-    ]
+    command = (program, "serve", "--port", "{port}", "--artifacts", str(artifacts))
+    server = Server(name, command, "/readyz", environment=environment or {})
+    targets = [Target(SERVERY, "/v1/predict/digits")]
     for model, folder in (models or {}).items():
         if model != "digits":
-            targets.append(_other(model, folder))
+            unwrap = partial(_number_classes, folder) if model == "photo" else bytes
+            path = f"/v1/predict/{model}"
+            targets.append(
+                Target(f"{SERVERY}, {model}", path, model=model, unwrap=unwrap)
+            )
     return server, targets
 
 
-def _other(model: str, folder: Path) -> Target:
-    unwrap = partial(_number_classes, folder) if model == "photo" else bytes
-    return Target(
-        *(f"{SERVERY}, {model}", SERVERY, f"/v1/predict/{model}"),
-        model=model,
-        unwrap=unwrap,
-    )
-
-
-def _number_classes(folder: Path, answer: bytes) -> bytes:
-    """Servery names the classes of photo; peers give their numbers."""
-    wnids: list[str] = read_manifest(folder).constants["wnids"]
-    predictions = json.loads(answer)["predictions"]
-    numbered = [
-        {"classes": [wnids.index(one["wnid"]) for one in each["classes"]]}
-        for each in predictions
-    ]
-    return json.dumps({"predictions": numbered}).encode()
+def raw() -> Target:
+    """Servery again, which gets pictures as they are."""
+    return Target(RAW, "/v1/predict/digits", "image/png", connections=(32,))
 
 
 def plain(models: Mapping[str, Path], *, workers: int) -> Subject:
-    """Plain FastAPI that uses every core: by TensorFlow's threads, or by its workers.
-
-    Args:
-        models: The versions to serve, by name; digits among them.
-        workers: uvicorn's; TensorFlow's threads in each are the cores among them.
-    """
-    threads = max(1, cores() // workers)
-    name = f"{PLAIN}, {workers} worker{'s' if workers > 1 else ''}"
+    """Plain FastAPI that uses every core: TensorFlow's threads, or its workers."""
+    name = f"{PLAIN}, {count_workers(workers)}"
     folders = {model: str(folder) for model, folder in models.items()}
     server = Server(
         name=name,
@@ -150,30 +121,41 @@ def plain(models: Mapping[str, Path], *, workers: int) -> Subject:
         workers=workers,
         environment={
             "MODELS": json.dumps(folders),
-            "TENSORFLOW_THREADS": str(threads),
+            "TENSORFLOW_THREADS": str(max(1, cores() // workers)),
         },
     )
     others = [
-        Target(f"{name}, {model}", name, f"/{model}", model=model)
+        Target(f"{name}, {model}", f"/{model}", model=model)
         for model in models
         if model != "digits"
     ]
-    return server, [
-        Target(f"{name}, `def`", name, "/def"),
-        Target(f"{name}, `async def`", name, "/async"),
-        *others,
+    digits = [
+        Target(f"{name}, `def`", "/def"),
+        Target(f"{name}, `async def`", "/async"),
     ]
+    return server, [*digits, *others]
+
+
+def count_workers(workers: int) -> str:
+    """`1 worker`, `2 workers`."""
+    return f"{workers} worker{'s' if workers > 1 else ''}"
 
 
 def without_model(folder: Path) -> Subject:
     """Servery's HTTP layer alone, in one process; see `benchmarks.without_model`."""
+    module = (sys.executable, "-m", "benchmarks.without_model")
     server = Server(
-        name=WITHOUT_MODEL,
-        command=(
-            *(sys.executable, "-m", "benchmarks.without_model"),
-            *("--port", "{port}", str(folder)),
-        ),
-        health="/readyz",
+        WITHOUT_MODEL, (*module, "--port", "{port}", str(folder)), "/readyz"
     )
-    path = "/v1/predict/digits"
-    return server, [Target(WITHOUT_MODEL, WITHOUT_MODEL, path, connections=(32,))]
+    return server, [Target(WITHOUT_MODEL, "/v1/predict/digits", connections=(32,))]
+
+
+def _number_classes(folder: Path, answer: bytes) -> bytes:
+    """Servery names the classes of photo; peers give their numbers."""
+    wnids: list[str] = read_manifest(folder).constants["wnids"]
+    predictions = json.loads(answer)["predictions"]
+    numbered = [
+        {"classes": [wnids.index(one["wnid"]) for one in each["classes"]]}
+        for each in predictions
+    ]
+    return json.dumps({"predictions": numbered}).encode()

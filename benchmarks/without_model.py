@@ -20,21 +20,18 @@ from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionSt
 from service.settings import Settings
 
 
-class InstantDoor:
-    """An engine with one model, which answers at once, always the same.
-
-    Args:
-        folder: A version of digits.
-    """
+class InstantEngine:
+    """Digits in no time: all classes are as probable. `folder` is a version of it."""
 
     def __init__(self, folder: Path):
         manifest = read_manifest(folder)
-        self._version = manifest.version
+        name, version = manifest.name, manifest.version
         status = VersionStatus(
-            version=manifest.version, state=VersionState.READY, manifest=manifest
+            version=version, state=VersionState.READY, manifest=manifest
         )
-        model = ModelStatus(name=manifest.name, versions=(status,))
-        self.catalog = Catalog(settled=True, models={manifest.name: model})
+        model = ModelStatus(name=name, versions=(status,))
+        self.catalog = Catalog(settled=True, models={name: model})
+        self._version = version
         (output,) = manifest.signatures["serving_default"].outputs
         classes = output.shape[1] or 1
         self._row = np.full((1, classes), 1 / classes, np.float32)
@@ -53,7 +50,7 @@ class InstantDoor:
         rows: Tensors,
         deadline: float,
     ) -> asyncio.Future[Answer]:
-        """All classes are as probable."""
+        """As the engine's client has it."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         outputs = (self._row.repeat(count_rows(rows), axis=0),)
         future.set_result(Answer(outputs, 0.0, 0.0, count_rows(rows), self._version))
@@ -70,18 +67,15 @@ def main(folder: Path, port: int) -> None:
         from service.processes.supervisor import listen
         from service.web import __main__ as process
 
-        listener = listen("127.0.0.1", port)
-        lifeline, _ = os.pipe()
-        with patch.object(process, "EngineClient", InstantDoor):
-            process.main(
-                [
-                    *("--settings", Settings().model_dump_json()),
-                    *("--door", str(folder)),  # where `InstantDoor` finds its manifest
-                    *("--listener", str(listener.detach())),
-                    *("--lifeline", str(lifeline)),
-                    *("--name", "http 0"),
-                ]
-            )
+        options = {
+            "--settings": Settings().model_dump_json(),
+            "--engine-socket": str(folder),  # where `InstantEngine` finds its manifest
+            "--listener": str(listen("127.0.0.1", port).detach()),
+            "--lifeline": str(os.pipe()[0]),
+            "--name": "http 0",
+        }
+        with patch.object(process, "EngineClient", InstantEngine):
+            process.main([word for option in options.items() for word in option])
 
 
 if __name__ == "__main__":

@@ -1,89 +1,102 @@
-"""What each model is asked when it is measured."""
+"""What every model is asked, in each protocol, and whether the answers are right."""
 
 import base64
+import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
+from PIL import Image
 
-from benchmarks.pictures import load_pictures
+from benchmarks.peers.rows import read_digit, read_photo
+from benchmarks.servers import ServerError
+from benchmarks.subjects import JSON, ROOT, Target
 from service.engine.batching.tensors import Tensors
 from service.models.party.endpoint import VOTES
-from service.models.photo.endpoint import prepare_photo
-from service.web.imaging.decode import read_photo
 from training.sentiment_short import SENTENCES
 
-PHOTOS = Path(__file__).parent.parent / "tests" / "data" / "photos"
+DATA = ROOT / "tests" / "data"
+BODIES = 16  # sent in turn; all ten digits are among them
+MOST_ROWS = 32  # in a call
+RIGHT = 0.9  # share of the answers; the best of models may miss a digit
+TOLERANCE = 0.02  # of a probability, where a server computes in another precision
+
+Prediction = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one model is asked.
+    """What one model is asked."""
 
-    Attributes:
-        fields: Of the requests that are sent in turn.
-        rows: So many rows as the model takes them, without a server.
-    """
-
-    fields: list[dict[str, Any]]
-    rows: Callable[[int], Tensors]
+    fields: list[dict[str, Any]]  # of the requests that are sent in turn
+    rows: Tensors  # `MOST_ROWS` rows as the model takes them, without a server
+    signature: str = "serving_default"
+    truth: list[Prediction] | None = None  # what they show, where it is known
 
     @property
     def bodies(self) -> list[bytes]:
         """The requests as JSON."""
-        return [to_json(**fields) for fields in self.fields]
+        return [json.dumps(fields).encode() for fields in self.fields]
 
 
 def digits() -> Work:
-    """Real test digits as PNG; for the bare model, noise."""
-    pictures = load_pictures()
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (32, 28, 28), np.uint8)
-    return Work([each.fields for each in pictures], lambda n: (pixels[:n],))
+    """MNIST's first test digits, as PNG."""
+    with np.load(DATA / "mnist_sample.npz") as sample:
+        images, labels = sample["images"][:BODIES], sample["labels"][:BODIES].tolist()
+    files = [io.BytesIO() for _ in images]
+    for image, file in zip(images, files, strict=True):
+        Image.fromarray(image).save(file, format="png")
+    truth = [{"digit": digit} for digit in labels]
+    return _pictures([file.getvalue() for file in files], read_digit, truth)
 
 
 def photo() -> Work:
     """The photographs of the tests."""
-    files = [path.read_bytes() for path in sorted(PHOTOS.glob("*.jpg"))]
-    pictures = [read_photo(f, max_pixels=10**8, short_side=256) for f in files]
-    pixels = np.stack([prepare_photo(picture) for picture in pictures] * 8)
-    encoded = [base64.b64encode(file).decode() for file in files]
-    return Work([{"image": image} for image in encoded], lambda n: (pixels[:n],))
+    paths = sorted((DATA / "photos").glob("*.jpg"))
+    return _pictures([path.read_bytes() for path in paths], read_photo)
 
 
 def sentiment() -> Work:
     """Texts of 1 to 40 of the short sentences: 3 to 300 words, a review's lengths."""
     sentences = [sentence for sentence, _ in SENTENCES]
-    texts = [" ".join(sentences[: 1 + 13 * n % 40]) for n in range(16)]
-    rows = np.array([text.encode() for text in texts] * 2, object)
-    return Work([{"text": text} for text in texts], lambda n: (rows[:n],))
+    texts = [" ".join(sentences[: 1 + 13 * n % 40]) for n in range(BODIES)]
+    rows = np.array([text.encode() for text in texts], object)
+    return Work([{"text": text} for text in texts], (np.resize(rows, MOST_ROWS),))
 
 
 def party() -> Work:
     """Members who vote at random."""
     rng = np.random.default_rng(0)
-    votes = rng.choice([-1, 0, 1], (32, len(VOTES))).astype(np.int8)
+    votes = rng.choice([-1, 0, 1], (MOST_ROWS, len(VOTES))).astype(np.int8)
     words = {-1: "nay", 0: "unknown", 1: "yea"}
     fields = [
         {"votes": {name: words[int(v)] for name, v in zip(VOTES, row, strict=True)}}
-        for row in votes[:16]
+        for row in votes[:BODIES]
     ]
-    return Work(fields, lambda n: (votes[:n],))
+    return Work(fields, (votes,))
 
 
 def mammogram() -> Work:
     """Masses that differ in the age."""
-    mass = {"age": 60, "shape": "irregular", "margin": "spiculated", "density": "low"}
-    ages = np.arange(40, 72, dtype=np.int32)
+    mass = {"shape": "irregular", "margin": "spiculated", "density": "low"}
+    ages = np.arange(40, 40 + MOST_ROWS, dtype=np.int32)
+    words = [np.full(MOST_ROWS, word.encode(), object) for word in mass.values()]
+    fields = [{"age": int(age), **mass} for age in ages[:BODIES]]
+    return Work(fields, (ages, *words))
 
-    def rows(n: int) -> Tensors:
-        words = [np.array([str(mass[key]).encode()] * n, object) for key in mass][1:]
-        return (ages[:n], *words)
 
-    return Work([mass | {"age": int(age)} for age in ages[:16]], rows)
+def clothing(dims: int) -> Work:
+    """A decoder's rows; what the endpoint is asked is `benchmarks.generate`'s."""
+    rng = np.random.default_rng(0)
+    latents = rng.standard_normal((MOST_ROWS, dims), np.float32)
+    categories = np.resize(np.eye(10, dtype=np.float32), (MOST_ROWS, 10))
+    return Work([], (latents, categories), "decode")
 
 
 WORK: dict[str, Callable[[], Work]] = {
@@ -92,9 +105,77 @@ WORK: dict[str, Callable[[], Work]] = {
     "mammogram": mammogram,
     "sentiment": sentiment,
     "photo": photo,
+    "clothing_vae": partial(clothing, 20),
+    "clothing_gan": partial(clothing, 64),
 }
 
 
-def to_json(**fields: Any) -> bytes:
-    """A JSON body."""
-    return json.dumps(fields).encode()
+def make_bodies(target: Target) -> list[bytes]:
+    """The requests that are sent to it in turn: JSON with base64, or a file itself."""
+    work = WORK[target.model]()
+    if target.media_type == JSON:
+        return [target.wrap(body) for body in work.bodies]
+    return [base64.b64decode(fields["image"]) for fields in work.fields]
+
+
+def write_bodies(bodies: Iterable[bytes], folder: Path) -> Path:
+    """Write the files 0, 1, 2 … for the load generator, which is no Python."""
+    place = next(p for n in count() if not (p := folder / f"bodies-{n}").exists())
+    place.mkdir()
+    for number, body in enumerate(bodies):
+        (place / str(number)).write_bytes(body)
+    return place
+
+
+def ask(target: Target, url: str) -> list[Prediction]:
+    """Send every body once to a server at `url`."""
+    headers, received = {"content-type": target.media_type}, []
+    try:
+        with httpx.Client(timeout=60, trust_env=False, headers=headers) as client:
+            for body in make_bodies(target):
+                response = client.post(url + target.path, content=body)
+                response.raise_for_status()
+                answer = json.loads(target.unwrap(response.content))
+                received.append(answer["predictions"][0])
+    except (httpx.HTTPError, ValueError, LookupError) as error:
+        raise ServerError(
+            f"{target.name}: expected a prediction, received {error!r:.300}"
+        ) from error
+    return received
+
+
+def check_answers(
+    target: Target, received: Sequence[Prediction], expected: Sequence[Prediction]
+) -> None:
+    """Speed is worth nothing if the answer is wrong.
+
+    Raises:
+        ServerError: Less than `RIGHT` of the answers are as expected: the truth, or
+            what a server answers that is trusted.
+    """
+    agree = AGREE[target.model]
+    pairs = list(zip(received, expected, strict=True))
+    if sum(agree(*pair) for pair in pairs) < RIGHT * len(pairs):
+        one, other = next(pair for pair in pairs if not agree(*pair))
+        raise ServerError(
+            f"{target.name} answers wrongly: expected {str(other)[:100]}, "
+            f"received {str(one)[:100]}"
+        )
+
+
+AGREE: dict[str, Callable[[Prediction, Prediction], Any]] = {
+    "digits": lambda one, other: one["digit"] == other["digit"],
+    "photo": lambda one, other: one["classes"][0] == other["classes"][0],
+    "sentiment": lambda a, b: abs(a["probability"] - b["probability"]) <= TOLERANCE,
+}
+
+
+def _pictures(
+    files: list[bytes],
+    read: Callable[[bytes], np.ndarray],
+    truth: list[Prediction] | None = None,
+) -> Work:
+    pixels = np.stack([read(file) for file in files])
+    fields = [{"image": base64.b64encode(file).decode()} for file in files]
+    rows = np.resize(pixels, (MOST_ROWS, *pixels.shape[1:]))
+    return Work(fields, (rows,), truth=truth)

@@ -9,17 +9,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.peers.rows import WORK, Prediction, Row
-from benchmarks.peers.setting import read_setting
+from benchmarks.peers.rows import WORK, Prediction, Row, read_setting
 
 
 class Model:
-    """A SavedModel, called as TensorFlow's own guide does.
-
-    Args:
-        name: digits, photo or sentiment.
-        folder: `<model>/<version>`.
-    """
+    """A SavedModel, called as TensorFlow's own guide does."""
 
     def __init__(self, name: str, folder: Path):
         self.work = WORK[name]
@@ -31,20 +25,14 @@ class Model:
         self._output = "probabilities" if "probabilities" in outputs else "probability"
 
     def predict(self, rows: Sequence[Row]) -> list[Prediction]:
-        """Ask about one batch.
-
-        Args:
-            rows: 1 to `largest_batch`, as `Work.parse` makes them.
-        """
+        """Ask about 1 to `largest_batch` rows, as `Work.parse` makes them."""
         return [self.work.answer(row) for row in self.compute(rows)]
 
     def compute(self, rows: Sequence[Row]) -> np.ndarray:
         """The same, as the model's own output: float32 (rows, …)."""
         batch = tf.constant(np.stack(rows) if self._is_picture else list(rows))
-        output: np.ndarray = self._function(**{self._input: batch})[
-            self._output
-        ].numpy()
-        return output
+        outputs = self._function(**{self._input: batch})
+        return np.asarray(outputs[self._output].numpy())
 
     def warm(self) -> None:
         """Compute every size of a batch once, so that callers need not wait for it.

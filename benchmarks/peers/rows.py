@@ -1,12 +1,16 @@
-"""What every peer does before and after its model: a request to a row, and back.
+"""What every peer is told, and does before and after its model: rows and answers.
 
 No TensorFlow here, so that a process that only decodes need not load it.
 """
 
 import base64
 import io
+import json
+import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,28 +25,17 @@ Prediction = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is done for one model.
+    """What is done for one model."""
 
-    Attributes:
-        field: Of the JSON object that a request is.
-        read: The bytes in it, base64 undone, to a row.
-        answer: One row of the first output of the model to a prediction.
-        largest_batch: 32, and 4 photos: a batch of photos is no faster a row than four.
-    """
-
-    field: str
-    read: Callable[[bytes], Row]
+    field: str  # of the JSON object that a request is
+    read: Callable[[bytes], Row]  # the bytes in it, base64 undone, to a row
+    # one row of the first output of the model to a prediction
     answer: Callable[[np.ndarray], Prediction]
+    # 32, and 4 photos: a batch of photos is no faster a row than four
     largest_batch: int = 32
 
     def parse(self, body: Mapping[str, str]) -> Row:
-        """A JSON object to a row.
-
-        Raises:
-            KeyError: The field is missing.
-            ValueError: No base64.
-            OSError: No picture.
-        """
+        """A JSON object to a row."""
         text = body[self.field]
         if self.field == "text":
             return text.encode()
@@ -97,3 +90,27 @@ WORK = {
     "photo": Work("image", read_photo, answer_photo, largest_batch=4),
     "sentiment": Work("text", bytes, answer_sentiment),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One configuration of one peer."""
+
+    models: dict[str, Path]  # the folder `<model>/<version>` of each, by name
+    workers: int  # processes that compute, for each model
+    threads: int  # tensorFlow's, in each of them
+
+
+def read_setting() -> Setting:
+    """`PEER_MODELS`, `PEER_WORKERS` and `PEER_THREADS`, which processes inherit."""
+    models = json.loads(os.environ["PEER_MODELS"])
+    return Setting(
+        models={name: Path(folder) for name, folder in models.items()},
+        workers=int(os.environ["PEER_WORKERS"]),
+        threads=int(os.environ["PEER_THREADS"]),
+    )
+
+
+def read_port() -> int:
+    """`--port` of the command line."""
+    return int(sys.argv[sys.argv.index("--port") + 1])

@@ -7,41 +7,34 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.metadata import distributions
 from pathlib import Path
 
-from benchmarks.peers import lists, v2
-from benchmarks.subjects import Server, Target
+from benchmarks.peers.envelopes import unwrap_list, unwrap_v2, wrap_list, wrap_v2
+from benchmarks.subjects import ROOT, Server, Subject, Target, count_workers
 
-ROOT = Path(__file__).parent.parent.parent
 ENVIRONMENTS = ROOT / ".venv-peers"
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """One framework.
+    """One framework."""
 
-    Attributes:
-        name: In every table.
-        folder: In `benchmarks/peers/` and in `.venv-peers/`.
-        health: A path that answers 200 when it serves; `{model}` stands for the last
-            model, as they are loaded in turn.
-        path: Where predictions are; `{model}` stands for the name of the model.
-        wrap: Of a `Target`, by model.
-        unwrap: Of a `Target`.
-        arguments: Of its command, beside the port.
-        environment: Beside what every peer gets.
-        apart: Whether each model gets a server of its own, because the workers of one
-            that is not asked would take time from the one that is.
-    """
-
-    name: str
-    folder: str
+    name: str  # in every table
+    folder: str  # in `benchmarks/peers/` and in `.venv-peers/`
+    # A path that answers 200 when it serves; `{model}` stands for the last model,
+    # as they are loaded in turn
     health: str
+    # where predictions are; `{model}` stands for the name of the model
     path: str = "/{model}"
+    # of a `Target`, by model
     wrap: Callable[[str], Callable[[bytes], bytes]] = lambda _: bytes
-    unwrap: Callable[[bytes], bytes] = bytes
-    arguments: tuple[str, ...] = ()
+    unwrap: Callable[[bytes], bytes] = bytes  # of a `Target`
+    arguments: tuple[str, ...] = ()  # of its command, beside the port
+    # beside what every peer gets
     environment: Mapping[str, str] = field(default_factory=dict)
+    # whether each model gets a server of its own, because the workers of one that
+    # is not asked would take time from the one that is
     apart: bool = False
 
     @property
@@ -49,21 +42,28 @@ class Peer:
         """The interpreter of its environment; not there before `make peers`."""
         return ENVIRONMENTS / self.folder / "bin" / "python"
 
+    def version(self) -> str:
+        """What is installed of it."""
+        folders = (ENVIRONMENTS / self.folder).glob("lib/*/site-packages")
+        names = self.folder, f"nvidia-{self.folder}"
+        return ", ".join(
+            f"{package.name} {package.version}"
+            for package in distributions(path=[str(folder) for folder in folders])
+            if package.name.lower() in names
+        )
+
     def servers(
         self, models: Mapping[str, Path], *, workers: int, cores: int
-    ) -> list[tuple[Server, list[Target]]]:
+    ) -> list[Subject]:
         """One configuration: so many workers, among which the cores are shared."""
         groups = [{name: models[name]} for name in models] if self.apart else [models]
         return [self._server(each, workers, cores) for each in groups]
 
-    def _server(
-        self, models: Mapping[str, Path], workers: int, cores: int
-    ) -> tuple[Server, list[Target]]:
-        label = f"{self.name}, {workers} worker{'s' if workers > 1 else ''}"
-        name = label if "digits" in models else f"{label}, {' and '.join(models)}"
+    def _server(self, models: Mapping[str, Path], workers: int, cores: int) -> Subject:
+        label = f"{self.name}, {count_workers(workers)}"
         folders = {model: str(folder.resolve()) for model, folder in models.items()}
         server = Server(
-            name=name,
+            name=label if "digits" in models else f"{label}, {' and '.join(models)}",
             command=(
                 *(str(self.python), "-m", f"benchmarks.peers.{self.folder}.server"),
                 *("--port", "{port}", *self.arguments),
@@ -78,92 +78,49 @@ class Peer:
                 **self.environment,
             },
         )
-        return server, [self._target(server, label, model) for model in models]
-
-    def _target(self, server: Server, label: str, model: str) -> Target:
-        return Target(
-            name=label if model == "digits" else f"{label}, {model}",
-            server=server.name,
-            path=self.path.format(model=model),
-            model=model,
-            wrap=self.wrap(model),
-            unwrap=self.unwrap,
-        )
+        return server, [
+            Target(
+                name=label if model == "digits" else f"{label}, {model}",
+                path=self.path.format(model=model),
+                model=model,
+                wrap=self.wrap(model),
+                unwrap=self.unwrap,
+            )
+            for model in models
+        ]
 
 
 def _wrap_for_mlserver(model: str) -> Callable[[bytes], bytes]:
     kind = "str" if model == "sentiment" else "base64"
-    return partial(v2.wrap, shape=(1,), content_type=kind)
+    return partial(wrap_v2, shape=(1,), content_type=kind)
 
 
-def _wrap_for_triton(model: str) -> Callable[[bytes], bytes]:
-    return partial(v2.wrap, shape=(1, 1), content_type=None)
+def _wrap_for_triton(_: str) -> Callable[[bytes], bytes]:
+    return partial(wrap_v2, shape=(1, 1), content_type=None)
 
+
+MOSEC = ("--address", "127.0.0.1", "--wait", "0", "--timeout", "30000")
+BENTOML = {"BENTOML_DO_NOT_TRACK": "True"}
+RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
+V2 = ("/v2/models/{model}/ready", "/v2/models/{model}/infer")
+LISTS = (lambda _: wrap_list, unwrap_list)
 
 PEERS = (
-    Peer(
-        "mosec",
-        "mosec",
-        health="/",
-        arguments=("--address", "127.0.0.1", "--wait", "0", "--timeout", "30000"),
-    ),
-    Peer("LitServe", "litserve", health="/health", apart=True),
-    Peer(
-        "BentoML",
-        "bentoml",
-        health="/readyz",
-        wrap=lambda _: lists.wrap,
-        unwrap=lists.unwrap,
-        environment={"BENTOML_DO_NOT_TRACK": "True"},
-    ),
-    Peer(
-        "MLServer",
-        "mlserver",
-        health="/v2/models/{model}/ready",
-        path="/v2/models/{model}/infer",
-        wrap=_wrap_for_mlserver,
-        unwrap=v2.unwrap,
-    ),
-    Peer(
-        "Ray Serve",
-        "ray",
-        health="/{model}",
-        environment={
-            "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-        },
-        apart=True,
-    ),
-    Peer(
-        "Triton",
-        "pytriton",
-        health="/v2/models/{model}/ready",
-        path="/v2/models/{model}/infer",
-        wrap=_wrap_for_triton,
-        unwrap=v2.unwrap,
-    ),
+    Peer("mosec", "mosec", "/", arguments=MOSEC),
+    Peer("LitServe", "litserve", "/health", apart=True),
+    Peer("BentoML", "bentoml", "/readyz", "/{model}", *LISTS, environment=BENTOML),
+    Peer("MLServer", "mlserver", *V2, _wrap_for_mlserver, unwrap_v2),
+    Peer("Ray Serve", "ray", "/{model}", environment=RAY, apart=True),
+    Peer("Triton", "pytriton", *V2, _wrap_for_triton, unwrap_v2),
 )
 
 
-def peers(
-    models: Mapping[str, Path], *, cores: int
-) -> list[tuple[Server, list[Target]]]:
-    """Every configuration of every peer whose environment has been built.
-
-    Args:
-        models: The versions to serve, by name: digits, photo, sentiment, or some of
-            them.
-        cores: That there are. One worker with as many threads of TensorFlow, and a
-            worker a core with one thread each, are configurations.
-
-    Returns:
-        Servers, to be started one at a time, each with a target a model.
-    """
-    numbers = sorted({1, max(1, cores)})
+def peers(models: Mapping[str, Path], *, cores: int) -> list[Subject]:
+    """Every configuration of every peer whose environment has been built."""
     return [
         subject
         for peer in PEERS
         if peer.python.exists()
-        for workers in numbers
+        for workers in sorted({1, max(1, cores)})
         for subject in peer.servers(models, workers=workers, cores=cores)
     ]

@@ -1,20 +1,19 @@
 """Figures as a run would give them."""
 
-from dataclasses import replace
+from collections.abc import Iterable
 
-from benchmarks.bare import Bare
 from benchmarks.load import Load
 from benchmarks.processes import Memory
-from benchmarks.results import Results, Sample, Start, Turn, Upkeep
-from benchmarks.subjects import CONNECTIONS, PLAIN, RAW, SERVERY, WITHOUT_MODEL
+from benchmarks.results import Pair, Results, Sample
+from benchmarks.subjects import BARE, LOADS, PLAIN, RAW, SERVERY, WITHOUT_MODEL
 
 FAST, SLOW = "mosec, 2 workers", "mosec, 1 worker"
-PHOTO = f"{SERVERY}, photo"
+ROUNDS = 5
 
 
 def load(rate: float, *, p50_ms: float = 10.0, p99_ms: float = 20.0) -> Load:
-    """One second of load, which took a tenth of a core to make."""
-    return Load(round(rate), 1.0, p50_ms, p99_ms, p99_ms, {}, 0.1)
+    """Three seconds of load, which took a tenth of a core to make."""
+    return Load(round(3 * rate), 3.0, p50_ms, p99_ms, {}, 0.3)
 
 
 def sample(
@@ -25,59 +24,54 @@ def sample(
     connections: int = 32,
     p50_ms: float = 10.0,
     p99_ms: float = 20.0,
-    batches: float = 0.0,
-    errors: dict[str, int] | None = None,
+    cpu_s: float = 1.5,
     others: float = 0.01,
 ) -> Sample:
-    """One second of load; the server took half of it, each batch had eight rows."""
-    seen = replace(load(rate, p50_ms=p50_ms, p99_ms=p99_ms), errors=errors or {})
-    about = target, model, connections
-    return Sample(*about, seen, 0.5, rows=8 * batches, batches=batches, others=others)
+    """Three seconds of load."""
+    seen = load(rate, p50_ms=p50_ms, p99_ms=p99_ms)
+    return Sample(target, model, connections, seen, cpu_s, others)
 
 
-def turn(server: str, rate: float, target: str | None = None) -> Turn:
-    """Digits at every load."""
-    samples = [
-        sample(rate, target=target or server, connections=number)
-        for number in CONNECTIONS
+def pairs(
+    target: str, rate: float, ours: float = 3000, connections: Iterable[int] = (32,)
+) -> list[Pair]:
+    """Digits, at every load as often as a promise needs."""
+    return [
+        Pair(
+            sample(rate, target=target, connections=number),
+            sample(ours, connections=number),
+        )
+        for number in connections
+        for _ in range(ROUNDS)
     ]
-    memory = Memory(processes=3, rss_bytes=3 * 2**20, pss_bytes=2 * 2**20)
-    upkeep = Upkeep(0.002, memory)
-    return Turn(server, samples, upkeep=upkeep, measured=len(samples))
 
 
-def own_turn(rate: float) -> Turn:
-    """Servery's, which is asked in its other ways too."""
-    common = turn(SERVERY, rate)
-    more = [
-        sample(1.5 * rate, target=RAW),
-        sample(20, target=PHOTO, model="photo", connections=8),
-    ]
-    samples = common.samples + more
-    return replace(common, samples=samples, measured=len(samples))
-
-
-def bare(model: str, size: int, rows_s: float, cpu_ms: float = 0.25) -> Bare:
-    """Some calls of a model."""
-    return Bare(model, 1, size, rows_s, 5.0, cpu_ms, 0.01)
+def photos(target: str, connections: int, rate: float, ours: float) -> list[Pair]:
+    """Photo, beside Servery at eight connections."""
+    theirs = sample(rate, target=target, model="photo", connections=connections)
+    about = {"target": f"{SERVERY}, photo", "model": "photo", "connections": 8}
+    return [Pair(theirs, sample(ours, **about))] * ROUNDS  # type: ignore[arg-type]
 
 
 def results() -> Results:
-    """Servery slows down between its turns, as a shared machine does."""
+    """Servery slows down while it is measured, as on a shared machine."""
+    every = LOADS["digits"]
+    plain = f"{PLAIN}, 1 worker, `def`"
+    bare = sample(4000, target=f"{BARE}, digits", cpu_s=3.0)
     found = Results({"Machine": "an abacus"})
-    found.turns = [
-        own_turn(3000),
-        Turn("bare model, digits", bare=[bare("digits", 32, 4000)], measured=1),
-        turn(WITHOUT_MODEL, 5000),
-        own_turn(3000),
-        turn(FAST, 2000),
-        own_turn(3000),
-        turn(SLOW, 1000),
-        own_turn(1000),
-        Turn("bare model, photo", bare=[bare("photo", 8, 25.0)], measured=1),
-        turn(f"{PLAIN}, 1 worker", 500, f"{PLAIN}, 1 worker, `def`"),
-        own_turn(1000),
+    found.pairs = [
+        *[Pair(bare, sample(3000))] * ROUNDS,
+        *pairs(WITHOUT_MODEL, 5000),
+        *pairs(RAW, 4500),
+        *pairs(FAST, 2000, 3000, every),
+        *pairs(SLOW, 1000, 2000, every),
+        *pairs(plain, 500, 1000, every),
+        *photos(f"{BARE}, photo", 8, 25, 20),
+        *photos(f"{BARE}, photo", 1, 10, 20),
     ]
-    found.alone, found.beside = [load(900, p99_ms=2)], [load(300, p99_ms=8)]
-    found.starts = [Start(9.0, 5.5)]
+    beside, alone = sample(300, p99_ms=8), sample(900, p99_ms=2)
+    found.weights = [Pair(beside, alone)] * ROUNDS
+    found.idle[SERVERY] = [0.002] * ROUNDS
+    found.memory[SERVERY] = Memory(processes=3, rss=3 * 2**20, pss=2 * 2**20)
+    found.starts = [3.5] * ROUNDS
     return found

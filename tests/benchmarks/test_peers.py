@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.peers import lists, v2
+from benchmarks.peers.envelopes import unwrap_list, unwrap_v2, wrap_list, wrap_v2
 from benchmarks.peers.rows import WORK, read_photo
-from benchmarks.peers.subjects import PEERS, ROOT, Peer, peers
-from benchmarks.pictures import load_pictures
+from benchmarks.peers.subjects import PEERS, Peer, peers
+from benchmarks.subjects import ROOT
+from benchmarks.workloads import digits
 from service.models.photo.endpoint import prepare_photo
 from service.web.imaging.decode import read_photo as read_photo_of_service
 
@@ -74,7 +75,6 @@ def test_every_model_is_one_target_of_a_server_that_has_it(peer: Peer) -> None:
     assert [target.model for target in targets] == list(MODELS)
     assert len({target.name for target in targets}) == len(MODELS)
     for server, each in subjects:
-        assert {target.server for target in each} == {server.name}
         assert all(t.model in server.environment["PEER_MODELS"] for t in each)
 
 
@@ -98,12 +98,10 @@ def test_real_digits_are_read_right() -> None:
     from benchmarks.peers.model import Model
 
     model = Model("digits", DIGITS)
-    pictures = load_pictures()
-    rows = [model.work.parse(each.fields) for each in pictures]
+    rows = [model.work.parse(fields) for fields in digits().fields]
     answers = model.predict(rows)
 
-    digits = [answer["digit"] for answer in answers]
-    assert digits == [picture.digit for picture in pictures]
+    assert [{"digit": answer["digit"]} for answer in answers] == digits().truth
     for answer in answers:
         assert len(answer["probabilities"]) == 10
         assert answer["confidence"] == max(answer["probabilities"])
@@ -113,7 +111,7 @@ def test_a_batch_and_its_rows_alone_are_answered_alike() -> None:
     from benchmarks.peers.model import Model
 
     model = Model("digits", DIGITS)
-    rows = [model.work.parse(each.fields) for each in load_pictures()[:3]]
+    rows = [model.work.parse(fields) for fields in digits().fields[:3]]
 
     alone = np.concatenate([model.compute([row]) for row in rows])
     np.testing.assert_allclose(model.compute(rows), alone, atol=1e-5)
@@ -156,7 +154,7 @@ def test_a_text_is_a_row_as_it_is() -> None:
 
 
 def test_the_v2_envelope_carries_the_same_base64() -> None:
-    body = v2.wrap(b'{"image": "aGk="}', shape=(1, 1), content_type=None)
+    body = wrap_v2(b'{"image": "aGk="}', shape=(1, 1), content_type=None)
 
     (tensor,) = json.loads(body)["inputs"]
     assert tensor == {
@@ -173,14 +171,12 @@ def test_the_v2_envelope_comes_off() -> None:
         {"name": "probabilities", "data": [0, 1]},
     ]
 
-    answer = v2.unwrap(json.dumps({"outputs": outputs}).encode())
+    answer = unwrap_v2(json.dumps({"outputs": outputs}).encode())
     assert json.loads(answer) == {
         "predictions": [{"digit": 7, "probabilities": [0, 1]}]
     }
 
 
 def test_the_list_envelope_is_put_on_and_comes_off() -> None:
-    assert json.loads(lists.wrap(b'{"image": "aGk="}')) == {"image": ["aGk="]}
-    assert json.loads(lists.unwrap(b'[{"digit": 7}]')) == {
-        "predictions": [{"digit": 7}]
-    }
+    assert json.loads(wrap_list(b'{"image": "aGk="}')) == {"image": ["aGk="]}
+    assert json.loads(unwrap_list(b'[{"digit": 7}]')) == {"predictions": [{"digit": 7}]}

@@ -1,24 +1,31 @@
-import pytest
+import os
+import subprocess
+import sys
 
-from benchmarks.processes import TICKS_S, Stat, family, parse_machine, parse_stat
+from benchmarks.processes import Watch, cpu_seconds, family, memory
 
-
-def test_cpu_time_is_read_past_a_name_with_blanks_and_brackets() -> None:
-    text = f"42 (a (b) c) S 7 {' '.join('0' * 9)} 300 100 20 30 20 0 1 0"
-
-    assert parse_stat(text) == Stat(7, 400 / TICKS_S, 50 / TICKS_S)
-
-
-def test_a_machine_is_busy_neither_while_idle_nor_while_waiting() -> None:
-    machine = parse_machine("cpu  1 2 4 1000 500 8 16 32 0 0\ncpu0 9 9\n")
-
-    assert machine.busy_s == pytest.approx(31 / TICKS_S)
-    assert machine.stolen_s == pytest.approx(32 / TICKS_S)
-    assert machine.total_s == pytest.approx(1563 / TICKS_S)
+BUSY = (
+    "import time\nwhile time.process_time() < 0.3: pass\nprint(1, flush=True)\ninput()"
+)
+CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {BUSY!r}])"
 
 
-def test_a_family_is_the_root_and_all_that_descend_from_it() -> None:
-    parents = {1: 0, 2: 1, 3: 2, 4: 3, 5: 1, 6: 5}
-    stats = {pid: Stat(parent, 0, 0) for pid, parent in parents.items()}
+def test_a_process_costs_what_its_descendants_cost() -> None:
+    watch = Watch()
+    with subprocess.Popen(
+        [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
 
-    assert sorted(family(stats, 2)) == [2, 3, 4]
+        assert len(list(family(process.pid))) == 2
+        assert cpu_seconds(process.pid) >= 0.3
+        found = memory(process.pid)
+        assert found.processes == 2
+        assert found.rss >= found.pss > 0
+        process.communicate(b"\n")
+
+    assert list(family(process.pid)) == []
+    assert cpu_seconds(process.pid) == 0
+    assert 0 <= watch.others() <= 1
+    assert os.getpid() == next(family(os.getpid())).pid

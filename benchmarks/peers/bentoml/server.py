@@ -11,8 +11,7 @@ from typing import Any
 
 import bentoml
 
-from benchmarks.peers.rows import WORK, Prediction
-from benchmarks.peers.setting import read_port, read_setting
+from benchmarks.peers.rows import WORK, Prediction, read_port, read_setting
 
 
 @bentoml.service(

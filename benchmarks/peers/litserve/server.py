@@ -8,8 +8,7 @@ import signal
 
 import litserve
 
-from benchmarks.peers.rows import WORK, Prediction, Row
-from benchmarks.peers.setting import read_port, read_setting
+from benchmarks.peers.rows import WORK, Prediction, Row, read_port, read_setting
 
 # With none, its worker polls without a pause, nine tenths of a core while idle; 2 and
 # 5 ms answer fewer requests than 1 ms.
@@ -17,11 +16,7 @@ WAIT_S = 0.001
 
 
 class Api(litserve.LitAPI):
-    """One model at a path of its own.
-
-    Args:
-        name: digits, photo or sentiment.
-    """
+    """One model at a path of its own."""
 
     def __init__(self, name: str):
         super().__init__(

@@ -13,8 +13,7 @@ from mlserver import MLModel, MLServer, ModelSettings, Settings
 from mlserver.codecs import NumpyCodec
 from mlserver.types import InferenceRequest, InferenceResponse
 
-from benchmarks.peers.rows import WORK, Work
-from benchmarks.peers.setting import Setting, read_port, read_setting
+from benchmarks.peers.rows import WORK, Setting, Work, read_port, read_setting
 
 # Of 0, 1, 2 and 5 ms this answered most; 0 answered half as many.
 WAIT_S = 0.001

@@ -10,8 +10,7 @@ import os
 from mosec import Server, Worker
 from mosec.errors import ValidationError
 
-from benchmarks.peers.rows import WORK, Prediction, Row
-from benchmarks.peers.setting import read_setting
+from benchmarks.peers.rows import WORK, Prediction, Row, read_setting
 
 
 class Predictor(Worker):

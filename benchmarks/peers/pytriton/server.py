@@ -15,8 +15,7 @@ from pytriton.model_config import DynamicBatcher, ModelConfig, Tensor
 from pytriton.triton import Triton, TritonConfig
 
 from benchmarks.peers.model import load_model
-from benchmarks.peers.rows import WORK
-from benchmarks.peers.setting import read_port, read_setting
+from benchmarks.peers.rows import WORK, read_port, read_setting
 
 OUTPUTS = {
     "digits": [

@@ -13,19 +13,14 @@ from ray.serve.config import HTTPOptions
 from ray.serve.schema import LoggingConfig
 from starlette.requests import Request
 
-from benchmarks.peers.rows import WORK, Prediction, Row
-from benchmarks.peers.setting import read_port, read_setting
+from benchmarks.peers.rows import WORK, Prediction, Row, read_port, read_setting
 
 QUIET = LoggingConfig(enable_access_log=False)
 
 
 @serve.deployment(max_ongoing_requests=256, ray_actor_options={"num_cpus": 0.1})
 class Predictor:
-    """One model.
-
-    Args:
-        name: digits, photo or sentiment.
-    """
+    """One model."""
 
     def __init__(self, name: str):
         from benchmarks.peers.model import load_model

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.plot import draw, gather
-from benchmarks.report import render
-from benchmarks.subjects import PLAIN, SERVERY
-from benchmarks.table import figure, table
-from tests.benchmarks.samples import FAST, SLOW, results, sample
+from benchmarks.page import best_by_peer, draw, render
+from benchmarks.results import Pair, compare
+from benchmarks.subjects import PLAIN
+from benchmarks.tables import figure, load_cells, table
+from tests.benchmarks.samples import FAST, SLOW, load, results
 
 
 def page(*, plot: bool = False) -> str:
@@ -27,9 +27,18 @@ def test_figures_have_about_three_digits(value: float, shown: str) -> None:
     assert figure(value) == shown
 
 
+def test_rounds_are_shown_with_their_interval_and_errors_by_kind() -> None:
+    several = [load(900), load(300), replace(load(1000), errors={"timeout": 1})]
+
+    assert load_cells(several)[0] == "900 (300–1,000)"
+    assert load_cells(several)[3] == "1 timeout"
+
+
 def test_the_best_configuration_of_a_server_is_marked() -> None:
     assert f"| 32 | **{FAST}** | 2,000 " in page()
     assert f"| 32 | {SLOW} | 1,000 " in page()
+    best = best_by_peer(compare(results().pairs), "digits", 32)
+    assert [each.target for each in best] == [FAST, f"{PLAIN}, 1 worker, `def`"]
 
 
 def test_every_table_of_the_page_has_as_many_cells_in_each_row() -> None:
@@ -39,7 +48,7 @@ def test_every_table_of_the_page_has_as_many_cells_in_each_row() -> None:
 
 
 def test_a_model_that_was_not_asked_has_no_heading() -> None:
-    assert "## Photo" in page()
+    assert "## Digits" in page()
     assert "## Sentiment" not in page()
 
 
@@ -50,26 +59,19 @@ def test_who_could_not_be_measured_is_named_with_the_reason() -> None:
     assert "- Triton, 1 worker: ended with 1\n" in render(found, cores=2, plot=False)
 
 
-def test_errors_are_shown_by_kind() -> None:
-    found = results()
-    found.turns[0].samples[:] = [sample(10, errors={"status": 3, "timeout": 1})]
-
-    assert "3 status, 1 timeout" in render(found, cores=2, plot=False)
-
-
 def test_a_noisy_machine_is_warned_of() -> None:
     assert "measure again" not in page()
     found = results()
-    for turn in found.turns:
-        turn.samples[:] = [replace(each, others=0.2) for each in turn.samples]
+    found.pairs = [Pair(replace(p.theirs, others=0.2), p.ours) for p in found.pairs]
 
     assert "measure again" in render(found, cores=2, plot=False)
 
 
-def test_the_picture_shows_every_server_at_its_best(tmp_path: Path) -> None:
-    best = gather(results())
+def test_the_ceiling_is_shown_with_its_formula() -> None:
+    assert "2 / (0.250 ms + 0.100 ms)\n    = 5,714 requests/s" in page()
 
-    assert list(best) == [SERVERY, "mosec", PLAIN]
-    assert best["mosec"][32].rate.value == 2000
-    draw(best, tmp_path / "picture.png")
+
+def test_the_picture_is_drawn(tmp_path: Path) -> None:
+    draw(results(), tmp_path / "picture.png")
+
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
