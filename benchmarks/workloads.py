@@ -14,7 +14,7 @@ from service.engine.rows import Rows
 from service.web.endpoints.party import VOTES
 from service.web.endpoints.photo import prepare_photo
 from service.web.images import read_photo
-from training.sentiment_short import SENTENCES
+from training.models.sentiment.short_sentences import SENTENCES
 
 PHOTOS = Path(__file__).parent.parent / "tests" / "data" / "photos"
 

@@ -10,8 +10,8 @@ import pytest
 from service.web.endpoints import mammogram as endpoint
 from service.web.endpoints.mammogram import EXAMPLE, MammogramResponse
 from tests.web.predicting import Service
-from training import calibration
 from training.datasets import masses as data_set
+from training.metrics import calibration
 
 SAMPLE = Path(__file__).parents[1] / "data" / "masses_sample.csv"
 WORRYING = {"age": 70, "shape": "irregular", "margin": "spiculated", "density": "low"}

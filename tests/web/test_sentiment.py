@@ -20,7 +20,7 @@ from service.settings import Settings
 from service.web.app import create_app
 from service.web.endpoints.sentiment import EXAMPLE, MOST_CHARACTERS
 from service.web.room import Room
-from tests.training.tiny_sentiment import export_tiny
+from tests.training.models.tiny_sentiment import export_tiny
 
 PATH = "/v1/predict/sentiment"
 LIKED, DISLIKED = "A wonderful film!", "An awful film."
