@@ -1,4 +1,4 @@
-"""Cross-validation: who is held out when, and how figures spread over it.
+"""Cross-validation: who is held out when, and what is predicted of them.
 
     rows ──▶ 10 folds, 10 times over ──▶ 100 times: learn from nine, hold out one
                                             │
@@ -7,16 +7,24 @@
 Whatever is chosen is chosen inside, so the rows held out outside have no say in it.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    PredefinedSplit,
+    RepeatedStratifiedKFold,
+    cross_val_predict,
+)
 
+from training.core.options import RunOptions
 from training.core.tabular import Ensemble, Logits, Masks, Table, fit_ensembles
 
 Folds = npt.NDArray[np.int64]
-Figure = Callable[[npt.NDArray[np.int64], npt.NDArray[np.floating]], float]
+_Recipe = TypeVar("_Recipe")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +60,10 @@ class Validated:
 def assign_folds(
     labels: npt.NDArray[np.int64], folds: int, repeats: int, seed: int
 ) -> Folds:
-    """Deal rows out into folds, each class as evenly as its number allows.
+    """Deal rows out into folds, stratified by class.
 
     Args:
-        labels: (rows,) class of each row.
+        labels: (rows,) class of each row; at least `folds` rows of each.
         folds: how many.
         repeats: how often to deal anew.
         seed: of the shuffles.
@@ -63,12 +71,12 @@ def assign_folds(
     Returns:
         (repeats, rows) int64, 0 to `folds` - 1.
     """
-    rng = np.random.default_rng(seed)
+    dealer = RepeatedStratifiedKFold(
+        n_splits=folds, n_repeats=repeats, random_state=seed
+    )
     assignment = np.empty((repeats, len(labels)), np.int64)
-    for dealt in assignment:
-        order = rng.permutation(len(labels))
-        by_class = order[np.argsort(labels[order], kind="stable")]
-        dealt[by_class] = np.arange(len(labels)) % folds
+    for number, (_, held_out) in enumerate(dealer.split(labels, labels)):
+        assignment[number // folds, held_out] = number % folds
     return assignment
 
 
@@ -161,41 +169,62 @@ def validate(ensemble: Ensemble, table: Table, plan: Plan, seed: int) -> Validat
     return Validated(assignment, learns, gather_held_out(logits, assignment))
 
 
-def measure_folds(
-    figure: Figure,
-    labels: npt.NDArray[np.int64],
-    values: npt.NDArray[np.floating],
-    assignment: Folds,
-    among: npt.NDArray[np.bool_] | None = None,
-) -> dict[str, float]:
-    """Compute a figure on each held-out fold and say how it spreads.
+def validate_baselines(
+    table: Table, assignment: Folds, trees: int, least_in_leaf: int, seed: int
+) -> dict[str, Logits]:
+    """Validate the field's plain methods on the same folds, to compare with.
 
     Args:
-        figure: takes labels and values of some rows, gives a number.
-        labels: (rows,) class of each row.
-        values: (repeats, rows), each row's by the model that never saw it.
-        assignment: (repeats, rows), the fold in which each row was held out.
-        among: (rows,) bool, which rows count; all if absent.
+        table: all rows; what is unknown is 0 in every feature, as for the networks.
+        assignment: (repeats, rows) int64, the fold in which each row is held out.
+        trees: of the random forest.
+        least_in_leaf: rows in a leaf of it.
+        seed: of it.
 
     Returns:
-        `mean`; `sd` of the repeats' means; `sd_of_folds`, of the single folds.
+        Method → (repeats, rows) float32, each row's probability of 1 by the model that
+        never saw it.
     """
-    counted = np.ones(len(labels), np.bool_) if among is None else among
-    found = np.array(
-        [
-            [
-                figure(labels[held_out & counted], row[held_out & counted])
-                for held_out in (folds == number for number in range(folds.max() + 1))
-            ]
-            for row, folds in zip(values, assignment, strict=True)
-        ]
+    forest = RandomForestClassifier(
+        trees, min_samples_leaf=least_in_leaf, random_state=seed
     )
-    spread = describe_spread(found.mean(axis=1))
-    return spread | {"sd_of_folds": describe_spread(found)["sd"]}
+    methods = {
+        "logistic_regression": LogisticRegression(max_iter=1000),
+        "random_forest": forest,
+    }
+    return {
+        name: validate_baseline(estimator, table, assignment)
+        for name, estimator in methods.items()
+    }
 
 
-def describe_spread(values: npt.ArrayLike) -> dict[str, float]:
-    """Give mean and standard deviation (n - 1) of a figure, ready for JSON."""
-    numbers = np.asarray(values, np.float64)
-    deviation = numbers.std(ddof=1) if numbers.size > 1 else 0.0
-    return {"mean": round(float(numbers.mean()), 5), "sd": round(float(deviation), 5)}
+def validate_baseline(estimator: Any, table: Table, assignment: Folds) -> Logits:
+    """The same for one scikit-learn classifier: (repeats, rows) float32."""
+    held_out = [
+        cross_val_predict(
+            estimator,
+            table.features,
+            table.labels,
+            cv=PredefinedSplit(folds),
+            method="predict_proba",
+        )[:, 1]
+        for folds in assignment
+    ]
+    return np.array(held_out, np.float32)
+
+
+def shorten(recipe: _Recipe, options: RunOptions) -> _Recipe:
+    """Apply `--quick`, which repeats nothing, and `--epochs`: here, steps.
+
+    Args:
+        recipe: a dataclass with an `ensemble` and a `plan`.
+        options: of the run.
+    """
+    given: Any = recipe
+    plan, steps = given.plan, options.epochs or given.ensemble.steps
+    if options.quick:
+        plan, steps = replace(plan, repeats=1), min(steps, 100)
+    shorter: _Recipe = replace(
+        given, ensemble=replace(given.ensemble, steps=steps), plan=plan
+    )
+    return shorter

@@ -45,6 +45,22 @@ def build_adamw(
     return optimizer
 
 
+def stream_batches(arrays: tuple[Any, ...], batch_size: int, seed: int) -> Any:
+    """Stream whole batches without end, reshuffled in each epoch.
+
+    Args:
+        arrays: as many rows in each.
+        batch_size: rows in a batch; what is left over at an epoch's end is dropped.
+        seed: of the order.
+
+    Returns:
+        A `tf.data.Dataset` of tuples.
+    """
+    rows = tf.data.Dataset.from_tensor_slices(arrays)
+    shuffled = rows.shuffle(len(rows), seed=seed)
+    return shuffled.batch(batch_size, drop_remainder=True).repeat()
+
+
 def fit_best(
     model: Any, stream: Any, validation: Any, epochs: int, steps_per_epoch: int
 ) -> dict[str, list[float]]:
@@ -63,30 +79,17 @@ def fit_best(
     Returns:
         Metric → value at each epoch; those on the validation split begin with `val_`.
     """
-    best = _BestEpoch(model)
+    best = keras.callbacks.EarlyStopping(  # never stops: the rate has to fall to 0
+        monitor="val_loss", mode="min", patience=epochs, restore_best_weights=True
+    )
     history = model.fit(
         stream,
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,
         shuffle=False,  # the stream does it
         validation_data=validation,
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=best.consider)],
+        callbacks=[best],
         verbose=1 if sys.stdout.isatty() else 2,
     ).history
-    model.set_weights(best.weights)
-    log.info("Kept epoch %d of %d, the lowest validation loss", best.epoch, epochs)
+    log.info("Kept epoch %d of %d: lowest validation loss", best.best_epoch + 1, epochs)
     return {metric: [float(v) for v in values] for metric, values in history.items()}
-
-
-class _BestEpoch:
-    def __init__(self, model: Any) -> None:
-        self._model = model
-        self._loss = float("inf")
-        self.epoch = 0
-        self.weights: list[Any] = model.get_weights()
-
-    def consider(self, epoch: int, logs: dict[str, float]) -> None:
-        if logs["val_loss"] < self._loss:
-            self._loss = logs["val_loss"]
-            self.epoch = epoch + 1
-            self.weights = self._model.get_weights()

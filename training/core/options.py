@@ -1,15 +1,16 @@
 """The options that every trainer takes, so that all of them are started alike."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from training.datasets.fetch import DEFAULT_DATA_DIR
 
+_Recipe = TypeVar("_Recipe")
 _Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _DECORATORS: tuple[_Decorator, ...] = (
@@ -55,6 +56,13 @@ class RunOptions:
     artifacts_dir: Path = Path("artifacts")
     epochs: int | None = None
     seed: int = 1
+
+    def choose_recipe(self, full: _Recipe, quick: _Recipe) -> _Recipe:
+        """Pick one of two recipes, frozen dataclasses, and apply `--epochs` to it."""
+        recipe = quick if self.quick else full
+        if self.epochs is None:
+            return recipe
+        return replace(recipe, epochs=self.epochs)  # type: ignore[type-var]
 
 
 def run_options(trainer: Callable[[RunOptions], None]) -> Callable[..., None]:

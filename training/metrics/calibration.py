@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
 
 Labels = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.floating]
@@ -23,22 +25,12 @@ class Scaling:
 
     def apply(self, logits: Floats) -> npt.NDArray[np.float64]:
         """Turn logits of any shape into probabilities."""
-        return sigmoid(self.slope * logits.astype(np.float64) + self.intercept)
+        scaled = self.slope * logits.astype(np.float64) + self.intercept
+        return np.asarray(expit(scaled))
 
 
-def sigmoid(logits: Floats) -> npt.NDArray[np.float64]:
-    """Turn log-odds into probabilities, without overflow."""
-    halves: npt.NDArray[np.float64] = np.tanh(logits.astype(np.float64) / 2)
-    return (1 + halves) / 2
-
-
-def to_logit(probability: float) -> float:
-    """Turn a probability, above 0 and below 1, into log-odds."""
-    return float(np.log(probability / (1 - probability)))
-
-
-def fit_scaling(labels: Labels, logits: Floats, steps: int = 50) -> Scaling:
-    """Find the scaling with the lowest log loss, by Newton's method.
+def fit_scaling(labels: Labels, logits: Floats) -> Scaling:
+    """Find the scaling with the lowest log loss: logistic regression, no penalty.
 
     Platt, "Probabilistic outputs for support vector machines", 1999, without his
     priors: there are hundreds of rows. The loss has one minimum.
@@ -46,30 +38,13 @@ def fit_scaling(labels: Labels, logits: Floats, steps: int = 50) -> Scaling:
     Args:
         labels: (rows,) 0 or 1, of rows that the logits' model did not learn from.
         logits: (rows,) log-odds.
-        steps: at most; four or five will do.
 
     Returns:
         At the minimum, the probabilities add up to the number of ones.
     """
-    inputs = np.column_stack([logits, np.ones(len(logits))]).astype(np.float64)
-    weights = np.zeros(2)
-    for _ in range(steps):
-        probability = sigmoid(inputs @ weights)
-        slope = inputs.T @ (probability - labels)
-        curvature = (inputs.T * (probability * (1 - probability))) @ inputs
-        change = np.linalg.solve(curvature + 1e-9 * np.eye(2), slope)
-        while _loss(labels, inputs @ (weights - change)) > _loss(
-            labels, inputs @ weights
-        ):
-            change /= 2  # too far: the loss is no parabola there
-        weights -= change
-        if np.abs(change).max() < 1e-9:
-            break
-    return Scaling(float(weights[0]), float(weights[1]))
-
-
-def _loss(labels: Labels, logits: Floats) -> float:
-    return float(np.mean(np.logaddexp(0, (1 - 2 * labels) * logits)))
+    model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-9)
+    model.fit(logits.astype(np.float64)[:, None], labels)
+    return Scaling(float(model.coef_[0, 0]), float(model.intercept_[0]))
 
 
 def choose_threshold(labels: Labels, probabilities: Floats, goal: float) -> float:
@@ -90,16 +65,6 @@ def choose_threshold(labels: Labels, probabilities: Floats, goal: float) -> floa
     aim = min(1.0, goal + float(np.sqrt(goal * (1 - goal) / len(ones))))
     may_miss = int(np.floor((1 - aim) * len(ones) + 1e-9))
     return float(ones[may_miss])
-
-
-def measure_sensitivity(labels: Labels, is_called: npt.NDArray[np.bool_]) -> float:
-    """Share of the ones that are called 1; both arrays (rows,)."""
-    return float(np.mean(is_called[labels == 1]))
-
-
-def measure_specificity(labels: Labels, is_called: npt.NDArray[np.bool_]) -> float:
-    """Share of the zeros that are not called 1; both arrays (rows,)."""
-    return float(np.mean(~is_called[labels == 0]))
 
 
 def measure_wobble(logits: Floats, share: float = 0.95) -> float:

@@ -1,73 +1,24 @@
 """Quality figures of classifiers as pure functions: arrays in, numbers out."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import minimize_scalar
+from scipy.special import softmax
+from sklearn.metrics import log_loss, precision_recall_fscore_support
 
 Floats = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.integer]
-
-
-def accuracy(labels: Integers, predictions: Integers) -> float:
-    """Share of rows, 0 to 1, whose prediction is the label; both (rows,) integers."""
-    return float(np.mean(labels == predictions))
-
-
-def confusion_matrix(
-    labels: Integers, predictions: Integers, classes: int
-) -> npt.NDArray[np.int64]:
-    """Count rows by true class and predicted class.
-
-    Args:
-        labels: (rows,) true class, 0 to `classes` - 1.
-        predictions: (rows,) predicted class, likewise.
-        classes: how many there are.
-
-    Returns:
-        (classes, classes) int64: [true, predicted] → rows.
-    """
-    cells = labels.astype(np.int64) * classes + predictions
-    return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
-
-
-def precision_per_class(confusion: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Of the rows called a class, the share that is of it.
-
-    Args:
-        confusion: (classes, classes) rows by [true, predicted].
-
-    Returns:
-        (classes,) float64, 0 to 1; 0 where a class was never predicted.
-    """
-    return _share(np.diag(confusion), confusion.sum(axis=0))
-
-
-def recall_per_class(confusion: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Of the rows of a class, the share that was called it.
-
-    Args:
-        confusion: (classes, classes) rows by [true, predicted].
-
-    Returns:
-        (classes,) float64, 0 to 1; 0 where a class has no rows.
-    """
-    return _share(np.diag(confusion), confusion.sum(axis=1))
-
-
-def log_loss(labels: Integers, probabilities: Floats) -> float:
-    """Mean negative logarithm of the probability given to the true class, in nats.
-
-    Args:
-        labels: (rows,) true class.
-        probabilities: (rows, classes), 0 to 1, each row adding up to 1.
-    """
-    given = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return float(-np.mean(np.log(np.maximum(given, np.finfo(np.float32).tiny))))
 
 
 def reliability(
     correct: npt.NDArray[np.bool_], confidence: Floats, bins: int = 15
 ) -> npt.NDArray[np.float64]:
     """Compare how sure a model was with how often it was right, by confidence.
+
+    scikit-learn's `calibration_curve` does not tell how many rows a bin has, which the
+    calibration error needs.
 
     Args:
         correct: (rows,) bool, the prediction was right.
@@ -106,8 +57,8 @@ def expected_calibration_error(
 def fit_temperature(labels: Integers, logits: Floats) -> float:
     """Find the temperature that makes softmax(logits / temperature) calibrated.
 
-    Minimises the log loss, which has one minimum in 1 / temperature, by
-    golden-section search (Guo et al. 2017, section 4.2). It changes no prediction.
+    Minimises the log loss, which has one minimum in 1 / temperature (Guo et al. 2017,
+    section 4.2). It changes no prediction.
 
     Args:
         labels: (rows,) true class, of rows that were not trained on.
@@ -116,29 +67,19 @@ def fit_temperature(labels: Integers, logits: Floats) -> float:
     Returns:
         A temperature from 0.1 to 10; above 1 the model was too sure.
     """
-    low, high = 0.1, 10.0
-    ratio = (np.sqrt(5) - 1) / 2
-    while high - low > 1e-4:
-        left, right = high - ratio * (high - low), low + ratio * (high - low)
-        if log_loss(labels, softmax(logits * left)) < log_loss(
-            labels, softmax(logits * right)
-        ):
-            high = right
-        else:
-            low = left
-    return float(2 / (low + high))
+    classes = np.arange(logits.shape[1])
 
+    def measure(inverse: float) -> float:
+        probabilities = softmax(logits.astype(np.float64) * inverse, axis=1)
+        return float(log_loss(labels, probabilities, labels=classes))
 
-def softmax(logits: Floats) -> npt.NDArray[np.float64]:
-    """Turn (rows, classes) logits into probabilities that add up to 1 in each row."""
-    powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    shares: npt.NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-    return shares
+    found = minimize_scalar(measure, bounds=(0.1, 10), options={"xatol": 1e-4})
+    return float(1 / found.x)
 
 
 def summarise_classifier(
     labels: Integers, probabilities: Floats, names: tuple[str, ...]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Collect, for a manifest, what a classifier did on rows it never saw.
 
     Args:
@@ -148,35 +89,31 @@ def summarise_classifier(
 
     Returns:
         JSON-ready figures: accuracy, errors, rows, log loss, expected calibration
-        error, and precision and recall by the class's name.
+        error, and precision and recall by the class's name, 0 where a class was never
+        predicted or has no rows.
     """
-    predictions = probabilities.argmax(axis=1)
-    confidence = probabilities.max(axis=1)
+    predictions, classes = probabilities.argmax(axis=1), np.arange(len(names))
     correct = predictions == labels
-    confusion = confusion_matrix(labels, predictions, len(names))
-    precision, recall = precision_per_class(confusion), recall_per_class(confusion)
+    precision, recall, _, _ = precision_recall_fscore_support(
+        labels, predictions, labels=classes, zero_division=0
+    )
+    calibration_error = expected_calibration_error(correct, probabilities.max(axis=1))
     return {
-        "accuracy": round(accuracy(labels, predictions), 6),
+        "accuracy": round(float(correct.mean()), 6),
         "errors": int(np.sum(~correct)),
         "rows": len(labels),
-        "log_loss": round(log_loss(labels, probabilities), 6),
-        "expected_calibration_error": round(
-            expected_calibration_error(correct, confidence), 6
-        ),
-        "precision": _by_name(names, precision),
-        "recall": _by_name(names, recall),
+        "log_loss": round(float(log_loss(labels, probabilities, labels=classes)), 6),
+        "expected_calibration_error": round(calibration_error, 6),
+        "precision": name_values(names, precision, 6),
+        "recall": name_values(names, recall, 6),
     }
 
 
-def _by_name(
-    names: tuple[str, ...], values: npt.NDArray[np.float64]
+def name_values(
+    names: tuple[str, ...], values: npt.NDArray[np.float64], digits: int
 ) -> dict[str, float]:
+    """Class name → rounded value, for JSON."""
     return {
-        name: round(float(value), 6) for name, value in zip(names, values, strict=True)
+        name: round(float(value), digits)
+        for name, value in zip(names, values, strict=True)
     }
-
-
-def _share(
-    part: npt.NDArray[np.int64], whole: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
-    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)

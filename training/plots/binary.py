@@ -23,8 +23,10 @@ def draw_roc(
 
     Args:
         labels: (rows,) 0 or 1.
-        scores: method → (repeats, rows), held out; all repeats are pooled.
-        point: sensitivity and specificity of the operating point, if there is one.
+        scores: method → (repeats, rows), held out; repeats, of a
+            cross-validation, are pooled.
+        point: sensitivity and specificity of the operating point, if there
+            is one.
     """
     figure = Figure(figsize=(5, 4.8), layout="constrained")
     axes = figure.subplots()
@@ -40,7 +42,7 @@ def draw_roc(
     axes.set(
         xlabel="false alarms (1 - specificity)",
         ylabel="caught (sensitivity)",
-        title="ROC, all held-out rows of all repeats",
+        title="ROC, held-out rows",
     )
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")

@@ -1,16 +1,23 @@
-"""Folds, networks side by side, scaling and threshold: by properties and by hand."""
+"""Folds, and networks side by side: by properties and by hand."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.neighbors import KNeighborsClassifier
 
 from training.core import crossval
+from training.core.options import RunOptions
 from training.core.tabular import Ensemble, Penalty, Table, fit_ensembles, log_odds
-from training.metrics import calibration
-from training.metrics.calibration import Scaling
+
+
+@dataclass(frozen=True)
+class Recipe:
+    ensemble: Ensemble
+    plan: crossval.Plan = field(default_factory=crossval.Plan)
+
 
 SHORT = Ensemble((Penalty(1e-3), Penalty(1e-2)), hidden=4, steps=40)
 
@@ -25,10 +32,10 @@ def table() -> Table:
 
 
 @given(
-    ones=st.integers(0, 60),
-    zeros=st.integers(0, 60),
+    ones=st.integers(10, 60),
+    zeros=st.integers(10, 60),
     folds=st.integers(2, 10),
-    seed=st.integers(0, 2**31),
+    seed=st.integers(0, 2**31 - 1),
 )
 def test_folds_are_disjoint_whole_and_stratified(
     ones: int, zeros: int, folds: int, seed: int
@@ -79,21 +86,6 @@ def test_inner_folds_are_of_the_rows_learnt_from_and_no_others() -> None:
 
     np.testing.assert_array_equal(inner >= 0, learns)
     assert all(np.bincount(row[row >= 0]).tolist() == [6] * 5 for row in inner)
-
-
-def test_a_figure_is_averaged_over_folds_and_its_spread_told() -> None:
-    labels = np.array([1, 1, 0, 0])
-    values = np.array([[1, 0, 0, 0], [1, 1, 0, 0]], np.float64)
-    assignment = np.array([[0, 1, 0, 1]] * 2)
-
-    found = crossval.measure_folds(
-        lambda some, said: float(np.mean(some == said)), labels, values, assignment
-    )
-
-    # By hand: folds of 1 and 0.5, then of 1 and 1.
-    assert found["mean"] == pytest.approx(0.875)
-    assert found["sd"] == pytest.approx(np.std([0.75, 1], ddof=1), abs=1e-5)
-    assert found["sd_of_folds"] == pytest.approx(0.25)
 
 
 def test_networks_side_by_side_learn_as_they_would_alone(table: Table) -> None:
@@ -148,51 +140,39 @@ def test_a_row_of_which_nothing_is_known_gets_the_log_odds(table: Table) -> None
     assert log_odds(np.array([1, 1, 1, 0])) == pytest.approx(np.log(3))
 
 
-def test_scaling_finds_what_spoiled_the_logits() -> None:
-    rng = np.random.default_rng(1)
-    logits = rng.normal(0, 2, 50_000)
-    labels = (rng.random(50_000) < calibration.sigmoid(logits)).astype(np.int64)
+def test_a_baseline_is_told_of_a_row_only_by_models_that_never_saw_it() -> None:
+    table = Table(
+        np.arange(40, dtype=np.float32)[:, None], np.arange(40) % 2, np.array([0])
+    )
+    assignment = crossval.assign_folds(table.labels, 4, 2, 1)
 
-    found = calibration.fit_scaling(labels, 3 * logits + 1)
+    memory = KNeighborsClassifier(1)  # who saw the row would know its label
+    held_out = crossval.validate_baseline(memory, table, assignment)
 
-    assert found.slope == pytest.approx(1 / 3, rel=0.03)
-    assert found.intercept == pytest.approx(-1 / 3, abs=0.04)
-
-
-def test_scaled_probabilities_add_up_to_the_number_of_ones() -> None:
-    labels = np.array([0, 0, 1, 0, 1, 1, 1])
-    logits = np.array([-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0])
-
-    scaling = calibration.fit_scaling(labels, logits)
-    missing = scaling.apply(logits) - labels
-
-    assert missing.sum() == pytest.approx(0, abs=1e-6)
-    assert (missing * logits).sum() == pytest.approx(0, abs=1e-6)
+    assert held_out.shape == (2, 40)
+    assert held_out.dtype == np.float32
+    for said, folds in zip(held_out, assignment, strict=True):
+        for fold in range(4):
+            seen = folds != fold
+            expected = memory.fit(table.features[seen], table.labels[seen])
+            np.testing.assert_array_equal(
+                said[~seen], expected.predict_proba(table.features[~seen])[:, 1]
+            )
 
 
-def test_scaling_by_hand() -> None:
-    probability = Scaling(2.0, np.log(3)).apply(np.array([0.0, 0.5]))
+@pytest.mark.parametrize(
+    ("options", "repeats", "steps"),
+    [
+        pytest.param(RunOptions(), 10, 300, id="full"),
+        pytest.param(RunOptions(quick=True), 1, 100, id="quick"),
+        pytest.param(RunOptions(quick=True, epochs=7), 1, 7, id="quick, few steps"),
+        pytest.param(RunOptions(epochs=7), 10, 7, id="few steps"),
+    ],
+)
+def test_options_shorten_the_validation(
+    options: RunOptions, repeats: int, steps: int
+) -> None:
+    recipe = crossval.shorten(Recipe(replace(SHORT, steps=300)), options)
 
-    np.testing.assert_allclose(probability, [0.75, 3 * np.e / (1 + 3 * np.e)])
-    assert calibration.to_logit(0.75) == pytest.approx(np.log(3))
-
-
-def test_the_threshold_is_the_highest_that_catches_enough() -> None:
-    # 100 ones at 0.01, 0.02 … 1.00; a goal of 0.9 has a standard error of 0.03, so
-    # the aim is 0.93, seven may be missed, and the eighth must be caught.
-    probabilities = np.append(np.arange(1, 101) / 100, [0.5] * 20)
-    labels = np.repeat([1, 0], [100, 20])
-
-    threshold = calibration.choose_threshold(labels, probabilities, 0.9)
-
-    assert threshold == 0.08
-    caught = probabilities >= threshold
-    assert calibration.measure_sensitivity(labels, caught) == 0.93
-    assert calibration.measure_specificity(labels, caught) == 0
-
-
-def test_wobble_is_the_usual_distance_from_a_rows_own_mean() -> None:
-    logits = np.array([[1.0, 5.0], [3.0, 5.0]])  # moves of 1, 1, 0 and 0
-
-    assert calibration.measure_wobble(logits, 0.5) == 0.5
-    assert calibration.measure_wobble(logits, 1.0) == 1.0
+    assert (recipe.plan.folds, recipe.plan.repeats) == (10, repeats)
+    assert recipe.ensemble.steps == steps

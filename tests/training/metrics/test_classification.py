@@ -2,54 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from training.metrics import classification
 
 LABELS = np.array([0, 0, 0, 1, 1, 2])
 PREDICTIONS = np.array([0, 0, 1, 1, 0, 0])
-CONFUSION = np.array([[2, 1, 0], [1, 1, 0], [1, 0, 0]])
-
-
-def test_accuracy_is_the_share_that_is_right() -> None:
-    assert classification.accuracy(LABELS, PREDICTIONS) == 0.5
-
-
-def test_confusion_has_true_classes_down_and_predicted_across() -> None:
-    confusion = classification.confusion_matrix(LABELS, PREDICTIONS, 3)
-
-    np.testing.assert_array_equal(confusion, CONFUSION)
-
-
-def test_confusion_does_not_overflow_with_byte_labels() -> None:
-    labels = np.full(300, 99, np.uint8)
-
-    confusion = classification.confusion_matrix(labels, labels, 100)
-
-    assert confusion[99, 99] == confusion.sum() == 300
-
-
-def test_precision_divides_by_what_was_predicted() -> None:
-    precision = classification.precision_per_class(CONFUSION)
-
-    np.testing.assert_allclose(precision, [2 / 4, 1 / 2, 0])  # 2 was never predicted
-
-
-def test_recall_divides_by_what_is_true() -> None:
-    np.testing.assert_allclose(
-        classification.recall_per_class(CONFUSION), [2 / 3, 1 / 2, 0 / 1]
-    )
-
-
-def test_log_loss_is_the_mean_surprise() -> None:
-    probabilities = np.array([[0.5, 0.5], [0.25, 0.75]])
-
-    loss = classification.log_loss(np.array([0, 0]), probabilities)
-
-    assert loss == pytest.approx((np.log(2) + np.log(4)) / 2)
-
-
-def test_log_loss_stays_finite_when_the_truth_was_ruled_out() -> None:
-    assert np.isfinite(classification.log_loss(np.array([1]), np.array([[1.0, 0.0]])))
 
 
 def test_calibration_error_is_weighted_by_rows() -> None:
@@ -71,20 +29,12 @@ def test_a_bins_upper_edge_belongs_to_it() -> None:
     np.testing.assert_allclose(table[:, 1], [0.25, 0.755])
 
 
-def test_softmax_survives_large_logits() -> None:
-    np.testing.assert_allclose(
-        classification.softmax(np.array([[1000.0, 1000.0, -1000.0]])), [[0.5, 0.5, 0]]
-    )
-
-
 @pytest.mark.parametrize("truth", [0.4, 1.0, 2.5])
 def test_the_temperature_that_spoiled_the_logits_is_found(truth: float) -> None:
     random = np.random.default_rng(3)
     logits = random.normal(size=(20_000, 3)) * 2
     draws = random.random((len(logits), 1))
-    labels = (
-        (draws > classification.softmax(logits).cumsum(axis=1)).sum(axis=1).clip(max=2)
-    )
+    labels = (draws > softmax(logits, axis=1).cumsum(axis=1)).sum(axis=1).clip(max=2)
 
     found = classification.fit_temperature(labels, logits * truth)
 
@@ -103,3 +53,12 @@ def test_a_summary_is_ready_for_json_and_named_by_class() -> None:
     assert summary["expected_calibration_error"] == pytest.approx(0.8 - 0.5)
     assert summary["precision"] == {"a": 0.5, "b": 0.5, "c": 0.0}
     assert summary["recall"] == {"a": 0.666667, "b": 0.5, "c": 0.0}
+    assert summary["log_loss"] == pytest.approx(-np.log([0.8, 0.1]).mean(), abs=1e-6)
+
+
+def test_a_truth_that_was_ruled_out_leaves_the_log_loss_finite() -> None:
+    summary = classification.summarise_classifier(
+        np.array([1]), np.array([[1.0, 0.0]], np.float32), ("a", "b")
+    )
+
+    assert np.isfinite(summary["log_loss"])

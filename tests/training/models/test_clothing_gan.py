@@ -1,6 +1,8 @@
 """The clothing GAN's parts, a tiny training, and the generator that we ship."""
 
 import json
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +13,22 @@ import tensorflow as tf
 
 from service.manifest import Manifest, read_manifest, verify_files
 from training.core.export import Function
+from training.core.options import RunOptions
 from training.core.split import Rows
+from training.datasets import fashion_mnist
 from training.datasets.fashion_mnist import CATEGORIES
+from training.datasets.idx import ImageSet
 from training.models.clothing.decoder import build_decoder, draw_latents, one_hot
-from training.models.clothing_gan.choice import (
-    build_decode,
-    draw,
-    pick_temperature,
-    spread_evenly,
-)
+from training.models.clothing.drawing import draw, draw_evenly, spread_evenly
+from training.models.clothing.measures import compare
+from training.models.clothing_gan import train as clothing_gan
+from training.models.clothing_gan.choice import build_decode
 from training.models.clothing_gan.discriminator import (
     build_discriminator,
     discriminator_hinge,
     generator_hinge,
 )
-from training.models.clothing_gan.duel import (
-    Duel,
-    Recipe,
-    emphasise_category,
-    move_average,
-)
+from training.models.clothing_gan.duel import Duel, Recipe, emphasise_category
 from training.models.clothing_gan.fitting import (
     HISTORY,
     Diverged,
@@ -44,8 +42,8 @@ from training.models.clothing_gan.recogniser import (
     category_loss,
     fit_recogniser,
 )
+from training.models.fashion_judge.judge import load_judge
 
-DATA = Path(__file__).parents[2] / "data"
 SHIPPED = Path(__file__).parents[3] / "artifacts" / "clothing_gan" / "1"
 TINY = Recipe(
     epochs=2,
@@ -59,9 +57,8 @@ TINY = Recipe(
 
 
 @pytest.fixture(scope="module")
-def sample() -> Rows:
-    with np.load(DATA / "fashion_sample.npz") as file:
-        return Rows(file["images"], file["labels"])
+def sample(fashion_sample: Rows) -> Rows:
+    return fashion_sample
 
 
 class Trained:
@@ -211,16 +208,24 @@ def test_losses_are_those_of_numpy() -> None:
     )
 
 
-def test_the_average_forgets_its_beginning_and_then_moves_slowly() -> None:
-    value = np.float32(0)
-    for number, target in enumerate(np.arange(1, 6, dtype=np.float32)):
-        share = (1 + number) / (10 + number)
-        expected = share * value + (1 - share) * target
-        value = np.float32(move_average(value, target, np.int64(number), 0.999))
-        assert value == pytest.approx(expected)
+def test_the_average_is_that_of_the_weights_after_each_step(sample: Rows) -> None:
+    recipe = replace(TINY, averaging=0.75)
+    duel = Duel(recipe, build_recogniser(TINY.recogniser_widths), 20, seed=1)
+    images = tf.constant(sample.inputs[:20] / np.float32(255))
+    category = tf.constant(one_hot(sample.labels[:20]))
+    kernel = duel.generator.get_layer("logits").kernel
 
-    late = move_average(np.float32(2), np.float32(3), np.int64(10**6), 0.999)
-    assert float(late) == pytest.approx(2.001)
+    expected = 0.0
+    for number in range(4):
+        duel.step(tf.constant(number, tf.int64), images, category)
+        share = 0.75 if number else 0.0
+        expected = share * expected + (1 - share) * kernel.numpy()
+    before = kernel.numpy()
+    duel.update_average()
+
+    average = duel.average.get_layer("logits").kernel.numpy()
+    np.testing.assert_allclose(average, expected, rtol=1e-5, atol=1e-7)
+    np.testing.assert_array_equal(kernel.numpy(), before)  # it learns on from there
 
 
 def test_settled_moments_are_those_of_many_latents() -> None:
@@ -269,14 +274,27 @@ def test_the_recogniser_learns_categories_and_then_nothing_more(sample: Rows) ->
     assert not recogniser.trainable_variables
 
 
-def test_the_most_varied_of_the_obedient_temperatures_is_picked() -> None:
-    def found(mean: float, lowest: float) -> dict[str, float]:
-        return {"category_accuracy": mean, "lowest_category_accuracy": lowest}
+def test_training_writes_a_version_and_says_how_it_was_chosen(
+    fashion_data: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = replace(TINY, validation_rows=100, measured_each=20, recogniser_epochs=1)
+    monkeypatch.setattr(clothing_gan, "QUICK", tiny)
+    monkeypatch.setattr(clothing_gan, "make_repeatable", tf.keras.utils.set_random_seed)
+    monkeypatch.setattr(fashion_mnist, "load", lambda folder: fashion_data)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
-    tried = {0.7: found(0.95, 0.9), 0.8: found(0.93, 0.8), 0.9: found(0.93, 0.7)}
+    clothing_gan.train(RunOptions(quick=True, artifacts_dir=tmp_path))
 
-    assert pick_temperature(tried) == 0.8
-    assert pick_temperature({0.5: found(0.9, 0.6), 0.6: found(0.8, 0.5)}) == 0.5
+    folder = tmp_path / "clothing_gan" / "1"
+    manifest = read_manifest(folder)
+    assert len(manifest.metrics["frechet_distance_by_epoch"]) == 2
+    assert manifest.metrics["drawing"]["images"] == 200
+    assert manifest.metrics["floor"]["images"] == 200
+    temperature = manifest.constants["temperature"]
+    assert str(temperature) in manifest.metrics["temperatures_tried"]
+    reports = {path.name for path in (folder / "report").iterdir()}
+    assert "epochs.gif" in reports
+    assert len(reports) == 4
 
 
 def _shipped_manifest() -> Manifest:
@@ -287,20 +305,31 @@ shipped = pytest.mark.skipif(not SHIPPED.exists(), reason="clothing_gan is not t
 
 
 @shipped
-def test_what_is_shipped_is_what_was_measured() -> None:
+def test_the_shipped_files_are_those_of_the_manifest() -> None:
     manifest = _shipped_manifest()
 
     verify_files(SHIPPED, manifest)
-
-    found = manifest.metrics["drawing"]
     assert manifest.labels == CATEGORIES
     assert set(manifest.signatures) == {"decode"}
-    assert manifest.training.data[0].rows["test"] == 10_000
-    assert found["images"] == found["reference_images"] == 10_000
-    assert found["category_accuracy"]["mean"] >= 0.90
-    assert found["category_accuracy"]["lowest"] >= 0.75
-    assert found["categories_covered"] == 10
     assert manifest.metrics["parameters"] < 1_000_000
+
+
+@shipped
+def test_the_shipped_generator_draws_what_it_is_asked_for(sample: Rows) -> None:
+    decode = tf.saved_model.load(str(SHIPPED)).signatures["decode"]
+    manifest = _shipped_manifest()
+    dims = manifest.signatures["decode"].inputs[0].shape[1]
+    function = Function(decode, (), {"latent": np.zeros((1, dims or 0))})
+
+    drawn = draw_evenly(function, 1_000, manifest.constants["temperature"], seed=5)
+    found = compare(load_judge(), drawn, sample)
+
+    said = manifest.metrics["drawing"]["category_accuracy"]
+    accuracy = found["category_accuracy"]
+    assert accuracy["mean"] >= 0.90
+    assert accuracy["mean"] == pytest.approx(said["mean"], abs=0.03)
+    assert accuracy["lowest"] >= 0.75
+    assert found["categories_covered"] == 10
 
 
 @shipped

@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
+import pytest
 
-from service.manifest import Training
-from training.core.export import DEFAULT_SIGNATURE, export_version
-from training.datasets.imdb import Reviews
-from training.models.sentiment import card as card
-from training.models.sentiment.model import Reach
-from training.models.sentiment.train import Recipe, fit
+from training.core.options import RunOptions
+from training.datasets import imdb
+from training.datasets.imdb import Imdb, Reviews
+from training.models.sentiment import train as sentiment
+from training.models.sentiment.train import Recipe
 
 RECIPE = Recipe(
     epochs=3,
@@ -21,6 +22,8 @@ RECIPE = Recipe(
     learning_rate=2e-2,
     dropout=0.1,
     ngram_steps=5,
+    validation_share=4,
+    block=5,
 )
 GOOD = ("wonderful", "great", "superb", "moving", "funny")
 BAD = ("awful", "boring", "terrible", "dull", "stupid")
@@ -44,20 +47,10 @@ def make_reviews(rows: int, seed: int) -> Reviews:
 
 def export_tiny(artifacts: Path) -> Path:
     """Train it and write it to `artifacts/sentiment/1`."""
-    model, _ = fit(make_reviews(128, 1), make_reviews(48, 2), RECIPE, seed=1)
-    ran = Training(
-        data=(),
-        seed=1,
-        epochs=RECIPE.epochs,
-        seconds=0,
-        hardware="",
-        versions={},
-        git_commit="",
-        hyperparameters={},
-    )
-    return export_version(
-        card.describe(ran, {}, Reach()),
-        {DEFAULT_SIGNATURE: model.as_function([b"A great film.", b""])},
-        artifacts,
-        resources=[model.vocabulary.table],
-    )
+    data = Imdb(train=make_reviews(240, 1), test=make_reviews(40, 2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sentiment, "QUICK", RECIPE)
+        patch.setattr(sentiment, "make_repeatable", keras.utils.set_random_seed)
+        patch.setattr(imdb, "load", lambda folder: data)
+        sentiment.train(RunOptions(quick=True, artifacts_dir=artifacts))
+    return artifacts / "sentiment" / "1"

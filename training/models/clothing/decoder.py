@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from training.core.layers import normalise
+
 CATEGORIES = 10
 
 
@@ -30,15 +32,15 @@ def build_decoder(
     category = keras.Input((CATEGORIES,), name="category")
     x = layers.Concatenate(name="both")([latent, category])
     x = layers.Dense(hidden, use_bias=False, name="meet")(x)
-    x = _normalise(x, "meet")
+    x = normalise(x, "meet")
     x = layers.Dense(49 * widths[0], use_bias=False, name="spread")(x)
     x = layers.Reshape((7, 7, widths[0]), name="image")(x)
-    x = _normalise(x, "spread")
+    x = normalise(x, "spread")
     for number, width in enumerate(widths[1:], start=1):
         x = layers.Conv2DTranspose(
             width, 4, strides=2, padding="same", use_bias=False, name=f"double{number}"
         )(x)
-        x = _normalise(x, f"double{number}")
+        x = normalise(x, f"double{number}")
     logits = layers.Conv2D(1, 5, padding="same", name="logits")(x)
     return keras.Model([latent, category], logits, name="decoder")
 
@@ -53,8 +55,3 @@ def draw_latents(
 def one_hot(categories: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Turn (rows,) indices, 0 to 9, into (rows, 10) float32 weights."""
     return np.asarray(np.eye(CATEGORIES, dtype=np.float32)[categories])
-
-
-def _normalise(x: Any, name: str) -> Any:
-    x = keras.layers.BatchNormalization(momentum=0.95, name=f"{name}_norm")(x)
-    return keras.layers.ReLU(name=f"{name}_relu")(x)

@@ -10,10 +10,10 @@ from training.core.export import Card
 from training.core.split import Rows
 from training.datasets.fashion_mnist import CATEGORIES
 from training.models.clothing.decoder import draw_latents
+from training.models.clothing.drawing import spread_evenly
 from training.models.clothing_gan.choice import (
     Trained,
     draw_softly,
-    spread_evenly,
     width,
 )
 from training.plots import classification as plots

@@ -34,6 +34,7 @@ class Recipe:
         recogniser_epochs: passes over the training images before the duel.
         category_weight: of what the recogniser says, beside the hinge.
         averaging: share of the averaged weights that each step keeps.
+        measured_each: drawn images of each category for the figures.
     """
 
     epochs: int = 14
@@ -50,6 +51,7 @@ class Recipe:
     recogniser_epochs: int = 3
     category_weight: float = 0.05
     averaging: float = 0.999
+    measured_each: int = 1_000
 
 
 class Duel:
@@ -69,8 +71,8 @@ class Duel:
     Attributes:
         generator: as `build_decoder` makes it.
         discriminator: as `build_discriminator` makes it.
-        average: a generator whose weights are the moving average of the other's, all
-            but the moments of its normalisation.
+        average: a generator for the moving average of the other's weights; it has
+            them after `update_average`, all but the moments of its normalisation.
     """
 
     def __init__(self, recipe: Recipe, recogniser: keras.Model, steps: int, seed: int):
@@ -79,11 +81,12 @@ class Duel:
             for _ in range(2)
         )
         emphasise_category(self.generator, recipe.latent_dims)
-        self.average.set_weights(self.generator.get_weights())
         self.discriminator = build_discriminator(recipe.discriminator_widths)
         self._recipe, self._seed = recipe, seed
         self._recogniser = recogniser
-        self._learn_to_draw = _build_adam(recipe.generator_rate, steps, self.generator)
+        self._learn_to_draw = _build_adam(
+            recipe.generator_rate, steps, self.generator, recipe.averaging
+        )
         self._learn_to_tell = _build_adam(
             recipe.discriminator_rate, steps, self.discriminator
         )
@@ -103,8 +106,14 @@ class Duel:
         latent, asked = self._draw_wishes(number)
         drawn, told = self._improve_generator(latent, asked)
         told |= self._improve_discriminator((images, drawn), (category, asked))
-        self._follow(number)
         return told
+
+    def update_average(self) -> None:
+        """Copy Adam's moving average of the generator's weights to `average`."""
+        weights = self.generator.get_weights()
+        self._learn_to_draw.finalize_variable_values(self.generator.trainable_variables)
+        self.average.set_weights(self.generator.get_weights())
+        self.generator.set_weights(weights)
 
     def _draw_wishes(self, number: Any) -> tuple[Any, Any]:
         seed = tf.stack([tf.constant(self._seed, tf.int64), number])
@@ -138,11 +147,6 @@ class Duel:
         self._learn_to_tell.apply(tape.gradient(loss, variables))
         return {"discriminator": loss}
 
-    def _follow(self, number: Any) -> None:
-        means = self.average.trainable_variables
-        for mean, value in zip(means, self.generator.trainable_variables, strict=True):
-            mean.assign(move_average(mean, value, number, self._recipe.averaging))
-
 
 def emphasise_category(generator: keras.Model, latent_dims: int) -> None:
     """Let ten categories weigh as much as all latents do, from the first step."""
@@ -151,23 +155,17 @@ def emphasise_category(generator: keras.Model, latent_dims: int) -> None:
     kernel.assign(kernel * tf.constant(scale)[:, None])
 
 
-def move_average(mean: Any, value: Any, number: Any, keep: float) -> Any:
-    """Exponential moving average, which forgets its first, worthless values sooner.
-
-    Args:
-        mean: so far, float32 of any shape.
-        value: to move towards.
-        number: int64 scalar, steps before this one.
-        keep: share of the mean that stays; less as long as (1 + n) / (10 + n) is less.
-    """
-    number = tf.cast(number, tf.float32)
-    share = tf.minimum(keep, (1.0 + number) / (10.0 + number))
-    return share * mean + (1.0 - share) * value
-
-
-def _build_adam(rate: float, steps: int, player: keras.Model) -> Any:
+def _build_adam(
+    rate: float, steps: int, player: keras.Model, averaging: float | None = None
+) -> Any:
     schedule = keras.optimizers.schedules.PolynomialDecay(rate, steps, 0.0, power=0.5)
-    optimizer = keras.optimizers.Adam(schedule, beta_1=0.0, beta_2=0.99)
+    optimizer = keras.optimizers.Adam(
+        schedule,
+        beta_1=0.0,
+        beta_2=0.99,
+        use_ema=averaging is not None,
+        ema_momentum=averaging or 0.0,
+    )
     optimizer.build(player.trainable_variables)
     return optimizer
 

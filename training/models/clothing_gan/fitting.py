@@ -55,6 +55,7 @@ def fit(
             told.add(step(tf.constant(number, tf.int64), *batch))
         for name, value in told.values.items():
             history.setdefault(name, []).append(value)
+        duel.update_average()
         save(duel.average, checkpoint(folder, epoch))
         (folder / HISTORY).write_text(json.dumps(history, indent=2))
     return history

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from training.core.fitting import build_adamw
+from training.core.layers import convolve
 from training.core.split import Rows
 from training.models.clothing.decoder import CATEGORIES
 
@@ -30,11 +31,7 @@ def build_recogniser(widths: tuple[int, int, int]) -> keras.Model:
     for number, width in enumerate(widths, start=1):
         if number > 1:
             x = layers.MaxPooling2D(name=f"pool{number}")(x)
-        x = layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"c{number}")(
-            x
-        )
-        x = layers.BatchNormalization(momentum=0.95, name=f"norm{number}")(x)
-        x = layers.ReLU(name=f"relu{number}")(x)
+        x = convolve(x, width, 3, f"conv{number}")
     x = layers.Dropout(0.3, name="dropout")(layers.Flatten(name="flatten")(x))
     return keras.Model(image, layers.Dense(CATEGORIES, name="logits")(x))
 

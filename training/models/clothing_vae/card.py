@@ -8,10 +8,11 @@ import numpy.typing as npt
 
 from service.manifest import Training
 from training.core.export import Card, Function
+from training.core.prediction import predict
 from training.core.split import Rows
 from training.datasets.fashion_mnist import CATEGORIES
 from training.models.clothing.decoder import one_hot
-from training.models.clothing_vae.measures import call, draw_clothes
+from training.models.clothing.drawing import draw_evenly
 from training.models.clothing_vae.reference import Reference
 from training.plots import classification as plots
 from training.plots.generation import draw_grid, draw_latent_plane
@@ -28,7 +29,7 @@ def draw_reports(
     functions: Mapping[str, Function], temperature: float, metrics: Any, test: Rows
 ) -> dict[str, bytes]:
     """Draw what the exported functions do: file name → PNG."""
-    drawn = draw_clothes(functions["decode"], temperature, COLUMNS, seed=3)
+    drawn = draw_evenly(functions["decode"], 10 * COLUMNS, temperature, seed=3)
     samples = drawn.inputs.reshape(len(CATEGORIES), COLUMNS, 28, 28)
     confusion = np.array(metrics["drawing"]["confusion"])
     return {
@@ -93,9 +94,9 @@ def describe(ran: Training, metrics: dict[str, Any], temperature: float) -> Card
 def _draw_reconstructions(functions: Mapping[str, Function], test: Rows) -> bytes:
     """Real images, and under each what came back, the category guessed."""
     real = _choose(test, COLUMNS)
-    seen = call(functions["encode"], {"image": real})
+    seen = predict(functions["encode"].call, {"image": real})
     inputs = {"latent": seen["latent"], "category": seen["category"]}
-    back = call(functions["decode"], inputs)["image"]
+    back = predict(functions["decode"].call, inputs)["image"]
     pairs = np.stack(
         [rows.reshape(len(CATEGORIES), COLUMNS, 28, 28) for rows in (real, back)], 1
     )
@@ -107,7 +108,9 @@ def _draw_ways(functions: Mapping[str, Function], test: Rows) -> bytes:
     """Steps from one real garment to another, latents and categories both."""
     real = _choose(test, 2).reshape(len(CATEGORIES), 2, 28, 28)
     ends = np.array([(real[one, 0], real[other, 1]) for one, other in WAYS])
-    latent = call(functions["encode"], {"image": ends.reshape(-1, 28, 28)})["latent"]
+    latent = predict(functions["encode"].call, {"image": ends.reshape(-1, 28, 28)})[
+        "latent"
+    ]
     dims = latent.shape[1]
     starts, stops = np.moveaxis(latent.reshape(-1, 2, dims), 1, 0)
     first, last = np.moveaxis(one_hot(np.array(WAYS)), 1, 0)
@@ -116,7 +119,7 @@ def _draw_ways(functions: Mapping[str, Function], test: Rows) -> bytes:
         "category": np.linspace(first, last, STEPS, axis=1).reshape(-1, 10),
     }
     inputs = {name: array.astype(np.float32) for name, array in inputs.items()}
-    steps = call(functions["decode"], inputs)
+    steps = predict(functions["decode"].call, inputs)
     shown = steps["image"].reshape(len(WAYS), STEPS, 28, 28)
     strip = np.concatenate([ends[:, :1], shown, ends[:, 1:]], axis=1)
     return draw_grid(strip, [CATEGORIES[one] for one, _ in WAYS])

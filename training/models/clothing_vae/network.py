@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from training.core.layers import convolve, normalise
 from training.models.clothing.decoder import CATEGORIES
 
 
@@ -45,12 +46,9 @@ def build_encoder(
     for number, (width, size, stride) in enumerate(
         zip(widths, (5, 3, 3), (2, 2, 1), strict=True), start=1
     ):
-        x = layers.Conv2D(
-            width, size, stride, padding="same", use_bias=False, name=f"conv{number}"
-        )(x)
-        x = _normalise(x, f"conv{number}")
+        x = convolve(x, width, size, f"conv{number}", stride=stride)
     x = layers.Flatten(name="flatten")(x)
-    x = _normalise(layers.Dense(hidden, use_bias=False, name="dense")(x), "dense")
+    x = normalise(layers.Dense(hidden, use_bias=False, name="dense")(x), "dense")
     mean = layers.Dense(latent_dims, name="mean")(x)
     log_variance = layers.Dense(latent_dims, name="log_variance")(x)
     seen = layers.Dropout(dropout, name="dropout")(x)
@@ -177,8 +175,3 @@ def _surprise(labels: Any, logits: Any) -> Any:
     return tf.nn.sparse_softmax_cross_entropy_with_logits(
         labels=tf.cast(labels, tf.int32), logits=logits
     )
-
-
-def _normalise(x: Any, name: str) -> Any:
-    x = keras.layers.BatchNormalization(momentum=0.95, name=f"{name}_norm")(x)
-    return keras.layers.ReLU(name=f"{name}_relu")(x)

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from training.core.fitting import build_adamw, fit_best
-from training.core.split import Rows
+from training.core.fitting import build_adamw, fit_best, stream_batches
+from training.core.split import Splits
 from training.models.clothing_vae.network import cross_entropy, divergence, draw
 
 LATENT_DIMS = 2
@@ -87,11 +87,11 @@ class TextbookVae(keras.Model):  # type: ignore[misc] # Keras has no stubs
         return list(self._means.values())
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """One step on pixels (rows, 28, 28), 0 to 1."""
+        """One step on pixels (rows, 28, 28), 0 to 1, alone in a tuple."""
         step = tf.cast(self.optimizer.iterations, tf.float32)
         weight = KL_WEIGHT * tf.minimum(1.0, step / self._warm_up_steps)
         with tf.GradientTape() as tape:
-            parts = self.measure(data, 1, training=True)
+            parts = self.measure(data[0], training=True)
             loss = parts["reconstruction"] + weight * parts["kl"]
         gradients = tape.gradient(loss, self.trainable_variables)
         self.optimizer.apply(gradients, self.trainable_variables)
@@ -99,19 +99,16 @@ class TextbookVae(keras.Model):  # type: ignore[misc] # Keras has no stubs
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """The same without learning."""
-        return self._note(self.measure(data, 1, training=False))
+        return self._note(self.measure(data[0], training=False))
 
-    def measure(self, pixels: Any, draws: int, *, training: bool) -> dict[str, Any]:
-        """Loss, reconstruction and KL, averaged over images and draws: nats."""
+    def measure(self, pixels: Any, *, training: bool) -> dict[str, Any]:
+        """Loss, reconstruction and KL, averaged over images: nats."""
         mean, log_variance = self.encoder(pixels, training=training)
-        latent = draw(tf.repeat(mean, draws, 0), tf.repeat(log_variance, draws, 0))
-        logits = self.decoder(latent, training=training)
-        reconstruction = cross_entropy(tf.repeat(pixels, draws, 0), logits)
-        parts = {
-            "reconstruction": tf.reduce_mean(reconstruction),
-            "kl": tf.reduce_mean(divergence(mean, log_variance)),
-        }
-        return {"loss": parts["reconstruction"] + KL_WEIGHT * parts["kl"], **parts}
+        logits = self.decoder(draw(mean, log_variance), training=training)
+        reconstruction = tf.reduce_mean(cross_entropy(pixels, logits))
+        kl = tf.reduce_mean(divergence(mean, log_variance))
+        loss = reconstruction + KL_WEIGHT * kl
+        return {"loss": loss, "reconstruction": reconstruction, "kl": kl}
 
     def _note(self, parts: dict[str, Any]) -> dict[str, Any]:
         for name, value in parts.items():
@@ -119,36 +116,41 @@ class TextbookVae(keras.Model):  # type: ignore[misc] # Keras has no stubs
         return {name: mean.result() for name, mean in self._means.items()}
 
 
-def train_reference(
-    training: Rows, validation: Rows, test: Rows, recipe: ReferenceRecipe, seed: int
-) -> Reference:
+def train_reference(pixels: Splits, recipe: ReferenceRecipe, seed: int) -> Reference:
     """Train on pixels (rows, 28, 28) float32, 0 to 1, and measure once at the end."""
-    steps = len(training) // recipe.batch_size
+    steps = len(pixels.train) // recipe.batch_size
     model = TextbookVae(recipe, warm_up_steps=recipe.warm_up * steps)
     model.compile(
         optimizer=build_adamw(
             recipe.learning_rate, recipe.weight_decay, recipe.epochs, steps
         )
     )
-    stream = (
-        tf.data.Dataset.from_tensor_slices(training.inputs)
-        .shuffle(len(training), seed=seed)
-        .batch(recipe.batch_size, drop_remainder=True)
-        .repeat()
-        .prefetch(4)
+    stream = stream_batches((pixels.train.inputs,), recipe.batch_size, seed).prefetch(4)
+    held_out = tf.data.Dataset.from_tensor_slices((pixels.validation.inputs,)).batch(
+        500
     )
-    held_out = tf.data.Dataset.from_tensor_slices(validation.inputs).batch(500)
     history = fit_best(model, stream, held_out, recipe.epochs, steps)
-    parts = {"train": training.first(10_000), "validation": validation, "test": test}
+    test = pixels.test
+    parts = {"train": pixels.train.first(10_000), "validation": pixels.validation}
     measured = {
-        name: _measure(model, part.inputs, recipe.measured_draws)
-        for name, part in parts.items()
+        name: measure(model, part.inputs, recipe.measured_draws)
+        for name, part in {**parts, "test": test}.items()
     }
     plane = model.encoder.predict(test.inputs, batch_size=500, verbose=0)[0]
     facts = {"latent_dims": LATENT_DIMS, "kl_weight": KL_WEIGHT}
     return Reference(
         facts | measured | {"hyperparameters": asdict(recipe)}, history, plane
     )
+
+
+def measure(
+    model: TextbookVae, pixels: npt.NDArray[np.float32], draws: int
+) -> dict[str, float]:
+    """Loss, reconstruction and KL of (rows, 28, 28), by `draws` latents an image."""
+    images = tf.data.Dataset.from_tensor_slices((pixels,)).batch(500).repeat(draws)
+    means = model.evaluate(images, verbose=0, return_dict=True)
+    rounded = {name: round(float(mean), 2) for name, mean in means.items()}
+    return rounded | {"rows": len(pixels)}
 
 
 def build_encoder(recipe: ReferenceRecipe) -> keras.Model:
@@ -186,15 +188,3 @@ def _deepen(x: Any, recipe: ReferenceRecipe) -> Any:
         y = layers.BatchNormalization(momentum=0.95)(y)
         x = layers.Add()([x, layers.Activation("silu")(y)])
     return x
-
-
-def _measure(
-    model: TextbookVae, pixels: npt.NDArray[np.float32], draws: int
-) -> dict[str, float]:
-    parts = [
-        model.measure(pixels[start : start + 500], draws, training=False)
-        for start in range(0, len(pixels), 500)
-    ]
-    means = {name: np.mean([float(part[name]) for part in parts]) for name in parts[0]}
-    rounded = {name: round(float(mean), 2) for name, mean in means.items()}
-    return rounded | {"rows": len(pixels)}

@@ -1,7 +1,10 @@
-"""Train the digit classifier: MNIST → a small CNN → artifacts/digits/<version>."""
+"""Train the digit classifier: MNIST → a small CNN → artifacts/digits/<version>.
+
+load ─▶ build_model ─▶ fit ─▶ calibrate ─▶ measure on the test images ─▶ export
+"""
 
 import logging
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import keras
@@ -9,21 +12,25 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from service.manifest import TensorSpec, Training
+from service.manifest import TensorSpec
 from training.core import provenance
-from training.core.export import DEFAULT_SIGNATURE, Card, Function, export_version
-from training.core.fitting import build_adamw, fit_best, make_repeatable
+from training.core.export import DEFAULT_SIGNATURE, Function, export_version
+from training.core.fitting import (
+    build_adamw,
+    fit_best,
+    make_repeatable,
+    stream_batches,
+)
+from training.core.layers import convolve, normalise
 from training.core.options import RunOptions
-from training.core.split import Rows, split_evenly
+from training.core.prediction import predict
+from training.core.split import Rows, Splits, split_images
 from training.datasets import mnist
-from training.metrics import classification
+from training.metrics.classification import fit_temperature, summarise_classifier
+from training.models.digits.card import LABELS, describe, draw_reports
 from training.models.digits.distortion import Distortion, distort
-from training.plots import classification as plots
 
 log = logging.getLogger(__name__)
-
-LABELS = tuple("0123456789")
-BATCH_SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,33 +66,28 @@ def train(options: RunOptions) -> None:
 
     About half an hour on two cores.
     """
-    recipe = QUICK if options.quick else Recipe()
-    recipe = replace(recipe, epochs=options.epochs or recipe.epochs)
+    recipe = options.choose_recipe(Recipe(), QUICK)
     data = mnist.load(options.data_dir)
-    test = Rows(data.test_images, data.test_labels)
-    whole = Rows(data.train_images, data.train_labels)
-    training, validation = split_evenly(whole, recipe.validation_rows, options.seed)
-    training = training.first(recipe.train_rows)
+    splits = split_images(data, recipe.validation_rows, recipe.train_rows, options.seed)
 
     make_repeatable(options.seed)
     run = provenance.begin_run(options.seed)
     model = build_model(recipe.dropout)
-    history = fit(model, training, validation, recipe, options.seed)
-    temperature = calibrate(model, validation)
-    rows = {"train": training, "validation": validation, "test": test}
+    history = fit(model, splits, recipe, options.seed)
+    temperature = calibrate(model, splits.validation)
     ran = run.finish(
-        (mnist.describe({name: len(part) for name, part in rows.items()}),),
+        (mnist.describe(splits.count()),),
         recipe.epochs,
         asdict(recipe) | {"temperature": temperature},
     )
 
-    function = build_function(model, temperature, validation.inputs[:64])
-    on_test = predict(function, test.inputs)  # the only look at the test images
-    on_validation = predict(function, validation.inputs)
+    function = build_function(model, temperature, splits.validation.inputs[:64])
+    on_test = classify(function, splits.test)  # the only look at the test images
+    on_validation = classify(function, splits.validation)
     metrics = {
-        "test": classification.summarise_classifier(test.labels, on_test, LABELS),
-        "validation": classification.summarise_classifier(
-            validation.labels, on_validation, LABELS
+        "test": summarise_classifier(splits.test.labels, on_test, LABELS),
+        "validation": summarise_classifier(
+            splits.validation.labels, on_validation, LABELS
         ),
         "mflop": round(provenance.count_mflop(model), 2),
         "parameters": model.count_params(),
@@ -94,10 +96,9 @@ def train(options: RunOptions) -> None:
         describe(ran, metrics),
         {DEFAULT_SIGNATURE: function},
         options.artifacts_dir,
-        reports=draw_reports(test, on_test, history),
+        reports=draw_reports(splits.test, on_test, history),
     )
-    found = classification.accuracy(test.labels, on_test.argmax(axis=1))
-    log.info("Wrote %s: test accuracy %.2f %%", folder, 100 * found)
+    log.info("Wrote %s: test accuracy %s", folder, metrics["test"]["accuracy"])
 
 
 def build_model(dropout: float) -> Any:
@@ -109,25 +110,25 @@ def build_model(dropout: float) -> Any:
     pixels = keras.Input((28, 28), name="pixels")
     x = layers.Rescaling(1 / 255, name="scale")(pixels)
     x = layers.Reshape((28, 28, 1), name="channel")(x)
-    x = _convolve(x, 24, 5, "valid", "conv1")
+    x = convolve(x, 24, 5, "conv1", padding="valid")
     x = layers.MaxPooling2D(name="pool1")(x)
-    x = _convolve(x, 48, 3, "same", "conv2")
-    x = _convolve(x, 48, 3, "same", "conv3")
+    x = convolve(x, 48, 3, "conv2")
+    x = convolve(x, 48, 3, "conv3")
     x = layers.MaxPooling2D(name="pool2")(x)
-    x = _convolve(x, 96, 3, "same", "conv4")
-    x = _convolve(x, 96, 3, "valid", "conv5")
+    x = convolve(x, 96, 3, "conv4")
+    x = convolve(x, 96, 3, "conv5", padding="valid")
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dropout(dropout, name="dropout1")(x)
-    x = _normalise(layers.Dense(128, use_bias=False, name="dense1")(x), "dense1")
+    x = normalise(layers.Dense(128, use_bias=False, name="dense1")(x), "dense1")
     x = layers.Dropout(dropout, name="dropout2")(x)
     return keras.Model(pixels, layers.Dense(len(LABELS), name="logits")(x))
 
 
 def fit(
-    model: Any, training: Rows, validation: Rows, recipe: Recipe, seed: int
+    model: Any, splits: Splits, recipe: Recipe, seed: int
 ) -> dict[str, list[float]]:
     """Train on distorted images, validate on untouched ones, keep the best epoch."""
-    steps = len(training) // recipe.batch_size
+    steps = len(splits.train) // recipe.batch_size
     model.compile(
         optimizer=build_adamw(
             recipe.learning_rate, recipe.weight_decay, recipe.epochs, steps
@@ -135,9 +136,9 @@ def fit(
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    untouched = (validation.inputs.astype(np.float32), validation.labels)
-    held_out = tf.data.Dataset.from_tensor_slices(untouched).batch(500)
-    stream = stream_distorted(training, recipe, seed)
+    validation = (splits.validation.inputs.astype(np.float32), splits.validation.labels)
+    held_out = tf.data.Dataset.from_tensor_slices(validation).batch(500)
+    stream = stream_distorted(splits.train, recipe, seed)
     return fit_best(model, stream, held_out, recipe.epochs, steps)
 
 
@@ -153,22 +154,17 @@ def stream_distorted(training: Rows, recipe: Recipe, seed: int) -> Any:
         seeds = tf.stack([tf.constant(seed, tf.int64), number])
         return distort(tf.cast(images, tf.float32), seeds, recipe.distortion), labels
 
-    return (
-        tf.data.Dataset.from_tensor_slices((training.inputs, training.labels))
-        .shuffle(len(training), seed=seed)
-        .batch(recipe.batch_size, drop_remainder=True)
-        .repeat()
-        .enumerate()
-        .map(distort_batch, num_parallel_calls=1)
-        .prefetch(4)
+    batches = stream_batches(
+        (training.inputs, training.labels), recipe.batch_size, seed
     )
+    return batches.enumerate().map(distort_batch, num_parallel_calls=1).prefetch(4)
 
 
 def calibrate(model: Any, validation: Rows) -> float:
     """Find the temperature at which confidence on the validation split is honest."""
     pixels = validation.inputs.astype(np.float32)
     logits = model.predict(pixels, batch_size=500, verbose=0)
-    return round(classification.fit_temperature(validation.labels, logits), 4)
+    return round(fit_temperature(validation.labels, logits), 4)
 
 
 def build_function(
@@ -184,72 +180,6 @@ def build_function(
     return Function(classify, inputs=(images,), sample={"images": sample})
 
 
-def predict(
-    function: Function, images: npt.NDArray[np.uint8]
-) -> npt.NDArray[np.float32]:
-    """Give (rows, 10) float32 probabilities for (rows, 28, 28) uint8 images."""
-    parts = [
-        function.call(images=tf.constant(images[start : start + 500]))
-        for start in range(0, len(images), 500)
-    ]
-    return np.concatenate([part["probabilities"].numpy() for part in parts])
-
-
-def draw_reports(
-    test: Rows,
-    probabilities: npt.NDArray[np.float32],
-    history: dict[str, list[float]],
-) -> dict[str, bytes]:
-    """Draw what is worth seeing: file name → PNG."""
-    predictions, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    confusion = classification.confusion_matrix(test.labels, predictions, len(LABELS))
-    return {
-        "learning_curves.png": plots.draw_learning_curves(history),
-        "confusion_matrix.png": plots.draw_confusion_matrix(confusion, LABELS),
-        "worst_mistakes.png": plots.draw_worst_mistakes(
-            test.inputs, test.labels, probabilities, LABELS
-        ),
-        "reliability.png": plots.draw_reliability(
-            predictions == test.labels, confidence
-        ),
-    }
-
-
-def describe(ran: Training, metrics: dict[str, Any]) -> Card:
-    """Say what the model is, what it is for and what it is not for."""
-    return Card(
-        name="digits",
-        task="image classification",
-        description=(
-            "Handwritten digits 0 to 9: a CNN of five convolutions and two dense "
-            "layers, trained on distorted MNIST images. Input: 28×28 grey pixels, "
-            "0 = background, 255 = ink; the digit fitted into 20×20 with its centre "
-            "of mass in the middle. Output: calibrated probabilities."
-        ),
-        intended_use=(
-            "Reading single handwritten digits in pictures brought to the form of "
-            "MNIST, where a person checks the doubtful ones."
-        ),
-        limits=(
-            "Knows nothing but the ten digits, and gives letters, several digits or "
-            "noise one of them all the same. MNIST's writers were US census employees "
-            "and high-school students around 1990; other hands, print and other "
-            "scripts were not measured. Confidence is calibrated on MNIST only."
-        ),
-        labels=LABELS,
-        batch_sizes=BATCH_SIZES,
-        training=ran,
-        metrics=metrics,
-    )
-
-
-def _convolve(x: Any, filters: int, size: int, padding: str, name: str) -> Any:
-    layer = keras.layers.Conv2D(
-        filters, size, padding=padding, use_bias=False, name=name
-    )
-    return _normalise(layer(x), name)
-
-
-def _normalise(x: Any, name: str) -> Any:
-    x = keras.layers.BatchNormalization(momentum=0.95, name=f"{name}_norm")(x)
-    return keras.layers.ReLU(name=f"{name}_relu")(x)
+def classify(function: Function, rows: Rows) -> npt.NDArray[np.float32]:
+    """Give (rows, 10) float32 probabilities by the function that is served."""
+    return predict(function.call, {"images": rows.inputs})["probabilities"]

@@ -1,23 +1,22 @@
 """What the mammogram model says of itself: figures, constants, pictures, limits."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from sklearn.metrics import roc_auc_score
+from scipy.special import expit, logit
+from sklearn.metrics import confusion_matrix, recall_score
 
 from service.manifest import Training
-from training.core.crossval import Folds, describe_spread, measure_folds
 from training.core.export import Card, Function
 from training.datasets.masses import DENSITIES, MARGINS, SEVERITIES, SHAPES
-from training.metrics import calibration, classification
+from training.metrics import calibration
+from training.metrics.held_out import describe_spread, summarise_held_out
+from training.models.mammogram.validation import Decided, HeldOut
 from training.plots import binary
 from training.plots import classification as plots
-
-if TYPE_CHECKING:
-    from training.models.mammogram.train import Decided, HeldOut
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 BINS = 10  # of the reliability; fifteen would hold 64 rows each, too few
@@ -26,7 +25,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 def summarise(
-    held_out: "HeldOut", textbook: "HeldOut", is_complete: Mask
+    held_out: HeldOut, textbook: HeldOut, is_complete: Mask
 ) -> dict[str, Any]:
     """Collect figures for the manifest, each with its spread over the folds.
 
@@ -48,36 +47,29 @@ def summarise(
     }
 
 
-def compare(held_out: "HeldOut", among: Mask) -> dict[str, Any]:
+def compare(held_out: HeldOut, among: Mask) -> dict[str, Any]:
     """Method → figure → mean and spread, on some of the held-out rows."""
     methods: dict[str, npt.NDArray[np.floating]] = {
-        "servery": calibration.sigmoid(held_out.scaled),
+        "servery": expit(held_out.scaled),
         **held_out.baselines,
     }
     return {"rows": int(among.sum())} | {
-        name: _measure(
-            held_out.table.labels, values, held_out.validated.assignment, among
+        name: summarise_held_out(
+            held_out.table.labels, values, held_out.validated.assignment, among, BINS
         )
         for name, values in methods.items()
     }
 
 
-def measure_point(held_out: "HeldOut", among: Mask) -> dict[str, Any]:
+def measure_point(held_out: HeldOut, among: Mask) -> dict[str, Any]:
     """Figures at each fold's own threshold, over all held-out rows of a repeat."""
     labels = held_out.table.labels[among]
     called = held_out.is_called[:, among]
-    counts = np.array(
-        [
-            classification.confusion_matrix(labels, row.astype(np.int64), 2).ravel()
-            for row in called
-        ]
-    )
+    counts = np.array([confusion_matrix(labels, row).ravel() for row in called])
     return {
-        "sensitivity": describe_spread(
-            [calibration.measure_sensitivity(labels, row) for row in called]
-        ),
+        "sensitivity": describe_spread([recall_score(labels, row) for row in called]),
         "specificity": describe_spread(
-            [calibration.measure_specificity(labels, row) for row in called]
+            [recall_score(labels, row, pos_label=0) for row in called]
         ),
         "malignant_if_called": describe_spread(
             counts[:, 3] / (counts[:, 1] + counts[:, 3])
@@ -96,7 +88,7 @@ def measure_point(held_out: "HeldOut", among: Mask) -> dict[str, Any]:
 
 
 def list_constants(
-    decided: "Decided", held_out: "HeldOut", metrics: Mapping[str, Any]
+    decided: Decided, held_out: HeldOut, metrics: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Collect what the endpoint has to know beside the graph.
 
@@ -104,9 +96,9 @@ def list_constants(
     are learnt from: within it, the label would often be the other one.
     """
     wobble = calibration.measure_wobble(held_out.scaled)
-    middle = calibration.to_logit(decided.threshold)
-    edges = calibration.sigmoid(np.array([middle - wobble, middle + wobble]))
-    inside = calibration.sigmoid(held_out.scaled)
+    middle = logit(decided.threshold)
+    edges = expit(np.array([middle - wobble, middle + wobble]))
+    inside = expit(held_out.scaled)
     point = metrics["operating_point"]["all_rows"]
     return {
         "threshold": round(decided.threshold, 4),
@@ -125,15 +117,13 @@ def list_constants(
 
 
 def draw_reports(
-    held_out: "HeldOut", constants: Mapping[str, Any], function: Function
+    held_out: HeldOut, constants: Mapping[str, Any], function: Function
 ) -> dict[str, bytes]:
     """Draw what is worth seeing: file name → PNG."""
     labels = held_out.table.labels
-    probabilities = calibration.sigmoid(held_out.scaled)
-    confusion = classification.confusion_matrix(
-        np.tile(labels, len(probabilities)),
-        held_out.is_called.ravel().astype(np.int64),
-        len(SEVERITIES),
+    probabilities = expit(held_out.scaled)
+    confusion = confusion_matrix(
+        np.tile(labels, len(probabilities)), held_out.is_called.ravel()
     )
     return {
         "roc.png": binary.draw_roc(
@@ -189,38 +179,6 @@ def describe(ran: Training, metrics: dict[str, Any], constants: dict[str, Any]) 
         metrics=metrics,
         constants=constants,
     )
-
-
-def _measure(
-    labels: npt.NDArray[np.int64],
-    probabilities: npt.NDArray[np.floating],
-    assignment: Folds,
-    among: Mask,
-) -> dict[str, Any]:
-    def find_accuracy(
-        some: npt.NDArray[np.int64], values: npt.NDArray[np.floating]
-    ) -> float:
-        return classification.accuracy(some, (values > 0.5).astype(np.int64))
-
-    is_one, rows = labels[among] == 1, probabilities[:, among]
-    return {
-        "accuracy": measure_folds(
-            find_accuracy, labels, probabilities, assignment, among
-        ),
-        "auc": measure_folds(roc_auc_score, labels, probabilities, assignment, among),
-        "log_loss": describe_spread(
-            [
-                classification.log_loss(labels[among], np.column_stack([1 - row, row]))
-                for row in rows
-            ]
-        ),
-        "expected_calibration_error": describe_spread(
-            [
-                classification.expected_calibration_error(is_one, row, BINS)
-                for row in rows
-            ]
-        ),
-    }
 
 
 def _draw_profile(function: Function) -> bytes:

@@ -5,14 +5,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
+from sklearn.metrics import roc_auc_score
 
 from service.manifest import Training
 from training.core.export import Card
+from training.core.prediction import predict
 from training.datasets.imdb import Imdb, Reviews
 from training.metrics import classification
-from training.models.sentiment import report as figures
-from training.models.sentiment.corpus import Integers
+from training.models.sentiment.lengths import (
+    accuracy_by_length,
+    draw_accuracy_by_length,
+)
 from training.models.sentiment.model import (
     NGRAM_WORDS,
     Reach,
@@ -20,55 +23,58 @@ from training.models.sentiment.model import (
     as_strings,
 )
 from training.models.sentiment.short_sentences import SENTENCES
-from training.models.sentiment.text import split_tokens
+from training.plots import binary
 from training.plots import classification as plots
 
 LABELS = ("negative", "positive")
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
-Floats = npt.NDArray[np.floating]
+Answers = Mapping[str, npt.NDArray[Any]]
 
 
 def measure(
     model: SentimentModel,
-    validation: tuple[Reviews, Floats],
-    test: tuple[Reviews, Floats],
+    validation: tuple[Reviews, Answers],
+    test: tuple[Reviews, Answers],
 ) -> dict[str, Any]:
     """Collect what the model did on reviews and sentences that it was not trained on.
 
     Args:
         model: to ask about the short sentences.
-        validation: reviews and (rows,) probabilities; the blend was fitted on them.
+        validation: reviews and the model's outputs; the blend was fitted on them.
         test: likewise, looked at for the first time.
     """
-    reviews, probabilities = test
-    correct = (probabilities > 0.5) == (reviews.labels == 1)
+    reviews, answers = test
+    by_length = accuracy_by_length(is_correct(reviews, answers), answers["tokens"])
     return {
-        "test": summarise(reviews.labels, probabilities)
-        | {"by_tokens": figures.accuracy_by_length(correct, count_tokens(reviews))},
-        "validation": summarise(validation[0].labels, validation[1]),
+        "test": summarise(*test) | {"by_tokens": by_length},
+        "validation": summarise(*validation),
         "short_sentences": measure_sentences(model),
     }
 
 
-def summarise(labels: Integers, probabilities: Floats) -> dict[str, Any]:
+def summarise(reviews: Reviews, answers: Answers) -> dict[str, Any]:
     """Figures of (rows,) probabilities of positive, with the accuracy's spread."""
-    both = np.column_stack([1 - probabilities, probabilities])
-    found = classification.summarise_classifier(labels, both, LABELS)
-    accuracy = classification.accuracy(labels, both.argmax(axis=1))
+    labels, probability = reviews.labels, answers["probability"]
+    both = np.column_stack([1 - probability, probability])
+    accuracy = float(is_correct(reviews, answers).mean())
     error = float(np.sqrt(accuracy * (1 - accuracy) / len(labels)))
-    area = figures.area_under_roc(labels, probabilities)
-    return found | {
+    return classification.summarise_classifier(labels, both, LABELS) | {
         "accuracy_standard_error": round(error, 6),
-        "area_under_roc": round(area, 6),
+        "area_under_roc": round(float(roc_auc_score(labels, probability)), 6),
     }
+
+
+def is_correct(reviews: Reviews, answers: Answers) -> npt.NDArray[np.bool_]:
+    """(rows,) bool, whether each review was told rightly."""
+    correct: npt.NDArray[np.bool_] = (answers["probability"] > 0.5) == reviews.labels
+    return correct
 
 
 def measure_sentences(model: SentimentModel) -> dict[str, Any]:
     """Ask the forty sentences, and say which were answered wrongly."""
-    texts = tf.constant(as_strings([text.encode() for text, _ in SENTENCES]))
-    given = model.classify(texts)["probability"].numpy()
-    labels = np.array([label for _, label in SENTENCES])
-    correct = (given > 0.5) == (labels == 1)
+    texts = as_strings([text.encode() for text, _ in SENTENCES])
+    given = predict(model.classify, {"text": texts})["probability"]
+    correct = (given > 0.5) == np.array([label for _, label in SENTENCES])
     return {
         "what": "forty sentences with negation and contrast, labelled by hand "
         "before any model answered them",
@@ -81,18 +87,6 @@ def measure_sentences(model: SentimentModel) -> dict[str, Any]:
     }
 
 
-def count_tokens(reviews: Reviews) -> npt.NDArray[np.int64]:
-    """(rows,) int64: tokens in each review."""
-    parts = [
-        split_tokens(tf.constant(list(reviews.texts[start : start + 500])))
-        for start in range(0, len(reviews), 500)
-    ]
-    lengths: npt.NDArray[np.int64] = np.concatenate(
-        [part.row_lengths().numpy() for part in parts]
-    )
-    return lengths
-
-
 def count_shared(data: Imdb) -> int:
     """Count test reviews whose text also stands in the training half."""
     train = set(data.train.texts)
@@ -100,18 +94,17 @@ def count_shared(data: Imdb) -> int:
 
 
 def draw_reports(
-    test: Reviews, probabilities: Floats, history: Mapping[str, list[float]]
+    test: Reviews, answers: Answers, history: Mapping[str, list[float]]
 ) -> dict[str, bytes]:
     """Draw what is worth seeing: file name → PNG."""
-    correct = (probabilities > 0.5) == (test.labels == 1)
-    lengths = count_tokens(test)
+    correct, probability = is_correct(test, answers), answers["probability"]
     return {
         "learning_curves.png": plots.draw_learning_curves(history),
-        "roc.png": figures.draw_roc(test.labels, probabilities),
+        "roc.png": binary.draw_roc(test.labels, {"this model": probability[None]}),
         "reliability.png": plots.draw_reliability(
-            correct, np.maximum(probabilities, 1 - probabilities)
+            correct, np.maximum(probability, 1 - probability)
         ),
-        "accuracy_by_length.png": figures.draw_accuracy_by_length(correct, lengths),
+        "accuracy_by_length.png": draw_accuracy_by_length(correct, answers["tokens"]),
     }
 
 

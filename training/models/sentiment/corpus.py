@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
-from training.models.sentiment.text import PADDING
+from training.models.sentiment.text import PADDING, truncate
 
 Integers = npt.NDArray[np.int64]
 Tokens = npt.NDArray[np.int32]
@@ -60,14 +62,21 @@ def mark_blocks(labels: Integers, share: int, length: int) -> npt.NDArray[np.boo
 
 
 def truncate_rows(corpus: Corpus, head: int, tail: int) -> Corpus:
-    """Cut the middle out of longer rows, as `sentiment_text.truncate` does."""
-    rows = [
-        row
-        if len(row) <= head + tail
-        else np.concatenate([row[:head], row[len(row) - tail :]])
-        for row in corpus.rows
-    ]
+    """Cut the middle out of longer rows, in the graph that serves."""
+    rows = as_rows(truncate(as_ragged(corpus.rows), head, tail))
     return Corpus(rows, corpus.labels, corpus.weights)
+
+
+def as_ragged(rows: list[Tokens]) -> Any:
+    """Give (rows, None) ragged int64."""
+    flat = tf.constant(np.concatenate(rows), tf.int64)
+    return tf.RaggedTensor.from_row_lengths(flat, [len(row) for row in rows])
+
+
+def as_rows(ids: Any) -> list[Tokens]:
+    """Give one (tokens,) int32 array for each row of (rows, None) ragged ids."""
+    flat = ids.flat_values.numpy().astype(np.int32)
+    return np.split(flat, ids.row_starts().numpy()[1:])
 
 
 def cut_pieces(

@@ -5,17 +5,19 @@ classification", 2012: each n-gram enters with the logarithm of how much more of
 stands in positive reviews than in negative ones, and logistic regression weighs them.
 """
 
-from collections.abc import Callable
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
 
 from training.models.sentiment.text import BUCKETS
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
-Objective = Callable[[Floats], tuple[float, Floats]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +39,21 @@ def fit_linear(
     """Fit the n-gram branch.
 
     Args:
-        rows: (found,) rising row numbers; every row has at least one n-gram.
+        rows: (found,) rising row numbers.
         buckets: (found,) the n-gram's bucket, once in each row.
         labels: (rows,) 0 or 1.
         strength: inverse of the L2 penalty; greater trusts the data more.
         steps: of L-BFGS.
     """
     ratios = log_ratios(buckets, labels[rows])
-    starts = np.searchsorted(rows, np.arange(len(labels)))
-    scale = 1 / np.sqrt(np.diff(np.append(starts, len(rows))))
+    scale = 1 / np.sqrt(np.maximum(np.bincount(rows, minlength=len(labels)), 1))
     values = ratios[buckets] * scale[rows]
-
-    def measure(parameters: Floats) -> tuple[float, Floats]:
-        weights, bias = parameters[:-1], parameters[-1]
-        scores = np.add.reduceat(weights[buckets] * values, starts) + bias
-        loss, slope = logistic_loss(scores, labels)
-        gradient = np.bincount(buckets, slope[rows] * values, BUCKETS)
-        penalty = weights @ weights / (2 * strength)
-        slopes = np.append(gradient + weights / strength, slope.sum())
-        return float(loss + penalty), slopes
-
-    found = minimise(measure, np.zeros(BUCKETS + 1), steps)
-    return Linear(found[:-1] * ratios, float(found[-1]))
+    features = csr_array((values, (rows, buckets)), shape=(len(labels), BUCKETS))
+    model = LogisticRegression(C=strength, max_iter=steps)
+    with warnings.catch_warnings():  # it is stopped early, on purpose
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(features, labels)
+    return Linear(model.coef_[0] * ratios, float(model.intercept_[0]))
 
 
 def log_ratios(buckets: Integers, labels: Integers) -> Floats:
@@ -78,45 +73,6 @@ def log_ratios(buckets: Integers, labels: Integers) -> Floats:
     return np.where(seen >= 2, ratios, 0.0)
 
 
-def logistic_loss(
-    scores: Floats, labels: Integers, weights: npt.NDArray[np.floating] | float = 1.0
-) -> tuple[float, Floats]:
-    """Sum of log losses of (rows,) scores, in nats, and its slope in each score."""
-    losses = np.logaddexp(0, scores) - labels * scores
-    slope = (_sigmoid(scores) - labels) * weights
-    return float(np.sum(losses * weights)), slope
-
-
-def minimise(measure: Objective, start: Floats, steps: int, memory: int = 8) -> Floats:
-    """Minimise a convex function by L-BFGS (Nocedal and Wright 2006, algorithm 7.4).
-
-    Args:
-        measure: parameters → value and gradient.
-        start: parameters to begin with.
-        steps: at most so many.
-        memory: steps that the curvature is guessed from.
-    """
-    point, (value, gradient) = start, measure(start)
-    past: list[tuple[Floats, Floats]] = []
-    for _ in range(steps):
-        direction = -_scale_by_curvature(gradient, past)
-        descent = float(gradient @ direction)
-        step = 1.0 if past else 1 / max(1.0, float(np.linalg.norm(gradient)))
-        for _ in range(30):
-            after = point + step * direction
-            new_value, new_gradient = measure(after)
-            if new_value <= value + 1e-4 * step * descent:
-                break
-            step /= 2
-        else:
-            return point
-        moved, changed = after - point, new_gradient - gradient
-        if moved @ changed > 0:
-            past = [*past, (moved, changed)][-memory:]
-        point, value, gradient = after, new_value, new_gradient
-    return point
-
-
 def fit_blend(
     features: Floats, labels: Integers, weights: npt.NDArray[np.floating]
 ) -> Floats:
@@ -130,30 +86,6 @@ def fit_blend(
     Returns:
         (features,) float64.
     """
-
-    def measure(parameters: Floats) -> tuple[float, Floats]:
-        loss, slope = logistic_loss(features @ parameters, labels, weights)
-        penalty = 0.5 * parameters @ parameters
-        return float(loss + penalty), features.T @ slope + parameters
-
-    return minimise(measure, np.zeros(features.shape[1]), 200)
-
-
-def _scale_by_curvature(gradient: Floats, past: list[tuple[Floats, Floats]]) -> Floats:
-    if not past:
-        return gradient
-    result, taken = gradient.copy(), []
-    for moved, changed in reversed(past):
-        share = (moved @ result) / (moved @ changed)
-        result -= share * changed
-        taken.append(share)
-    moved, changed = past[-1]
-    result *= (moved @ changed) / (changed @ changed)
-    for (moved, changed), share in zip(past, reversed(taken), strict=True):
-        result += moved * (share - (changed @ result) / (moved @ changed))
-    return result
-
-
-def _sigmoid(scores: Floats) -> Floats:
-    result: Floats = 0.5 * (1 + np.tanh(scores / 2))
-    return result
+    model = LogisticRegression(C=1.0, fit_intercept=False, max_iter=200)
+    blend: Floats = model.fit(features, labels, sample_weight=weights).coef_[0]
+    return blend

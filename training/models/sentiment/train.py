@@ -6,7 +6,8 @@ reviews ─▶ tokens ─┬─▶ n-grams ─▶ logistic regression ─┐
 """
 
 import logging
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,13 @@ from training.core import provenance
 from training.core.export import DEFAULT_SIGNATURE, export_version
 from training.core.fitting import make_repeatable
 from training.core.options import RunOptions
+from training.core.prediction import predict, slice_rows
 from training.datasets import imdb
-from training.models.sentiment import card as card
-from training.models.sentiment import lstm as lstm
+from training.models.sentiment import card, lstm
 from training.models.sentiment.corpus import (
     Corpus,
+    as_ragged,
+    as_rows,
     cut_pieces,
     mark_blocks,
     truncate_rows,
@@ -30,7 +33,6 @@ from training.models.sentiment.model import (
     NGRAM_WORDS,
     Reach,
     SentimentModel,
-    as_strings,
     describe_rows,
 )
 from training.models.sentiment.text import (
@@ -105,8 +107,7 @@ def train(options: RunOptions) -> None:
 
     About half an hour on two cores.
     """
-    recipe = QUICK if options.quick else Recipe()
-    recipe = replace(recipe, epochs=options.epochs or recipe.epochs)
+    recipe = options.choose_recipe(Recipe(), QUICK)
     data = imdb.load(options.data_dir)
     repeated = imdb.mark_repeated(data.train, data.test)
     held_out = mark_blocks(data.train.labels, recipe.validation_share, recipe.block)
@@ -129,8 +130,8 @@ def train(options: RunOptions) -> None:
     )
 
     function = model.as_function([*validation.texts[:60], b"", b"Loved it."])
-    on_validation = predict(model, validation)
-    on_test = predict(model, data.test)  # the only look at the test reviews
+    on_validation = answer(model, validation)
+    on_test = answer(model, data.test)  # the only look at the test reviews
     metrics = card.measure(model, (validation, on_validation), (data.test, on_test))
     metrics["texts_in_both_halves"] = card.count_shared(data)
     folder = export_version(
@@ -154,8 +155,9 @@ def fit(
         The model, and the LSTM's figures at each epoch.
     """
     random = np.random.default_rng(seed)
-    chunks = [split_tokens(chunk) for chunk in _chunks(training)]
-    words = choose_vocabulary(count_words(chunks), recipe.vocabulary)
+    words = choose_vocabulary(
+        count_words(map(split_tokens, _chunks(training))), recipe.vocabulary
+    )
     vocabulary = Vocabulary(words)
     stops = np.array([vocabulary.table.lookup(tf.constant(w)).numpy() for w in _STOPS])
     whole, held_out = read(training, vocabulary), read(validation, vocabulary)
@@ -196,64 +198,50 @@ def fit(
 
 def read(reviews: imdb.Reviews, vocabulary: Vocabulary) -> Corpus:
     """Tokenise reviews in the graph that serves."""
-    rows: list[Any] = []
-    for chunk in _chunks(reviews):
-        ids = vocabulary.read(chunk)
-        flat, starts = ids.flat_values.numpy().astype(np.int32), ids.row_starts()
-        rows += np.split(flat, starts.numpy()[1:])
+    parts = [as_rows(vocabulary.read(chunk)) for chunk in _chunks(reviews)]
+    rows = [row for part in parts for row in part]
     return Corpus(rows, reviews.labels, np.ones(len(rows), np.float32))
 
 
 def blend(model: SentimentModel, corpus: Corpus) -> None:
     """Fit the blend of the branches, which calibrates, on rows not trained on."""
     order = np.argsort([len(row) for row in corpus.rows], kind="stable")
-    features = []
-    for start in range(0, len(order), _CHUNK):
-        ids = _as_ragged([corpus.rows[row] for row in order[start : start + _CHUNK]])
+    ordered, features = corpus.select(order), []
+    for part in slice_rows(len(ordered), _CHUNK):
+        ids = as_ragged(ordered.rows[part])
         ngrams, steps = model.read_branches(ids)
         features.append(describe_rows(ngrams, steps, ids.row_lengths()).numpy())
     model.blend = fit_blend(
-        np.concatenate(features).astype(np.float64),
-        corpus.labels[order],
-        corpus.weights[order],
+        np.concatenate(features).astype(np.float64), ordered.labels, ordered.weights
     )
 
 
-def predict(model: SentimentModel, reviews: imdb.Reviews) -> Any:
-    """Give (rows,) float32 probabilities; rows of about equal length share a batch."""
+def answer(model: SentimentModel, reviews: imdb.Reviews) -> dict[str, Any]:
+    """Give (rows,) arrays by output; rows of about equal length share a batch."""
     order = np.argsort([len(text) for text in reviews.texts], kind="stable")
     run = tf.function(
         model.classify,
         autograph=False,
         input_signature=[tf.TensorSpec([None], tf.string)],
     )
-    found = np.empty(len(reviews), np.float32)
-    for start in range(0, len(order), _CHUNK):
-        rows = order[start : start + _CHUNK]
-        text = tf.constant(as_strings(list(reviews.texts[rows])))
-        found[rows] = run(text)["probability"].numpy()
-    return found
+    found = predict(run, {"text": reviews.texts[order]}, _CHUNK)
+    places = np.argsort(order)
+    return {name: values[places] for name, values in found.items()}
+
+
+def _chunks(reviews: imdb.Reviews) -> Iterator[Any]:
+    for part in slice_rows(len(reviews), _CHUNK):
+        yield tf.constant(reviews.texts[part])
 
 
 def _number_ngrams(corpus: Corpus) -> tuple[Any, Any]:
     """Rows and buckets of all n-grams, by row."""
     rows, buckets = [], []
-    for start in range(0, len(corpus), _CHUNK):
-        ids = _as_ragged(corpus.rows[start : start + _CHUNK])
-        found, numbers = bucket_numbers(ids, NGRAM_WORDS)
-        rows.append(found + start)
+    for part in slice_rows(len(corpus), _CHUNK):
+        found, numbers = bucket_numbers(as_ragged(corpus.rows[part]), NGRAM_WORDS)
+        rows.append(found + part.start)
         buckets.append(numbers)
     return np.concatenate(rows), np.concatenate(buckets)
-
-
-def _as_ragged(rows: list[Any]) -> Any:
-    flat = tf.constant(np.concatenate(rows), tf.int64)
-    return tf.RaggedTensor.from_row_lengths(flat, [len(row) for row in rows])
-
-
-def _chunks(reviews: imdb.Reviews) -> Any:
-    for start in range(0, len(reviews), _CHUNK):
-        yield tf.constant(list(reviews.texts[start : start + _CHUNK]))
 
 
 def _thin(reviews: imdb.Reviews, rows: int) -> imdb.Reviews:

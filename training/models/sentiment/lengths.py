@@ -1,4 +1,4 @@
-"""Figures and pictures for a model that says yes or no: ROC, and quality by length."""
+"""How good the sentiment model is at texts of each length: figures and a picture."""
 
 from itertools import pairwise
 
@@ -9,37 +9,8 @@ from matplotlib.figure import Figure
 from training.plots.classification import encode
 
 Integers = npt.NDArray[np.integer]
-Floats = npt.NDArray[np.floating]
 
 LENGTHS = (0, 50, 100, 150, 200, 300, 400, 600, 1000, 10_000)  # edges, in tokens
-
-
-def roc_curve(
-    labels: Integers, scores: Floats
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Shares of negatives and of positives above each threshold, falling.
-
-    Args:
-        labels: (rows,) 0 or 1, both present.
-        scores: (rows,) higher = more positive; equal scores are passed together.
-
-    Returns:
-        Two (points,) float64, rising from 0 to 1.
-    """
-    order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.diff(scores[order]) != 0, True)
-    positives = np.cumsum(labels[order] == 1)[ends]
-    negatives = np.cumsum(labels[order] == 0)[ends]
-    return (
-        np.append(0.0, negatives / negatives[-1]),
-        np.append(0.0, positives / positives[-1]),
-    )
-
-
-def area_under_roc(labels: Integers, scores: Floats) -> float:
-    """How often a positive row scores above a negative one; 0.5 is chance."""
-    false_alarms, hits = roc_curve(labels, scores)
-    return float(np.trapezoid(hits, false_alarms))
 
 
 def accuracy_by_length(
@@ -53,21 +24,6 @@ def accuracy_by_length(
             share = round(float(correct[within].mean()), 4)
             found[f"{low + 1}-{high}"] = {"accuracy": share, "rows": int(within.sum())}
     return found
-
-
-def draw_roc(labels: Integers, scores: Floats) -> bytes:
-    """Draw the ROC curve with its area, as PNG."""
-    figure = Figure(figsize=(4.6, 4.4), layout="constrained")
-    axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="chance")
-    area = area_under_roc(labels, scores)
-    axes.plot(*roc_curve(labels, scores), label=f"this model: area {area:.4f}")
-    axes.set(
-        xlabel="dislikes called likes", ylabel="likes called likes", title="ROC curve"
-    )
-    axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
-    return encode(figure)
 
 
 def draw_accuracy_by_length(correct: npt.NDArray[np.bool_], lengths: Integers) -> bytes:
