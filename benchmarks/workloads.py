@@ -19,7 +19,7 @@ from benchmarks.servers import ServerError
 from benchmarks.subjects import JSON, ROOT, Target
 from service.engine.batching.tensors import Tensors
 from service.models.party.endpoint import VOTES
-from training.sentiment_short import SENTENCES
+from training.models.sentiment.short_sentences import SENTENCES
 
 DATA = ROOT / "tests" / "data"
 BODIES = 16  # sent in turn; all ten digits are among them

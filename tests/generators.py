@@ -14,10 +14,10 @@ import tensorflow as tf
 
 from service.contract.manifest import Training
 from service.contract.signature import TensorSpec
+from training.core.export import Card, Function, export_version
 from training.datasets.fashion_mnist import CATEGORIES
-from training.decoder import build_decoder, draw_latents, one_hot
-from training.exact import build_function
-from training.export import Card, Function, export_version
+from training.models.clothing.decoder import build_decoder, draw_latents, one_hot
+from training.models.clothing.integer_decoder import build_function
 
 DIMS = 6
 TEMPERATURE = 0.75
@@ -41,7 +41,7 @@ def write_networks(artifacts: Path) -> None:
     """Write the same, but their decoders are networks of the real kind, untrained.
 
     Only with these do the sums of a picture depend on their order, unless the whole
-    numbers that `training.exact` makes of them keep their promise.
+    numbers of `training.models.clothing.integer_decoder` keep their promise.
     """
     rng = np.random.default_rng(0)
     sample = {

@@ -12,6 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from training.core.split import Rows
+from training.datasets.idx import ImageSet
+
 DATA = Path(__file__).parent.parent / "data"
 
 
@@ -55,3 +58,17 @@ class Sample:
 def mnist_sample() -> Sample:
     with np.load(DATA / "mnist_sample.npz") as file:
         return Sample(file["images"], file["labels"])
+
+
+@pytest.fixture(scope="session")
+def fashion_sample() -> Rows:
+    """(200, 28, 28) uint8: test images of Fashion-MNIST, twenty of each category."""
+    with np.load(DATA / "fashion_sample.npz") as file:
+        return Rows(file["images"], file["labels"])
+
+
+@pytest.fixture(scope="session")
+def fashion_data(fashion_sample: Rows) -> ImageSet:
+    """The sample as a whole data set, its test images those it is trained on."""
+    labels = fashion_sample.labels.astype(np.uint8)
+    return ImageSet(*[fashion_sample.inputs, labels] * 2)

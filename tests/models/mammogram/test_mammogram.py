@@ -10,7 +10,6 @@ import pytest
 from service.models.mammogram import endpoint as endpoint
 from service.models.mammogram.endpoint import EXAMPLE, MammogramResponse
 from tests.models.predicting import Service
-from training import calibration
 from training.datasets import masses as data_set
 
 SAMPLE = Path(__file__).parents[2] / "data" / "masses_sample.csv"
@@ -71,7 +70,7 @@ def test_probabilities_of_real_masses_are_neither_too_high_nor_too_low(
     said = np.array([each["probability"] for each in predictions])
     assert said.mean() == pytest.approx(data.labels.mean(), abs=0.12)
     called = np.array([each["label"] == "malignant" for each in predictions])
-    assert calibration.measure_sensitivity(data.labels, called) > 0.9
+    assert called[data.labels == 1].mean() > 0.9
 
 
 def test_the_operating_point_is_the_manifests(mammogram: Service) -> None:

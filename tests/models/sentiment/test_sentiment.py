@@ -20,7 +20,7 @@ from service.models.sentiment.endpoint import EXAMPLE, MOST_CHARACTERS
 from service.settings import Settings
 from service.web.app import create_app
 from service.web.state import AppState
-from tests.training.tiny_sentiment import export_tiny
+from tests.training.models.tiny_sentiment import export_tiny
 
 PATH = "/v1/predict/sentiment"
 LIKED, DISLIKED = "A wonderful film!", "An awful film."

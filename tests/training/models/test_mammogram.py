@@ -1,0 +1,148 @@
+"""The mammogram trainer, in small; and the predictor that we ship."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.metrics import roc_auc_score
+
+from service.contract.integrity import verify_files
+from service.contract.manifest import Manifest, read_manifest
+from training.core.crossval import Plan
+from training.core.options import RunOptions
+from training.core.tabular import Ensemble, Penalty
+from training.datasets import masses
+from training.datasets.fetch import DataUnavailable
+from training.models.mammogram import train as mammogram
+from training.models.mammogram.card import BATCH_SIZES, summarise
+from training.models.mammogram.features import as_inputs, encode, make_table
+from training.models.mammogram.validation import Recipe, measure
+
+SHIPPED = Path(__file__).parents[3] / "artifacts" / "mammogram" / "1"
+SAMPLE = Path(__file__).parents[2] / "data" / "masses_sample.csv"
+TINY = Recipe(
+    Ensemble((Penalty(0.003),), hidden=4, activation="tanh", steps=40, blanking=0.2),
+    Plan(folds=2, repeats=2, inner_folds=2),
+    trees=2,
+)
+
+
+@pytest.fixture(scope="module")
+def manifest() -> Manifest:
+    return read_manifest(SHIPPED)
+
+
+@pytest.fixture(scope="module")
+def served() -> Any:
+    function = tf.saved_model.load(str(SHIPPED)).signatures["serving_default"]
+    return lambda data: function(**as_inputs(data))["probability"].numpy()
+
+
+def make_masses(*lines: str) -> masses.Masses:
+    return masses.parse("\n".join([masses.HEADER, *lines]).encode(), {})
+
+
+def test_every_field_has_its_features_and_unknown_has_none() -> None:
+    data = make_masses("?,55,1,?,?,0", "?,?,?,5,4,0", "?,?,?,?,?,0")
+
+    table = make_table(data)
+
+    assert table.features.shape == (3, 20)
+    known = [np.flatnonzero(row).tolist() for row in table.features]
+    assert set(table.field_of[known[0]]) == {0, 1}
+    assert known[1] == [15, 19]  # the last margin, the last density
+    assert known[2] == []
+    assert table.is_blank.tolist() == [False, False, True]
+
+
+def test_a_patient_older_than_any_in_the_data_counts_as_the_oldest() -> None:
+    ages = tf.constant([96, 120], tf.int32)
+    words = tf.constant(["", ""])
+
+    oldest, older = encode(ages, words, words, words).numpy()
+
+    np.testing.assert_array_equal(oldest, older)
+
+
+def test_training_twice_with_one_seed_writes_the_same_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some_missing = SAMPLE.read_text() + "4,?,1,1,?,0\n5,60,?,5,3,1\n" * 4
+    data = masses.parse(some_missing.encode(), {"sample": "0"})
+    monkeypatch.setattr(mammogram, "Recipe", lambda: TINY)
+    monkeypatch.setattr(mammogram, "make_repeatable", keras.utils.set_random_seed)
+    monkeypatch.setattr(masses, "load", lambda folder: data)
+
+    for _ in range(2):
+        mammogram.train(RunOptions(artifacts_dir=tmp_path))
+    first, second = (read_manifest(tmp_path / "mammogram" / n) for n in "12")
+
+    assert first.metrics == second.metrics
+    assert first.constants == second.constants
+    assert first.metrics["all_rows"]["rows"] == 50
+    assert first.metrics["complete_rows"]["rows"] == 42
+    lowest, highest = first.constants["abstain"]
+    assert 0 < lowest < first.constants["threshold"] < highest < 1
+    assert sum(name.startswith("report/") for name in first.files) == 5
+
+
+def test_the_shipped_files_are_those_of_the_manifest(manifest: Manifest) -> None:
+    verify_files(SHIPPED, manifest)
+    assert manifest.batch_sizes == BATCH_SIZES
+    assert manifest.training.data[0].sha256 == masses.SHA256
+
+
+def test_the_shipped_constants_are_those_measured(manifest: Manifest) -> None:
+    point = manifest.metrics["operating_point"]["all_rows"]
+
+    for figure in ("sensitivity", "specificity"):
+        measured = point[figure]["mean"]
+        assert manifest.constants[figure] == pytest.approx(measured, abs=1e-4)
+    assert manifest.constants["words"]["margin"] == list(masses.MARGINS)
+
+
+def test_the_shipped_model_orders_real_masses_and_misses_none_of_a_few(
+    served: Any, manifest: Manifest
+) -> None:
+    data = masses.parse(SAMPLE.read_bytes(), {})
+
+    said = served(data)
+
+    assert roc_auc_score(data.labels, said) > 0.87
+    called = said >= manifest.constants["threshold"]
+    assert called[data.labels == 1].mean() >= 0.95
+    assert called[data.labels == 0].mean() < 0.7
+
+
+@pytest.mark.slow
+def test_the_shipped_figures_come_out_again_of_another_cross_validation(
+    manifest: Manifest,
+) -> None:
+    try:
+        data = masses.load(sources=(), complete_sources=())
+    except DataUnavailable:
+        pytest.skip("the masses are not there")
+    if len(data) != 961:
+        pytest.skip("only the complete masses are there")
+    recipe = Recipe(plan=Plan(repeats=1))
+
+    held_out = measure(recipe, make_table(data), seed=7)
+    found = summarise(held_out, held_out, data.is_complete)
+
+    for rows in ("all_rows", "complete_rows"):
+        again, said = found[rows]["servery"], manifest.metrics[rows]["servery"]
+        assert again["auc"]["mean"] == pytest.approx(said["auc"]["mean"], abs=0.01)
+        assert again["expected_calibration_error"]["mean"] <= 0.05
+        point = found["operating_point"][rows]
+        assert point["sensitivity"]["mean"] >= 0.94
+
+
+def test_the_shipped_model_takes_what_is_missing(served: Any) -> None:
+    said = served(make_masses("?,?,?,?,?,0", "?,?,4,5,?,0", "?,70,?,?,?,0"))
+
+    assert said[0] == pytest.approx(445 / 961, abs=1e-6)
+    assert ((said > 0) & (said < 1)).all()
+    assert said[1] > said[0]

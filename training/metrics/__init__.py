@@ -1,0 +1,1 @@
+"""Figures of quality as pure functions: arrays in, numbers out."""

@@ -1,0 +1,1 @@
+"""What both clothing generators share; not a model of its own."""

@@ -1,0 +1,1 @@
+"""Clothing drawn by a generative adversarial network."""

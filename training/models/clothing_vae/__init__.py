@@ -1,0 +1,1 @@
+"""Clothing drawn by a variational auto-encoder."""

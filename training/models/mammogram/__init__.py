@@ -1,0 +1,1 @@
+"""Benign or malignant by four findings."""

@@ -1,0 +1,1 @@
+"""The party of a US representative by 16 votes."""

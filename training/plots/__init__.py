@@ -1,0 +1,1 @@
+"""Pictures of what a training run gave: arrays in, PNG bytes out."""
