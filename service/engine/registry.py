@@ -68,7 +68,6 @@ class Registry:
             self._statuses.set(key, VersionState.FAILED, reason=str(error))
             return
         self._journal.absolve(key)
-        self._metrics.quarantined.labels(key[0], str(key[1])).set(0)
         self._statuses.set(key, VersionState.READY, manifest=self._loaded[key].manifest)
         logger.info("%s %d is ready", *key)
 
@@ -120,6 +119,8 @@ class Registry:
 
     def _died(self, key: Key, fingerprint: str) -> None:
         """A batcher has died: load the version anew, unless that happens too often."""
+        if not self._statuses.is_ready(key):  # it was going, or another worker told
+            return
         death = Death(
             model=key[0],
             version=key[1],
@@ -145,8 +146,7 @@ class Registry:
     def _quarantine(self, key: Key, death: Death) -> None:
         reason = self._journal.describe(death)
         logger.error("%s %d is in quarantine: %s", *key, reason)
-        self._metrics.quarantined.labels(key[0], str(key[1])).set(1)
-        self._statuses.set(key, VersionState.FAILED, reason=f"in quarantine: {reason}")
+        self._statuses.set_quarantined(key, reason)
 
     def _forget_marker(self, key: Key) -> None:
         marker = self._markers.pop(key, None)

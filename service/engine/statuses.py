@@ -34,6 +34,11 @@ class Statuses:
             for key, status in self._statuses.items()
         }
 
+    def is_ready(self, key: Key) -> bool:
+        """Whether a version takes requests."""
+        status = self._statuses.get(key)
+        return status is not None and status.state is VersionState.READY
+
     def set(
         self,
         key: Key,
@@ -60,10 +65,17 @@ class Statuses:
     def set_loading(self, key: Key, fingerprint: str) -> None:
         """A version is about to be loaded from files with this fingerprint."""
         self.set(key, VersionState.LOADING, fingerprint=fingerprint)
+        self._count_quarantined(key, 0)
+
+    def set_quarantined(self, key: Key, reason: str) -> None:
+        """A version is not loaded, since it killed the engine."""
+        self.set(key, VersionState.FAILED, reason=f"in quarantine: {reason}")
+        self._count_quarantined(key, 1)
 
     def remove(self, key: Key) -> None:
         """A version is known no more."""
         self._count(self._statuses.pop(key), key, 0)
+        self._count_quarantined(key, 0)
         del self._fingerprints[key]
         self.publish()
 
@@ -102,6 +114,9 @@ class Statuses:
             self._metrics.default_version.labels(name).set(default)
         for listener in self.on_change:
             listener(self.catalog)
+
+    def _count_quarantined(self, key: Key, value: int) -> None:
+        self._metrics.quarantined.labels(key[0], str(key[1])).set(value)
 
     def _count(self, status: VersionStatus, key: Key, value: int) -> None:
         self._metrics.model_state.labels(key[0], str(key[1]), status.state).set(value)
