@@ -13,7 +13,7 @@ from service.engine.batching.tensors import Tensors
 from service.engine.catalog import Catalog
 from service.engine.crashes import CrashJournal
 from service.engine.disk import Scan
-from service.engine.loading import Loader, settle_memory
+from service.engine.loading import Loader
 from service.engine.reconciler import Do, Key, OnDisk, decide
 from service.engine.registry import Registry
 from service.engine.statuses import Statuses
@@ -52,6 +52,7 @@ class Engine:
             settings, metrics, self._statuses, self._journal, make_loader
         )
         self._watcher = Watcher(settings.artifacts)
+        self._reconciling = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
         metrics.queue_limit.set(settings.max_queue_rows)
 
@@ -124,11 +125,12 @@ class Engine:
 
     async def reconcile(self) -> None:
         """Bring memory in line with the disk once: see `reconciler.decide`."""
-        scan, on_disk = await self._watcher.look(self._statuses.known())
-        self._statuses.look(scan.problem, scan.notes)
-        if scan.readable:
-            while await self._follow(scan, on_disk):
-                settle_memory()
+        async with self._reconciling:
+            scan, on_disk = await self._watcher.look(self._statuses.known())
+            self._statuses.look(scan.problem, scan.notes)
+            if scan.readable:
+                while await self._follow(scan, on_disk):
+                    await self._registry.settle()
 
     async def _follow(self, scan: Scan, on_disk: dict[Key, OnDisk]) -> bool:
         """Do what is to be done, and say whether anything was loaded.

@@ -10,7 +10,7 @@ from typing import Any
 from service.engine.catalog import VersionState
 from service.engine.crashes import CrashJournal, Death, Marker
 from service.engine.disk import VersionFolder
-from service.engine.loading import Loader, LoadingThread, settle_memory
+from service.engine.loading import Loader, LoadingThread
 from service.engine.reconciler import Key
 from service.engine.statuses import Statuses
 from service.engine.versions import LoadedVersion
@@ -71,6 +71,10 @@ class Registry:
         self._statuses.set(key, VersionState.READY, manifest=self._loaded[key].manifest)
         logger.info("%s %d is ready", *key)
 
+    async def settle(self) -> None:
+        """Give back what loading has left behind."""
+        await self._thread.settle()
+
     def retire(self, key: Key) -> None:
         """Let a version finish its work, and go.
 
@@ -114,7 +118,8 @@ class Registry:
         await self._loaded.pop(key).close(limit)
         self._forget_marker(key)
         self._statuses.remove(key)
-        settle_memory(retired=True)
+        if not self._stopping.is_set():
+            await self._thread.settle(retired=True)
         logger.info("%s %d is retired", *key)
 
     def _died(self, key: Key, fingerprint: str) -> None:

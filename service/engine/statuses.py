@@ -7,6 +7,8 @@ from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionSt
 from service.engine.reconciler import Key, Known
 from service.metrics import Metrics
 
+GONE = float("nan")  # of a series: no series of several processes can be taken away
+
 
 class Statuses:
     """Knows where each version stands; counts and publishes every change.
@@ -93,6 +95,7 @@ class Statuses:
 
     def publish(self, **changes: object) -> None:
         """Make a new catalog, and tell everyone."""
+        before = self.catalog.models.keys()
         models: dict[str, list[VersionStatus]] = {name: [] for name in self._notes}
         for (name, _), status in sorted(self._statuses.items(), key=_key):
             models.setdefault(name, []).append(status)
@@ -109,6 +112,8 @@ class Statuses:
                 **changes,
             }
         )
+        for name in before - self.catalog.models.keys():
+            self._metrics.default_version.labels(name).set(GONE)
         for name, model in self.catalog.models.items():
             default = model.default.version if model.default else 0
             self._metrics.default_version.labels(name).set(default)

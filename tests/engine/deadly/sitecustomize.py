@@ -9,12 +9,13 @@ import os
 import signal
 import sys
 import types
+from collections.abc import Callable
 from ctypes import string_at
 from pathlib import Path
 from typing import Any
 
 KILL_VALUE = 666  # computing this kills, where the version dies of computing
-WAYS = {
+WAYS: dict[str, Callable[[], object]] = {
     "segfault": lambda: string_at(1),
     "abort": os.abort,
     "exit": lambda: os._exit(3),
