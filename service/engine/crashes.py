@@ -129,7 +129,7 @@ class CrashJournal:
             return
         with suppress(OSError, ValueError):
             self._deaths = _DEATHS.validate_json(self._deaths_file.read_bytes())
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, IndexError):  # none, or cut off
             activity = _Activity.model_validate_json(self._activity.read_bytes())
             page = self._page_file.read_bytes()
             self._deaths += _explain(activity, page, code, last_words)
