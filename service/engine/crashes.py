@@ -12,8 +12,6 @@ the next death tells.
 
 import asyncio
 import logging
-import mmap
-import os
 import signal
 import time
 from contextlib import suppress
@@ -22,12 +20,18 @@ from typing import Literal
 
 from pydantic import BaseModel, TypeAdapter
 
+from service.engine.activity import (
+    IDLE,
+    LOADING,
+    MOST_VERSIONS,
+    Marker,
+    Page,
+    open_page,
+)
 from service.engine.reconciler import Key
 
 logger = logging.getLogger(__name__)
 
-IDLE, COMPUTING, LOADING = 0, 1, 2  # what a version's byte says
-MOST_VERSIONS = 4096  # bytes of the file, which is one page
 HARMLESS = (0, -signal.SIGTERM, -signal.SIGINT)  # ends of an engine
 VMSTAT = Path("/proc/vmstat")  # counts what the kernel killed for memory
 
@@ -64,40 +68,6 @@ class _Activity(BaseModel):
     slots: dict[int, _Slot]
 
 
-class Marker:
-    """Says in the file what a version is doing. A store into memory: it costs nothing.
-
-    Attributes:
-        alone: What a suspect computes under, so that no other one does meanwhile.
-    """
-
-    def __init__(
-        self, page: mmap.mmap | bytearray, slot: int, alone: asyncio.Lock | None = None
-    ):
-        self._page, self._slot = page, slot
-        self._batches = 0
-        self.alone = alone
-
-    def load(self) -> None:
-        """It is being loaded, or warmed."""
-        self._page[self._slot] = LOADING
-
-    def begin_batch(self) -> None:
-        """One batch more is being computed."""
-        self._batches += 1
-        self._page[self._slot] = COMPUTING
-
-    def end_batch(self) -> None:
-        """One batch less is."""
-        self._batches -= 1
-        if not self._batches:
-            self._page[self._slot] = IDLE
-
-    def rest(self) -> None:
-        """It does nothing."""
-        self._page[self._slot] = IDLE
-
-
 class CrashJournal:
     """Remembers the deaths of engines for as long as the service runs.
 
@@ -113,7 +83,7 @@ class CrashJournal:
         self._activity = folder / "activity.json" if folder else None
         self._page_file = folder / "activity" if folder else None
         self._deaths_file = folder / "deaths.json" if folder else None
-        self._page: mmap.mmap | bytearray = bytearray(MOST_VERSIONS)
+        self._page: Page = bytearray(MOST_VERSIONS)
         self._slots: dict[int, _Slot] = {}
         self._deaths: list[Death] = []
         self._alone = asyncio.Lock()
@@ -135,7 +105,7 @@ class CrashJournal:
             self._deaths += _explain(activity, page, code, last_words)
             self._write(self._deaths_file, _DEATHS.dump_json(self._deaths))
         try:
-            self._page = _open_page(self._page_file)
+            self._page = open_page(self._page_file)
         except OSError:
             logger.exception("crashes cannot be traced to a version")
 
@@ -150,7 +120,7 @@ class CrashJournal:
     def close(self, marker: Marker) -> None:
         """The version is in memory no more."""
         marker.rest()
-        self._slots.pop(marker._slot, None)
+        self._slots.pop(marker.slot, None)
         self._write_activity()
 
     def absolve(self, key: Key) -> None:
@@ -273,10 +243,3 @@ def describe_end(code: int | None, *, out_of_memory: bool = False) -> str:
         name = signal.Signals(-code).name
         return f"by {name}, out of memory" if out_of_memory else f"by {name}"
     return f"by signal {-code}"
-
-
-def _open_page(path: Path) -> mmap.mmap:
-    """A page of zeros that stays in the file, whatever becomes of this process."""
-    with path.open("w+b") as file:
-        os.posix_fallocate(file.fileno(), 0, MOST_VERSIONS)  # a full disk says so now
-        return mmap.mmap(file.fileno(), MOST_VERSIONS)

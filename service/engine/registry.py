@@ -7,8 +7,9 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
+from service.engine.activity import Marker
 from service.engine.catalog import VersionState
-from service.engine.crashes import CrashJournal, Death, Marker
+from service.engine.crashes import CrashJournal, Death
 from service.engine.disk import VersionFolder
 from service.engine.loading import Loader, LoadingThread
 from service.engine.reconciler import Key

@@ -7,11 +7,11 @@ from functools import partial
 from typing import Protocol
 
 from service.contract.manifest import Manifest
+from service.engine.activity import Marker
 from service.engine.batching.batcher import Answer, Batcher
 from service.engine.batching.queue import QueuedRequest
 from service.engine.batching.tensors import TensorChecker, Tensors, count_rows
 from service.engine.compute.threads import ComputeThreads
-from service.engine.crashes import Marker
 from service.errors import InvalidInput, ShuttingDown
 from service.metrics import BatchMetrics, Metrics
 from service.processes.cores import available_cores
