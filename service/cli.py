@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from service.contract.integrity import verify_files
 from service.contract.manifest import Manifest, ManifestError, read_manifest
-from service.engine.disk import find_versions
+from service.engine.disk import find_folder, find_versions
 from service.logs import configure_logging
 from service.settings import Settings
 
@@ -66,7 +66,7 @@ def models(artifacts: Path | None, verify: bool) -> None:
     broken = False
     for name, versions in found.items():
         for version in versions:
-            folder = settings.artifacts / name / str(version)
+            folder = find_folder(settings.artifacts, name, version)
             try:
                 manifest = read_manifest(folder)
                 if verify:

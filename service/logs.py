@@ -1,19 +1,14 @@
 """Logs as JSON, one line an event, on stdout."""
 
 import logging
-import os
 import sys
-import tempfile
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 from pydantic_core import to_json
-
-STDERR = 2  # the descriptor that native code writes to
 
 
 def configure_logging(level: str, process: str) -> None:
@@ -27,26 +22,6 @@ def configure_logging(level: str, process: str) -> None:
     handler.setFormatter(_JsonFormatter(process))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
-
-
-@contextmanager
-def stderr_as_log_lines() -> Iterator[None]:
-    """Log, at level DEBUG, what native code writes to stderr meanwhile.
-
-    TensorFlow's C++ greets with lines about drivers and instructions that are no JSON
-    and that sound like errors where there is no GPU; some graphs add their own.
-    """
-    kept = os.dup(STDERR)
-    with tempfile.TemporaryFile() as file:
-        os.dup2(file.fileno(), STDERR)
-        try:
-            yield
-        finally:
-            os.dup2(kept, STDERR)
-            os.close(kept)
-            file.seek(0)
-            for line in file.read().decode(errors="replace").splitlines():
-                logging.getLogger("native").debug(line)
 
 
 class _JsonFormatter(logging.Formatter):

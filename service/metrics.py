@@ -158,6 +158,19 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=registry,
         )
+        self.quarantined = Gauge(
+            "servery_model_quarantined",
+            "1 for a version that is not loaded because it killed the engine.",
+            ["model", "version"],
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self.artifacts_readable = Gauge(
+            "servery_artifacts_readable",
+            "1 if the artifacts folder can be read and holds a model, else 0.",
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
         self.load_seconds = Gauge(
             "servery_model_load_seconds",
             "Seconds to verify and load a version.",

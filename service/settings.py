@@ -52,6 +52,22 @@ class Settings(BaseSettings):
         2.0, gt=0, le=3600, description="How often the artifacts folder is looked at."
     )
 
+    max_crashes: int = Field(
+        2,
+        ge=1,
+        description="Deaths of the engine at the hands of one version; then it is in "
+        "quarantine.",
+    )
+    crash_window_s: float = Field(
+        3600.0, gt=0, description="Seconds for which such a death counts."
+    )
+    retire_delay_s: float = Field(
+        5.0,
+        ge=0,
+        description="Seconds that a replaced version still answers requests that had "
+        "chosen it.",
+    )
+
     max_queue_rows: int = Field(
         1024, ge=1, description="Rows that may wait for one model; beyond: 503."
     )

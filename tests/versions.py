@@ -86,8 +86,11 @@ class MultiplierLoader:
 
     def __init__(self) -> None:
         self.loaded: dict[tuple[str, int], Multiplier] = {}
+        self.held: dict[str, threading.Event] = {}  # models whose loading waits
 
     def load(self, folder: Path, manifest: Manifest) -> Multiplier:
+        if manifest.name in self.held and not self.held[manifest.name].wait(30):
+            raise TimeoutError
         model = Multiplier(int((folder / "factor").read_text()))
         self.loaded[manifest.name, manifest.version] = model
         return model

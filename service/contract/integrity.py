@@ -18,24 +18,51 @@ def hash_files(folder: Path) -> dict[str, str]:
 def verify_files(folder: Path, manifest: Manifest) -> None:
     """Check that the files in `folder` are exactly those that the manifest lists.
 
+    Files whose names begin with a dot may be there too: desktops leave them.
+
     Raises:
         ManifestError: A file is missing, extra, or differs; the message names all.
     """
-    found = hash_files(folder)
+    unlisted = check_files(folder, manifest)
+    if unlisted:
+        wrong = "; ".join(f"{path}: not in the manifest" for path in unlisted)
+        raise ManifestError(f"{folder}: files are not as listed; {wrong}")
+
+
+def check_files(folder: Path, manifest: Manifest) -> list[str]:
+    """Check that the files which the manifest lists are there, unchanged.
+
+    Returns:
+        The other files, which do no harm; without those whose names begin with a dot.
+
+    Raises:
+        ManifestError: A file is missing, unreadable, or differs; the message names all.
+    """
     wrong = [
-        f"{path}: {_difference(manifest.files.get(path), found.get(path))}"
-        for path in sorted(found.keys() | manifest.files.keys())
-        if found.get(path) != manifest.files.get(path)
+        f"{path}: {problem}"
+        for path, expected in sorted(manifest.files.items())
+        if (problem := _find_problem(folder / path, expected))
     ]
     if wrong:
         raise ManifestError(f"{folder}: files are not as listed; " + "; ".join(wrong))
+    return [
+        name
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path != folder / FILENAME
+        if (name := path.relative_to(folder).as_posix()) not in manifest.files
+        if not any(part.startswith(".") for part in name.split("/"))
+    ]
 
 
-def _difference(expected: str | None, received: str | None) -> str:
-    if received is None:
+def _find_problem(path: Path, expected: str) -> str | None:
+    try:
+        received = _sha256(path)
+    except FileNotFoundError:
         return "missing"
-    if expected is None:
-        return "not in the manifest"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if received == expected:
+        return None
     return f"expected SHA-256 {expected[:12]}…, received {received[:12]}…"
 
 

@@ -36,17 +36,13 @@ class ModelStatus(BaseModel):
 
     name: str
     versions: tuple[VersionStatus, ...]
+    notes: tuple[str, ...] = ()  # of what lies in its folder: ignored, or unreadable
 
     @cached_property
     def default(self) -> VersionStatus | None:
         """The newest version that is ready: the one that answers if none is named."""
         ready = [each for each in self.versions if each.state is VersionState.READY]
         return ready[-1] if ready else None
-
-    @property
-    def is_coming(self) -> bool:
-        """Whether a version is being loaded."""
-        return any(each.state is VersionState.LOADING for each in self.versions)
 
 
 class Catalog(BaseModel):
@@ -55,6 +51,7 @@ class Catalog(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     settled: bool = Field(False, description="whether the first loading is over")
+    problem: str | None = Field(None, description="what is wrong with the artifacts")
     models: dict[str, ModelStatus] = {}
 
     def model(self, name: str) -> ModelStatus:
@@ -98,22 +95,36 @@ class Catalog(BaseModel):
             f"{name} has no version {version} in memory; there are: {known}."
         )
 
+    def manifest(self, name: str, version: int) -> Manifest | None:
+        """The contract of a version that has been ready, if it is known here."""
+        versions = self.models[name].versions if name in self.models else ()
+        found = [each.manifest for each in versions if each.version == version]
+        return found[0] if found else None
+
     def problems(self) -> list[str]:
         """What stands between the engine and readiness; empty when it is ready.
 
-        A model that comes while the others serve is none: it is only not there yet.
+        Ready means that the first loading is over and at least one model serves. Then
+        every model does that has a version which can be loaded; one that has none, or a
+        newest that is broken, is an alert, and no reason to take the others away.
         """
-        wrong = [
+        missing = [
             f"{name}: {_states(model)}"
             for name, model in self.models.items()
-            if model.default is None and (not self.settled or not model.is_coming)
+            if model.default is None
         ]
-        return wrong if self.settled else ["models are being loaded", *wrong]
+        if not self.settled:
+            return ["models are being loaded", *missing]
+        if len(missing) < len(self.models):
+            return []
+        problem = [self.problem] if self.problem else []
+        return [*problem, *missing] or ["there is no model"]
 
 
 def _states(model: ModelStatus) -> str:
-    return ", ".join(
+    states = [
         f"version {each.version} {each.state}"
         + (f" ({each.reason})" if each.reason else "")
         for each in model.versions
-    )
+    ]
+    return ", ".join([*states, *model.notes])

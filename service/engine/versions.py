@@ -7,6 +7,7 @@ from functools import partial
 from typing import Protocol
 
 from service.contract.manifest import Manifest
+from service.engine.activity import Marker
 from service.engine.batching.batcher import Answer, Batcher
 from service.engine.batching.queue import QueuedRequest
 from service.engine.batching.tensors import TensorChecker, Tensors, count_rows
@@ -46,8 +47,10 @@ class LoadedVersion:
         settings: See there.
         metrics: Where batches are counted.
         on_death: Called when a batcher has died.
+        marker: Told when batches begin and end.
 
     Attributes:
+        manifest: Its contract.
         batchers: By signature.
     """
 
@@ -58,8 +61,10 @@ class LoadedVersion:
         settings: Settings,
         metrics: Metrics,
         on_death: Callable[[], None],
+        marker: Marker,
     ):
-        self._name, self._model = manifest.name, model
+        self.manifest = manifest
+        self._name, self._model, self._marker = manifest.name, model, marker
         self._most_rows = settings.max_request_rows
         self._workers = ComputeThreads(
             CONCURRENT_BATCHES, f"{manifest.name}-{manifest.version}"
@@ -134,12 +139,22 @@ class LoadedVersion:
         return self._took.get((signature, rows), seconds) < seconds
 
     async def _run(self, signature: str, rows: Tensors) -> Tensors:
-        count = count_rows(rows)
+        if self._marker.alone is None:
+            return await self._compute(signature, rows)
+        async with self._marker.alone:
+            return await self._compute(signature, rows)
+
+    async def _compute(self, signature: str, rows: Tensors) -> Tensors:
+        count, work = count_rows(rows), partial(self._model.run, signature, rows)
+        self._marker.begin_batch()
         began = time.perf_counter()
-        if self._takes_less(QUICK_S, signature, count):
-            outputs = self._model.run(signature, rows)
-        else:
-            outputs = await self._workers.run(partial(self._model.run, signature, rows))
+        try:
+            if self._takes_less(QUICK_S, signature, count):
+                outputs = work()
+            else:
+                outputs = await self._workers.run(work)
+        finally:
+            self._marker.end_batch()
         self._took[signature, count] = time.perf_counter() - began
         return outputs
 

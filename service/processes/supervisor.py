@@ -97,32 +97,34 @@ class Supervisor:
 
     async def _keep(self, name: str) -> None:
         """Keep one process running, with growing pauses while it dies young."""
-        backoff_s, restarted = FIRST_BACKOFF_S, False
+        backoff_s, code = FIRST_BACKOFF_S, None
         while not self._stopping.is_set():
             began = time.monotonic()
-            process = await self._start(name, restarted=restarted)
+            process = await self._start(name, code)
             self._processes[name] = process
             code = await process.wait()
             mark_process_dead(process.pid, str(self._metrics_folder))  # type: ignore[no-untyped-call]
             if self._stopping.is_set():
                 return
             logger.error("%s (%d) ended with %d; replacing it", name, process.pid, code)
-            restarted = True
             if time.monotonic() - began > STABLE_S:
                 backoff_s = FIRST_BACKOFF_S
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), backoff_s)
             backoff_s = min(2 * backoff_s, LAST_BACKOFF_S)
 
-    async def _start(self, name: str, *, restarted: bool) -> asyncio.subprocess.Process:
+    async def _start(self, name: str, ended: int | None) -> asyncio.subprocess.Process:
+        """Start a process, whose predecessor ended with this code, if it had one."""
         module = "service.engine" if name == "engine" else "service.web"
         socket_option = "--socket" if name == "engine" else "--engine-socket"
         arguments = [
             *("--settings", self._settings.model_dump_json()),
             *(socket_option, str(self._folder / "engine.sock")),
             *("--lifeline", str(self._lifeline)),
-            *(["--restarted"] if restarted else []),
+            *(["--restarted"] if ended is not None else []),
         ]
+        if name == "engine" and ended is not None:
+            arguments += ["--predecessor-ended", str(ended)]
         inherited = [self._lifeline]
         if name != "engine":  # it outlives the others, and must not hold the port
             inherited.append(self._listener.fileno())

@@ -215,7 +215,8 @@ def default_version(server: Server) -> object:
 def test_a_server_without_models_takes_them_up_when_they_come(
     small: Server, seven: bytes
 ) -> None:
-    small.wait_ready()
+    until(lambda: bool(small.log_lines(level="error", logger="service.engine.watcher")))
+    until(lambda: "cannot be read" in small.client.get("/readyz").json()["error"])
     response = small.client.post(PATH, content=seven, headers=PNG)
     body = response.json()
     assert (response.status_code, body["code"]) == (503, "model_not_ready")
@@ -226,6 +227,7 @@ def test_a_server_without_models_takes_them_up_when_they_come(
     assert models["digits"]["how_to_get"] == "python -m training digits"
     publish(small, 1)
     until(lambda: default_version(small) == 1)
+    small.wait_ready()
     assert small.client.post(PATH, content=seven, headers=PNG).status_code == 200
 
 

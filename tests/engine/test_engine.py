@@ -33,7 +33,12 @@ async def engine_of(
     artifacts: Path, **settings: Any
 ) -> AsyncIterator[tuple[Engine, MultiplierLoader]]:
     loader = MultiplierLoader()
-    values = {"versions_kept": 1, "poll_seconds": 3600.0, **settings}
+    values = {
+        "versions_kept": 1,
+        "poll_seconds": 3600.0,
+        "retire_delay_s": 0.0,
+        **settings,
+    }
     engine = Engine(
         Settings(artifacts=artifacts, **values),
         Metrics(CollectorRegistry()),
@@ -51,6 +56,12 @@ async def multiply(engine: Engine, value: int, version: int | None = None) -> in
     deadline = time.monotonic() + 30
     answer = await engine.submit("times", version, "serving_default", rows, deadline)
     return int(answer.outputs[0][0])
+
+
+async def look_twice(engine: Engine) -> None:
+    """What is new is taken up when its files were the same at two looks."""
+    await engine.reconcile()
+    await engine.reconcile()
 
 
 def states(engine: Engine) -> dict[int, VersionState]:
@@ -99,7 +110,7 @@ def test_a_new_version_takes_over_and_the_old_one_finishes_its_work(
             under_way = asyncio.create_task(multiply(engine, 7))
             await asyncio.to_thread(old.began.wait)
             write_version(tmp_path, "times", 2, factor=3)
-            await engine.reconcile()
+            await look_twice(engine)
             assert await multiply(engine, 7) == 21
             assert states(engine) == {1: VersionState.DRAINING, 2: VersionState.READY}
             old.free.set()
@@ -117,7 +128,7 @@ def test_nothing_holds_a_version_that_is_retired(tmp_path: Path) -> None:
             assert await multiply(engine, 7) == 14
             model = weakref.ref(loader.loaded.pop(("times", 1)))
             write_version(tmp_path, "times", 2, factor=3)
-            await engine.reconcile()
+            await look_twice(engine)
             await until(lambda: states(engine) == {2: VersionState.READY})
             await until(lambda: model() is None)
 
@@ -132,7 +143,7 @@ def test_a_version_that_fails_to_load_leaves_the_old_one_serving(
     async def test() -> None:
         async with engine_of(tmp_path) as (engine, _):
             broken = write_version(tmp_path, "times", 2, broken=True)
-            await engine.reconcile()
+            await look_twice(engine)
             assert states(engine) == {1: VersionState.READY, 2: VersionState.FAILED}
             assert await multiply(engine, 7) == 14
             assert engine.catalog.problems() == []
@@ -140,7 +151,7 @@ def test_a_version_that_fails_to_load_leaves_the_old_one_serving(
                 await multiply(engine, 7, version=2)
             shutil.rmtree(broken)
             write_version(tmp_path, "times", 2, factor=3)
-            await engine.reconcile()
+            await look_twice(engine)
             assert await multiply(engine, 7) == 21
 
     run(test)
@@ -166,7 +177,7 @@ def test_a_disk_that_vanishes_takes_no_version_away(tmp_path: Path) -> None:
     async def test() -> None:
         async with engine_of(tmp_path) as (engine, _):
             shutil.rmtree(tmp_path / "times")
-            await engine.reconcile()
+            await look_twice(engine)
             assert await multiply(engine, 7) == 14
 
     run(test)
@@ -260,7 +271,7 @@ def test_a_model_that_comes_later_does_not_turn_readiness_red(tmp_path: Path) ->
             seen: list[list[str]] = []
             engine.on_change.append(lambda catalog: seen.append(catalog.problems()))
             write_version(tmp_path, "later", 1)
-            await engine.reconcile()
+            await look_twice(engine)
             assert engine.catalog.model("later").default is not None
             assert seen
             assert not any(seen)
@@ -285,6 +296,6 @@ def test_an_operator_may_want_smaller_batches(tmp_path: Path) -> None:
             rows = (np.arange(7),)
             answer = await engine.submit("times", None, "serving_default", rows, 1e9)
             assert answer.outputs[0].tolist() == [0, 2, 4, 6, 8, 10, 12]
-            assert sizes == [2, 2, 2, 1]
+            assert sorted(sizes) == [1, 2, 2, 2]  # two threads, in any order
 
     run(test)

@@ -2,7 +2,7 @@
 
     submit ─▶ waiting ─▶ form ─▶ pad ─▶ run ─▶ split ─▶ every caller its own rows
        │         │                        │
-    QueueFull  DeadlineExceeded       ModelFailed, to this batch alone
+    QueueFull  DeadlineExceeded       ModelFailed, to those whose rows did it
 
 There is no waiting time to tune: a lone request runs at once, and what arrives while
 all workers are busy is the next batch. Pure asyncio: no HTTP, no TensorFlow, no
@@ -221,11 +221,12 @@ class Batcher:
 
     def _share(self) -> int:
         """How many rows a worker may take, so that no other one stays idle."""
-        rows = min(self._waiting.rows, self._sizes[-1])
+        ready = self._waiting.ready_rows
+        rows = min(ready, self._sizes[-1])
         if self._is_quick(self._padded(rows)):
             return rows
         idle = len(self._workers) - len(self._running)
-        return min(rows, -(-self._waiting.rows // idle))
+        return min(rows, -(-ready // idle))
 
     def _padded(self, rows: int) -> int:
         return next(size for size in self._sizes if size >= rows)
@@ -238,6 +239,21 @@ class Batcher:
                 self._idle.set()
 
     async def _execute(self, batch: list[Slice]) -> None:
+        """Compute a batch; if that fails, its halves, so that it fails the guilty."""
+        try:
+            await self._compute(batch)
+        except _RunError as error:
+            waiting = [part for part in batch if not part.request.settled]
+            if len(batch) > 1:
+                half = -(-len(waiting) // 2)
+                for some in filter(None, (waiting[:half], waiting[half:])):
+                    await self._execute(some)
+            else:
+                logger.error("a batch failed", exc_info=error.__cause__)
+                message = "The model failed while computing these rows."
+                _fail(batch, ModelFailed(message))
+
+    async def _compute(self, batch: list[Slice]) -> None:
         parts = [part.rows for part in batch]
         rows = sum([part.count for part in batch])
         size = self._padded(rows)
@@ -245,10 +261,8 @@ class Batcher:
         try:
             outputs = await self._run(merge_rows(parts, size))
             _check_rows(outputs, size)
-        except Exception:
-            logger.exception("a batch of %d rows failed", rows)
-            _fail(batch, ModelFailed("The model failed while computing this batch."))
-            return
+        except Exception as error:
+            raise _RunError from error
         seconds = time.monotonic() - began
         if rows == self._sizes[-1]:
             running = [part.count for each in self._running.values() for part in each]
@@ -334,6 +348,10 @@ class _Waiter:
     def fail(self, request: QueuedRequest, error: ServeryError) -> None:
         if not self.future.done():
             self.future.set_exception(error)
+
+
+class _RunError(Exception):
+    """The model failed."""
 
 
 def _check_rows(outputs: Tensors, size: int) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Protocol
 
+import numpy as np
+
 from service.engine.batching.tensors import Tensors, merge_rows, slice_rows
 from service.errors import DeadlineExceeded, ServeryError
 
@@ -149,8 +151,37 @@ class Slice:
         return slice_rows(self.request.rows, self.start, self.start + self.count)
 
 
+Shapes = tuple[tuple[np.dtype[np.generic], tuple[int, ...]], ...]
+"""Of each input: its dtype, and its shape without the rows."""
+
+
+class _Line:
+    """Requests whose rows can be put together, in order of arrival.
+
+    Attributes:
+        rows: That wait.
+        places: Of each request in the order of all.
+    """
+
+    __slots__ = ("places", "rows", "shapes")
+
+    def __init__(self, shapes: Shapes):
+        self.shapes = shapes
+        self.rows = 0
+        self.places: dict[QueuedRequest, int] = {}
+
+    def first(self) -> QueuedRequest:
+        return next(iter(self.places))
+
+    def first_place(self) -> int:
+        return next(iter(self.places.values()))
+
+
 class RowQueue:
     """A queue that counts rows, and forgets from its middle at no cost.
+
+    Rows of different shapes cannot be put together: what is taken is of one shape, that
+    of the request which has waited longest.
 
     Attributes:
         rows: That wait.
@@ -158,45 +189,74 @@ class RowQueue:
 
     def __init__(self) -> None:
         self.rows = 0
-        self._requests: dict[QueuedRequest, None] = {}
+        self._next_place = 0
+        self._lines: dict[Shapes, _Line] = {}
+        self._line_of: dict[QueuedRequest, _Line] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._requests)
+        return bool(self._line_of)
 
     def __iter__(self) -> Iterator[QueuedRequest]:
-        return iter(list(self._requests))
+        return iter(list(self._line_of))
+
+    @property
+    def ready_rows(self) -> int:
+        """Rows that could be put together with those that have waited longest."""
+        return self._oldest().rows if self._lines else 0
 
     def add(self, request: QueuedRequest) -> None:
         """Put it at the back."""
-        self._requests[request] = None
-        self.rows += request.count
+        shapes = tuple([(each.dtype, each.shape[1:]) for each in request.rows])
+        line = self._lines.get(shapes)
+        if line is None:
+            line = self._lines[shapes] = _Line(shapes)
+        self._line_of[request] = line
+        line.places[request] = self._next_place
+        self._next_place += 1
+        waiting = request.count - request.taken
+        line.rows += waiting
+        self.rows += waiting
 
     def forget(self, request: QueuedRequest) -> bool:
         """Take it out, and say whether it was there."""
-        if request not in self._requests:
+        line = self._line_of.pop(request, None)
+        if line is None:
             return False
-        del self._requests[request]
-        self.rows -= request.count - request.taken
+        del line.places[request]
+        waiting = request.count - request.taken
+        line.rows -= waiting
+        self.rows -= waiting
+        if not line.places:
+            del self._lines[line.shapes]
         return True
 
     def take(self, most: int) -> list[Slice]:
-        """Take at most so many rows; a request that did not fit goes to the back.
+        """Take at most so many rows of one shape; what did not fit goes to the back.
 
         So a request for one row waits behind at most one batch of a request for many.
         """
         batch: list[Slice] = []
         free, now = most, time.monotonic()
-        while free and self._requests:
-            request = next(iter(self._requests))
-            if request.deadline <= now:
-                request.expire()  # which takes it out
-                continue
-            del self._requests[request]
-            count = min(free, request.count - request.taken)
-            batch.append(Slice(request, request.taken, count))
-            request.taken += count
-            free -= count
-            if request.taken < request.count:
-                self._requests[request] = None
-        self.rows -= most - free
+        while free and not batch and self._lines:
+            line = self._oldest()  # another one if all of the last one had expired
+            while free and line.places:
+                request = line.first()
+                if request.deadline <= now:
+                    request.expire()  # which takes it out
+                    continue
+                self.forget(request)
+                part = Slice(
+                    request, request.taken, min(free, request.count - request.taken)
+                )
+                batch.append(part)
+                request.taken += part.count
+                free -= part.count
+                if request.taken < request.count:
+                    self.add(request)
         return batch
+
+    def _oldest(self) -> _Line:
+        """The line of the request that has waited longest."""
+        if len(self._lines) == 1:
+            return next(iter(self._lines.values()))
+        return min(self._lines.values(), key=_Line.first_place)

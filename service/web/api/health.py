@@ -26,7 +26,7 @@ async def livez() -> Health:
 
 @router.get("/readyz", tags=["operations"], responses=error_responses(503))
 async def readyz(request: Request) -> Health:
-    """Whether every model answers. If not: send requests elsewhere."""
+    """Whether models answer, all that can. If not: send requests elsewhere."""
     state = _state(request)
     problems = state.engine.catalog.problems()
     if state.draining:

@@ -13,7 +13,13 @@ from service.contract.manifest import Manifest
 from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors, count_rows
 from service.engine.catalog import VersionStatus
-from service.errors import InvalidInput, ModelNotFound, ModelNotReady, TooManyRows
+from service.errors import (
+    EngineGone,
+    InvalidInput,
+    ModelNotFound,
+    ModelNotReady,
+    TooManyRows,
+)
 from service.web.api.schemas import ImagesRequest, how_to_get
 from service.web.http.body import (
     JSON,
@@ -157,6 +163,7 @@ class ModelCall:
             ClientDisconnectedError: Nobody waits for the answer any more.
         """
         self._record.rows = count_rows(rows)
+        self._asked = self.state.engine.catalog
         future = self.state.engine.submit(
             self._model, self._version, signature, rows, self._deadline
         )
@@ -169,8 +176,12 @@ class ModelCall:
         return answer
 
     def manifest(self, answer: Answer) -> Manifest:
-        """The contract of the version that answered."""
-        return _manifest(self.state.engine.catalog.find(self._model, answer.version))
+        """The contract of the version that answered, even if it has retired since."""
+        for catalog in (self.state.engine.catalog, self._asked):
+            manifest = catalog.manifest(self._model, answer.version)
+            if manifest is not None:
+                return manifest
+        raise EngineGone("The engine stopped while answering; it is restarting.")
 
     def respond(
         self, answer: Answer, predictions: list[dict[str, Any]], labels: Iterable[str]

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import FileResponse
 
 from service.engine.catalog import ModelStatus, VersionStatus
+from service.engine.disk import find_folder
 from service.errors import NotFound
 from service.web.api.schemas import error_responses, how_to_get
 from service.web.state import AppState
@@ -33,6 +34,7 @@ class ModelSummary(BaseModel):
         description="the one that answers; null if none"
     )
     versions: list[VersionSummary]
+    notes: list[str] = Field(description="what is odd about its folder")
     how_to_get: str | None = Field(
         None, description="a command, where there is an endpoint and no version of it"
     )
@@ -58,6 +60,7 @@ class ModelResponse(BaseModel):
         description="the one that answers; null if none"
     )
     versions: list[VersionDetail]
+    notes: list[str] = Field(description="what is odd about its folder")
 
 
 @router.get("/v1/models", tags=["models"])
@@ -88,7 +91,12 @@ async def show_model(request: Request, name: str) -> ModelResponse:
         )
         for each in model.versions
     ]
-    return ModelResponse(name=name, default_version=default, versions=versions)
+    return ModelResponse(
+        name=name,
+        default_version=default,
+        versions=versions,
+        notes=list(model.notes),
+    )
 
 
 @router.get(
@@ -105,7 +113,7 @@ async def show_report(
     path = request.url.path
     for each in state.engine.catalog.model(name).versions:
         if each.version == version and path in _reports(name, each):
-            folder = state.settings.artifacts / name / str(version)
+            folder = find_folder(state.settings.artifacts, name, version)
             return FileResponse(folder / REPORTS / file)
     raise NotFound(f"There is no report at {path}; /v1/models/{name} lists them.")
 
@@ -130,6 +138,7 @@ def _missing(name: str) -> ModelSummary:
         task=None,
         default_version=None,
         versions=[],
+        notes=[],
         how_to_get=how_to_get(name),
     )
 
@@ -146,4 +155,5 @@ def _summary(model: ModelStatus) -> ModelSummary:
         task=known[-1].task if known else None,
         default_version=default.version if default else None,
         versions=versions,
+        notes=list(model.notes),
     )

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from service.engine.batching.batcher import Answer
+from service.engine.batching.batcher import Answer, Batcher
 from service.engine.engine import Engine
 from service.engine.ipc.client import BULKY_BYTES, EngineClient
 from service.engine.ipc.server import bind_socket, start_server
@@ -54,6 +54,12 @@ class House:
     @property
     def model(self) -> Multiplier:
         return self.loader.loaded["times", 1]
+
+    @property
+    def batcher(self) -> Batcher:
+        loaded = self.engine._registry.get(("times", 1))
+        assert loaded is not None
+        return loaded.batchers["serving_default"]
 
     def submit(self, *values: int, seconds: float = 30) -> asyncio.Future[Answer]:
         rows = (np.array(values, np.int64),)
@@ -173,6 +179,7 @@ def test_the_client_sees_what_the_engine_holds(tmp_path: Path) -> None:
             assert house.client.catalog == house.engine.catalog
             write_version(house.settings.artifacts, "plus", 1)
             await house.engine.reconcile()
+            await house.engine.reconcile()  # its files have come to rest
             await until(lambda: house.client.catalog == house.engine.catalog)
             assert "plus" in house.client.catalog.models
 
@@ -200,7 +207,7 @@ def test_errors_cross_the_door_as_themselves(tmp_path: Path) -> None:
 def test_a_cancelled_request_leaves_the_engine_s_queue(tmp_path: Path) -> None:
     async def test() -> None:
         async with house_of(tmp_path) as house:
-            batcher = house.engine._loaded["times", 1].batchers["serving_default"]
+            batcher = house.batcher
             running = await house.fill_lanes()
             waiting = [house.submit(n) for n in range(3)]
             await until(lambda: batcher.waiting_rows == 3)
@@ -215,7 +222,7 @@ def test_a_cancelled_request_leaves_the_engine_s_queue(tmp_path: Path) -> None:
 def test_a_client_that_leaves_takes_its_rows_along(tmp_path: Path) -> None:
     async def test() -> None:
         async with house_of(tmp_path) as house:
-            batcher = house.engine._loaded["times", 1].batchers["serving_default"]
+            batcher = house.batcher
             running = await house.fill_lanes()
             waiting = house.submit(1, 2, 3)
             await until(lambda: batcher.waiting_rows == 3)

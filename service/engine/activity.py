@@ -1,0 +1,51 @@
+"""What each version is doing: a byte in a file, which is still there after a crash."""
+
+import asyncio
+import mmap
+import os
+from pathlib import Path
+
+IDLE, COMPUTING, LOADING = 0, 1, 2  # what a version's byte says
+MOST_VERSIONS = 4096  # bytes of the file, which is one page
+
+Page = mmap.mmap | bytearray
+
+
+class Marker:
+    """Says in the file what a version is doing. A store into memory: it costs nothing.
+
+    Attributes:
+        slot: Its byte.
+        alone: What a suspect computes under, so that no other one does meanwhile.
+    """
+
+    def __init__(self, page: Page, slot: int, alone: asyncio.Lock | None = None):
+        self._page, self.slot = page, slot
+        self._batches = 0
+        self.alone = alone
+
+    def load(self) -> None:
+        """It is being loaded, or warmed."""
+        self._page[self.slot] = LOADING
+
+    def begin_batch(self) -> None:
+        """One batch more is being computed."""
+        self._batches += 1
+        self._page[self.slot] = COMPUTING
+
+    def end_batch(self) -> None:
+        """One batch less is."""
+        self._batches -= 1
+        if not self._batches:
+            self._page[self.slot] = IDLE
+
+    def rest(self) -> None:
+        """It does nothing."""
+        self._page[self.slot] = IDLE
+
+
+def open_page(path: Path) -> mmap.mmap:
+    """A page of zeros that stays in the file, whatever becomes of this process."""
+    with path.open("w+b") as file:
+        os.posix_fallocate(file.fileno(), 0, MOST_VERSIONS)  # a full disk says so now
+        return mmap.mmap(file.fileno(), MOST_VERSIONS)

@@ -1,0 +1,245 @@
+"""Which version was at work when an engine died, so that it does not kill the next.
+
+An engine writes what each version is doing into a small file; its successor reads it. A
+version that was at work at too many deaths is in quarantine: it is not loaded, and all
+others serve. Another load in a process of its own would have found the same only for
+versions that die while loading, for five seconds and half a gigabyte a time.
+
+Which of several versions killed the engine while they computed is not known after one
+death. So those that were at work, the suspects, compute one at a time from then on, and
+the next death tells.
+"""
+
+import asyncio
+import logging
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, TypeAdapter
+
+from service.engine.activity import (
+    IDLE,
+    LOADING,
+    MOST_VERSIONS,
+    Marker,
+    Page,
+    open_page,
+)
+from service.engine.reconciler import Key
+
+logger = logging.getLogger(__name__)
+
+HARMLESS = (0, -signal.SIGTERM, -signal.SIGINT)  # ends of an engine
+VMSTAT = Path("/proc/vmstat")  # counts what the kernel killed for memory
+
+
+class Death(BaseModel):
+    """A version was at work when an engine died.
+
+    Attributes:
+        doing: What it did.
+        at: `time.monotonic()`, which is one clock for all processes.
+        weight: 1, or less where the version may well be innocent.
+        ended: How the engine died.
+        last_words: The last lines that the engine wrote to stderr.
+    """
+
+    model: str
+    version: int
+    fingerprint: str
+    doing: Literal["loading", "computing"]
+    at: float
+    weight: float
+    ended: str
+    last_words: str = ""
+
+
+class _Slot(BaseModel):
+    model: str
+    version: int
+    fingerprint: str
+
+
+class _Activity(BaseModel):
+    oom_kills: int
+    slots: dict[int, _Slot]
+
+
+class CrashJournal:
+    """Remembers the deaths of engines for as long as the service runs.
+
+    Args:
+        folder: Where the engines of one service leave word for each other; None: in
+            this process only.
+        most: Deaths after which a version is in quarantine.
+        window_s: Seconds for which a death counts.
+    """
+
+    def __init__(self, folder: Path | None, most: int, window_s: float):
+        self._most, self._window_s = most, window_s
+        self._activity = folder / "activity.json" if folder else None
+        self._page_file = folder / "activity" if folder else None
+        self._deaths_file = folder / "deaths.json" if folder else None
+        self._page: Page = bytearray(MOST_VERSIONS)
+        self._slots: dict[int, _Slot] = {}
+        self._deaths: list[Death] = []
+        self._alone = asyncio.Lock()
+
+    def take_over(self, code: int | None, last_words: str) -> None:
+        """Read what the predecessor was doing when it died, and start a new page.
+
+        Args:
+            code: Its exit code, negative for a signal; None if that is not known.
+            last_words: The last lines that it wrote to stderr.
+        """
+        if not (self._activity and self._page_file and self._deaths_file):
+            return
+        with suppress(OSError, ValueError):
+            self._deaths = _DEATHS.validate_json(self._deaths_file.read_bytes())
+        with suppress(OSError, ValueError, IndexError):  # none, or cut off
+            activity = _Activity.model_validate_json(self._activity.read_bytes())
+            page = self._page_file.read_bytes()
+            self._deaths += _explain(activity, page, code, last_words)
+            self._write(self._deaths_file, _DEATHS.dump_json(self._deaths))
+        try:
+            self._page = open_page(self._page_file)
+        except OSError:
+            logger.exception("crashes cannot be traced to a version")
+
+    def open(self, key: Key, fingerprint: str) -> Marker:
+        """A marker for a version that is about to be loaded."""
+        slot = next(each for each in range(MOST_VERSIONS) if each not in self._slots)
+        self._slots[slot] = _Slot(model=key[0], version=key[1], fingerprint=fingerprint)
+        self._write_activity()
+        suspect = self.weight(key, fingerprint) > 0
+        return Marker(self._page, slot, self._alone if suspect else None)
+
+    def close(self, marker: Marker) -> None:
+        """The version is in memory no more."""
+        marker.rest()
+        self._slots.pop(marker.slot, None)
+        self._write_activity()
+
+    def absolve(self, key: Key) -> None:
+        """A version was loaded after all: that it died while loading was chance."""
+        self._deaths = [
+            each
+            for each in self._deaths
+            if (each.model, each.version) != key or each.doing != "loading"
+        ]
+        if self._deaths_file:
+            self._write(self._deaths_file, _DEATHS.dump_json(self._deaths))
+
+    def leave(self) -> None:
+        """This engine ends in peace, whatever it is doing."""
+        if self._activity:
+            self._activity.unlink(missing_ok=True)
+
+    def record(self, death: Death) -> None:
+        """Count one more death."""
+        self._deaths.append(death)
+
+    def weight(self, key: Key, fingerprint: str) -> float:
+        """How often a version died of late, with these files."""
+        return sum(each.weight for each in self._of(key, fingerprint))
+
+    def quarantined(self, key: Key, fingerprint: str) -> Death | None:
+        """The last death of a version that died too often with these files."""
+        if self.weight(key, fingerprint) < self._most:
+            return None
+        return self._of(key, fingerprint)[-1]
+
+    def describe(self, death: Death) -> str:
+        """Why a version is in quarantine, of which this is the last death."""
+        key = (death.model, death.version)
+        text = (
+            f"the engine died {len(self._of(key, death.fingerprint))} times while this "
+            f"version was {death.doing}, at last {death.ended}; it is tried again when "
+            "its files change, or when the service is started anew"
+        )
+        return f"{text}. Last words: {death.last_words}" if death.last_words else text
+
+    def _of(self, key: Key, fingerprint: str) -> list[Death]:
+        since = time.monotonic() - self._window_s
+        return [
+            each
+            for each in self._deaths
+            if (each.model, each.version, each.fingerprint) == (*key, fingerprint)
+            and each.at >= since
+        ]
+
+    def _write_activity(self) -> None:
+        if self._activity:
+            activity = _Activity(oom_kills=count_oom_kills(), slots=self._slots)
+            self._write(self._activity, activity.model_dump_json().encode())
+
+    def _write(self, path: Path, content: bytes) -> None:
+        draft = path.with_suffix(".draft")
+        try:
+            draft.write_bytes(content)
+            draft.replace(path)
+        except OSError:
+            logger.exception("crashes cannot be traced to a version")
+
+
+_DEATHS = TypeAdapter(list[Death])
+
+
+def count_oom_kills() -> int:
+    """How many processes the kernel has killed for memory since it started."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(VMSTAT.read_text().split("oom_kill ")[1].split()[0])
+    return 0
+
+
+def _explain(
+    activity: _Activity, page: bytes, code: int | None, last_words: str
+) -> list[Death]:
+    """The deaths of those that were at work; if one was loading, it was that one."""
+    doing = {slot: page[slot] for slot in activity.slots if page[slot] != IDLE}
+    if LOADING in doing.values():
+        doing = {slot: each for slot, each in doing.items() if each == LOADING}
+    out_of_memory = count_oom_kills() > activity.oom_kills
+    deaths = []
+    for slot, each in doing.items():
+        weight = _weight(each, code, out_of_memory=out_of_memory)
+        if weight:
+            deaths.append(
+                Death(
+                    **activity.slots[slot].model_dump(),
+                    doing="loading" if each == LOADING else "computing",
+                    at=time.monotonic(),
+                    weight=weight,
+                    ended=describe_end(code, out_of_memory=out_of_memory),
+                    last_words=last_words,
+                )
+            )
+    return deaths
+
+
+def _weight(doing: int, code: int | None, *, out_of_memory: bool) -> float:
+    """How likely it is the version's doing.
+
+    Somebody who kills engines is no fault of a version, but from within it looks the
+    same as a version that kills its own process: half a fault while it is loaded.
+    """
+    if code in HARMLESS:
+        return 0
+    if code == -signal.SIGKILL and not out_of_memory:
+        return 0.5 if doing == LOADING else 0
+    return 1
+
+
+def describe_end(code: int | None, *, out_of_memory: bool = False) -> str:
+    """How a process ended, in words."""
+    if code is None:
+        return "for an unknown reason"
+    if code >= 0:
+        return f"with exit code {code}"
+    with suppress(ValueError):
+        name = signal.Signals(-code).name
+        return f"by {name}, out of memory" if out_of_memory else f"by {name}"
+    return f"by signal {-code}"

@@ -1,0 +1,110 @@
+"""From a folder to a model in memory: read, verify, load, warm."""
+
+import asyncio
+import ctypes
+import gc
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from service.contract.integrity import check_files
+from service.contract.manifest import Manifest, ManifestError, read_manifest
+from service.engine.compute.threads import lower_priority
+from service.engine.reconciler import Key
+from service.engine.versions import Model
+from service.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+
+class Loader(Protocol):
+    """What brings versions into memory: `TensorFlowRuntime`, or a fake."""
+
+    def load(self, folder: Path, manifest: Manifest) -> Model:
+        """Load the version that lies in `folder`."""
+
+
+class LoadingThread:
+    """Loads one version at a time, in a thread that gives way to those that compute.
+
+    Args:
+        metrics: Where it is noted how long that took.
+        make_loader: Called once, in that thread: importing TensorFlow takes seconds.
+    """
+
+    def __init__(self, metrics: Metrics, make_loader: Callable[[], Loader]):
+        self._metrics = metrics
+        self._make_loader = make_loader
+        self._loader: Loader | None = None
+        self._thread = ThreadPoolExecutor(
+            1, thread_name_prefix="load", initializer=lower_priority
+        )
+
+    async def prepare(self) -> None:
+        """Make the loader, unless that is done."""
+        if self._loader is None:
+            loop = asyncio.get_running_loop()
+            self._loader = await loop.run_in_executor(self._thread, self._make_loader)
+
+    async def load(self, key: Key, folder: Path) -> tuple[Manifest, Model]:
+        """Load and warm a version.
+
+        Raises:
+            ManifestError: The manifest cannot be read, is that of another version, or
+                the files beside it are not the ones it lists.
+            Exception: Whatever the runtime finds wrong with it.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._load, key, folder)
+
+    async def settle(self, *, retired: bool = False) -> None:
+        """Give back memory, in this thread: there it stalls others a third as long."""
+        settle = partial(_settle_memory, retired=retired)
+        await asyncio.get_running_loop().run_in_executor(self._thread, settle)
+
+    def close(self) -> None:
+        """Load nothing more. What is being loaded cannot be interrupted."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _load(self, key: Key, folder: Path) -> tuple[Manifest, Model]:
+        assert self._loader is not None  # `prepare` made it  # noqa: S101
+        manifest = read_manifest(folder)
+        if (manifest.name, manifest.version) != key:
+            raise ManifestError(
+                f"{folder}: expected the manifest of {key[0]} {key[1]}, "
+                f"received that of {manifest.name} {manifest.version}"
+            )
+        began = time.perf_counter()
+        unlisted = check_files(folder, manifest)
+        if unlisted:
+            logger.info("%s %d: files not in the manifest: %s", *key, unlisted)
+        model = self._loader.load(folder, manifest)
+        seconds = time.perf_counter() - began
+        warm_seconds = model.warm()
+        labels = (key[0], str(key[1]))
+        self._metrics.load_seconds.labels(*labels).set(seconds)
+        self._metrics.warm_seconds.labels(*labels).set(warm_seconds)
+        return manifest, model
+
+
+def _settle_memory(*, retired: bool) -> None:
+    """Give back what loading left behind or a version held, and walk the rest no more.
+
+    TensorFlow's objects live as long as their models: a full collection that walks them
+    stops everything for 130 ms. And of the memory that loading takes, the C library
+    keeps the larger part for later.
+
+    Args:
+        retired: Whether a version is to be collected that was settled before.
+    """
+    if retired:
+        gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    with suppress(OSError, AttributeError):  # the library is not glibc
+        ctypes.CDLL(None).malloc_trim(0)

@@ -1,0 +1,165 @@
+"""The versions in memory: how they come there and how they go."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from service.engine.activity import Marker
+from service.engine.catalog import VersionState
+from service.engine.crashes import CrashJournal, Death
+from service.engine.disk import VersionFolder
+from service.engine.loading import Loader, LoadingThread
+from service.engine.reconciler import Key
+from service.engine.statuses import Statuses
+from service.engine.versions import LoadedVersion
+from service.metrics import Metrics
+from service.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+LATE_S = 1.0  # beyond the last deadline, for a version that is being retired
+
+
+class Registry:
+    """Loads versions and retires them.
+
+    Args:
+        settings: See there.
+        metrics: Where batches are counted.
+        statuses: Told of every change.
+        journal: Told what each version is doing, should this process die of it.
+        make_loader: See `LoadingThread`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        statuses: Statuses,
+        journal: CrashJournal,
+        make_loader: Callable[[], Loader],
+    ):
+        self._settings, self._metrics = settings, metrics
+        self._statuses, self._journal = statuses, journal
+        self._thread = LoadingThread(metrics, make_loader)
+        self._loaded: dict[Key, LoadedVersion] = {}
+        self._markers: dict[Key, Marker] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
+
+    def get(self, key: Key) -> LoadedVersion | None:
+        """The version, if it is in memory; one that is being retired still is."""
+        return self._loaded.get(key)
+
+    async def load(self, key: Key, folder: VersionFolder) -> None:
+        """Load a version; whatever becomes of it is in its status."""
+        death = self._journal.quarantined(key, folder.fingerprint)
+        if death is not None:
+            self._quarantine(key, death)
+            return
+        try:
+            await self._thread.prepare()
+            self._loaded[key] = await self._load(key, folder)
+        except Exception as error:
+            logger.exception("%s %d cannot be loaded", *key)
+            self._forget_marker(key)
+            self._statuses.set(key, VersionState.FAILED, reason=str(error))
+            return
+        self._journal.absolve(key)
+        self._statuses.set(key, VersionState.READY, manifest=self._loaded[key].manifest)
+        logger.info("%s %d is ready", *key)
+
+    async def settle(self) -> None:
+        """Give back what loading has left behind."""
+        await self._thread.settle()
+
+    def retire(self, key: Key) -> None:
+        """Let a version finish its work, and go.
+
+        Whoever names no version is sent to another one at once. Whoever had chosen this
+        one before that, and is still decoding, has `retire_delay_s` to come.
+        """
+        self._statuses.set(key, VersionState.DRAINING)
+        self._in_background(self._retire(key))
+
+    async def close(self) -> None:
+        """Finish what is queued within the drain timeout, and fail the rest."""
+        self._stopping.set()
+        self._journal.leave()
+        limit = self._settings.drain_timeout_s
+        closing = [loaded.close(limit) for loaded in self._loaded.values()]
+        await asyncio.gather(*closing, *self._closing)
+        self._thread.close()
+
+    async def _load(self, key: Key, folder: VersionFolder) -> LoadedVersion:
+        marker = self._markers[key] = self._journal.open(key, folder.fingerprint)
+        marker.load()
+        manifest, model = await self._thread.load(key, folder.path)
+        marker.rest()
+        return LoadedVersion(
+            model,
+            manifest,
+            self._settings,
+            self._metrics,
+            partial(self._died, key, folder.fingerprint),
+            marker,
+        )
+
+    async def _retire(self, key: Key) -> None:
+        delay_s = self._settings.retire_delay_s
+        try:
+            await asyncio.wait_for(self._stopping.wait(), delay_s)
+        except TimeoutError:  # its own deadline ends every request that waits
+            limit = self._settings.max_timeout_ms / 1000 + LATE_S
+        else:
+            limit = self._settings.drain_timeout_s
+        await self._loaded.pop(key).close(limit)
+        self._forget_marker(key)
+        self._statuses.remove(key)
+        if not self._stopping.is_set():
+            await self._thread.settle(retired=True)
+        logger.info("%s %d is retired", *key)
+
+    def _died(self, key: Key, fingerprint: str) -> None:
+        """A batcher has died: load the version anew, unless that happens too often."""
+        if not self._statuses.is_ready(key):  # it was going, or another worker told
+            return
+        death = Death(
+            model=key[0],
+            version=key[1],
+            fingerprint=fingerprint,
+            doing="computing",
+            at=time.monotonic(),
+            weight=1,
+            ended="its batcher died",
+        )
+        self._journal.record(death)
+        self._statuses.set(
+            key,
+            VersionState.FAILED,
+            fingerprint="",  # as if other files had failed: it is tried again
+            reason="its batcher died; it is about to be loaded again",
+        )
+        self._in_background(self._bury(self._loaded.pop(key), self._markers.pop(key)))
+
+    async def _bury(self, loaded: LoadedVersion, marker: Marker) -> None:
+        await loaded.close(self._settings.drain_timeout_s)
+        self._journal.close(marker)
+
+    def _quarantine(self, key: Key, death: Death) -> None:
+        reason = self._journal.describe(death)
+        logger.error("%s %d is in quarantine: %s", *key, reason)
+        self._statuses.set_quarantined(key, reason)
+
+    def _forget_marker(self, key: Key) -> None:
+        marker = self._markers.pop(key, None)
+        if marker is not None:
+            self._journal.close(marker)
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)

@@ -1,0 +1,131 @@
+"""The state of every version, and the catalog that everyone else sees of it."""
+
+from collections.abc import Callable, Mapping
+
+from service.contract.manifest import Manifest
+from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionStatus
+from service.engine.reconciler import Key, Known
+from service.metrics import Metrics
+
+GONE = float("nan")  # of a series: no series of several processes can be taken away
+
+
+class Statuses:
+    """Knows where each version stands; counts and publishes every change.
+
+    Args:
+        metrics: Where states are counted.
+
+    Attributes:
+        catalog: The last that was published.
+        on_change: Called with every new one.
+    """
+
+    def __init__(self, metrics: Metrics):
+        self._metrics = metrics
+        self._statuses: dict[Key, VersionStatus] = {}
+        self._fingerprints: dict[Key, str] = {}
+        self._notes: Mapping[str, tuple[str, ...]] = {}
+        self.catalog = Catalog()
+        self.on_change: list[Callable[[Catalog], None]] = []
+
+    def known(self) -> dict[Key, Known]:
+        """What the engine knows of every version."""
+        return {
+            key: Known(status.state, self._fingerprints[key])
+            for key, status in self._statuses.items()
+        }
+
+    def is_ready(self, key: Key) -> bool:
+        """Whether a version takes requests."""
+        status = self._statuses.get(key)
+        return status is not None and status.state is VersionState.READY
+
+    def set(
+        self,
+        key: Key,
+        state: VersionState,
+        *,
+        fingerprint: str | None = None,
+        reason: str | None = None,
+        manifest: Manifest | None = None,
+    ) -> None:
+        """A version has this state now; its fingerprint and manifest stay if None."""
+        before = self._statuses.get(key)
+        if before is not None:
+            self._count(before, key, 0)
+            manifest = manifest or before.manifest
+        if fingerprint is not None:
+            self._fingerprints[key] = fingerprint
+        status = VersionStatus(
+            version=key[1], state=state, reason=reason, manifest=manifest
+        )
+        self._statuses[key] = status
+        self._count(status, key, 1)
+        self.publish()
+
+    def set_loading(self, key: Key, fingerprint: str) -> None:
+        """A version is about to be loaded from files with this fingerprint."""
+        self.set(key, VersionState.LOADING, fingerprint=fingerprint)
+        self._count_quarantined(key, 0)
+
+    def set_quarantined(self, key: Key, reason: str) -> None:
+        """A version is not loaded, since it killed the engine."""
+        self.set(key, VersionState.FAILED, reason=f"in quarantine: {reason}")
+        self._count_quarantined(key, 1)
+
+    def remove(self, key: Key) -> None:
+        """A version is known no more."""
+        self._count(self._statuses.pop(key), key, 0)
+        self._count_quarantined(key, 0)
+        del self._fingerprints[key]
+        self.publish()
+
+    def look(self, problem: str | None, notes: Mapping[str, tuple[str, ...]]) -> None:
+        """The artifacts folder cannot be read, or parts of it cannot."""
+        self._metrics.artifacts_readable.set(problem is None)
+        if (problem, notes) != (self.catalog.problem, self._notes):
+            self._notes = notes
+            self.publish(problem=problem)
+
+    def settle(self) -> None:
+        """The first loading is over."""
+        if not self.catalog.settled:
+            self.publish(settled=True)
+
+    def publish(self, **changes: object) -> None:
+        """Make a new catalog, and tell everyone."""
+        before = self.catalog.models.keys()
+        models: dict[str, list[VersionStatus]] = {name: [] for name in self._notes}
+        for (name, _), status in sorted(self._statuses.items(), key=_key):
+            models.setdefault(name, []).append(status)
+        self.catalog = self.catalog.model_copy(
+            update={
+                "models": {
+                    name: ModelStatus(
+                        name=name,
+                        versions=tuple(versions),
+                        notes=self._notes.get(name, ()),
+                    )
+                    for name, versions in sorted(models.items())
+                },
+                **changes,
+            }
+        )
+        for name in before - self.catalog.models.keys():
+            self._metrics.default_version.labels(name).set(GONE)
+        for name, model in self.catalog.models.items():
+            default = model.default.version if model.default else 0
+            self._metrics.default_version.labels(name).set(default)
+        for listener in self.on_change:
+            listener(self.catalog)
+
+    def _count_quarantined(self, key: Key, value: int) -> None:
+        self._metrics.quarantined.labels(key[0], str(key[1])).set(value)
+
+    def _count(self, status: VersionStatus, key: Key, value: int) -> None:
+        self._metrics.model_state.labels(key[0], str(key[1]), status.state).set(value)
+
+
+def _key(pair: tuple[Key, VersionStatus]) -> Key:
+    return pair[0]

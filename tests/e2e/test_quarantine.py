@@ -1,0 +1,160 @@
+"""A version that kills the engine is found out, and all others serve."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.contract.integrity import hash_files
+from service.contract.manifest import FILENAME
+from service.engine.ipc.client import EngineClient
+from service.errors import EngineGone
+from tests.e2e.server import Server, until
+from tests.e2e.test_operations import metric
+from tests.engine.deadly.sitecustomize import KILL_VALUE
+from tests.versions import until as until_async
+from tests.versions import write_version
+
+pytestmark = pytest.mark.slow
+
+DEADLY = Path(__file__).parents[1] / "engine" / "deadly"
+
+
+@pytest.fixture
+def artifacts(tmp_path: Path) -> Path:
+    write_version(tmp_path / "artifacts", "times", 1, factor=2)
+    write_version(tmp_path / "artifacts", "doomed", 1, factor=3)
+    return tmp_path / "artifacts"
+
+
+@pytest.fixture
+def server(
+    tmp_path: Path, artifacts: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Server]:
+    """A real service whose models can kill; started when the test asks for it."""
+    monkeypatch.setenv("PYTHONPATH", f"{DEADLY}:{Path.cwd()}")
+    with Server(tmp_path / "log", artifacts=artifacts, poll_seconds=0.2) as started:
+        yield started
+
+
+def write_deadly(artifacts: Path, name: str, version: int, when: str, how: str) -> Path:
+    folder = write_version(artifacts, name, version, factor=5)
+    (folder / "deadly").write_text(json.dumps({"when": when, "how": how}))
+    manifest = json.loads((folder / FILENAME).read_text())
+    (folder / FILENAME).unlink()
+    manifest["files"] = hash_files(folder)
+    (folder / FILENAME).write_text(json.dumps(manifest))
+    return folder
+
+
+def describe(server: Server, name: str) -> dict[int, dict[str, Any]]:
+    models = server.client.get("/v1/models").json()["models"]
+    versions = next(each["versions"] for each in models if each["name"] == name)
+    return {each["version"]: each for each in versions}
+
+
+def is_quarantined(server: Server, name: str, version: int) -> bool:
+    try:
+        reason = describe(server, name)[version]["reason"] or ""
+    except (KeyError, StopIteration):
+        return False
+    return "in quarantine" in reason
+
+
+def engine_socket(server: Server) -> Path:
+    words = Path(f"/proc/{server.child('engine')}/cmdline").read_text().split("\0")
+    return Path(words[words.index("--socket") + 1])
+
+
+async def multiply(client: EngineClient, name: str, value: int) -> int:
+    rows = (np.array([value]),)
+    deadline = time.monotonic() + 10
+    answer = await client.submit(name, None, "serving_default", rows, deadline)
+    return int(answer.outputs[0][0])
+
+
+@pytest.mark.parametrize(
+    ("when", "how", "ended"),
+    [
+        pytest.param("loading", "segfault", "by SIGSEGV", id="segfault"),
+        pytest.param("warming", "abort", "by SIGABRT", id="abort while warming"),
+        pytest.param("loading", "exit", "with exit code 3", id="exit"),
+        pytest.param("loading", "kill", "by SIGKILL", id="killed"),
+    ],
+)
+def test_a_version_that_dies_while_it_is_loaded_is_put_in_quarantine(
+    server: Server, artifacts: Path, when: str, how: str, ended: str
+) -> None:
+    server.wait_ready()
+    folder = write_deadly(artifacts, "doomed", 2, when, how)
+    until(lambda: is_quarantined(server, "doomed", 2))
+    server.wait_ready()
+    versions = describe(server, "doomed")
+    assert versions[1]["state"] == "ready"
+    assert versions[2]["state"] == "failed"
+    assert ended in versions[2]["reason"]
+    assert "these are my last words" in versions[2]["reason"]
+    labels = {"model": "doomed", "version": "2"}
+    assert metric(server, "servery_model_quarantined", **labels) == 1
+    assert metric(server, "servery_model_state", **labels, state="failed") == 1
+    (line,) = server.log_lines(logger="service.engine.registry", level="error")
+    assert "doomed 2 is in quarantine" in line["message"]
+    deaths = metric(server, "servery_process_restarts_total", process="engine")
+    assert deaths == (4 if how == "kill" else 2)
+
+    shutil.rmtree(folder)
+    write_version(artifacts, "doomed", 2, factor=5)
+    until(lambda: describe(server, "doomed").get(2, {}).get("state") == "ready")
+    assert metric(server, "servery_model_quarantined", **labels) == 0
+
+
+def test_a_version_that_dies_while_it_computes_is_told_from_its_neighbours(
+    server: Server, artifacts: Path
+) -> None:
+    write_deadly(artifacts, "doomed", 2, "computing", "abort")
+    server.wait_ready()
+    assert describe(server, "doomed")[2]["state"] == "ready"
+
+    async def test() -> None:
+        client = EngineClient(engine_socket(server))
+        await client.start()
+        try:
+            for _ in range(2):
+                await until_async(lambda: client.catalog.settled)
+                outcomes = await asyncio.gather(
+                    *(multiply(client, "times", each) for each in range(50)),
+                    multiply(client, "doomed", KILL_VALUE),
+                    return_exceptions=True,
+                )
+                assert isinstance(outcomes[-1], EngineGone)
+                await until_async(lambda: not client.connected or not client.catalog)
+            await until_async(lambda: client.catalog.settled)
+            assert await multiply(client, "times", 7) == 14
+            assert await multiply(client, "doomed", 7) == 21
+        finally:
+            await client.stop()
+
+    asyncio.run(test())
+    assert is_quarantined(server, "doomed", 2)
+    assert "was computing" in describe(server, "doomed")[2]["reason"]
+    assert describe(server, "times")[1]["state"] == "ready"
+    assert server.is_ready()
+
+
+def test_who_kills_engines_puts_no_version_in_quarantine(server: Server) -> None:
+
+    for _ in range(4):
+        server.wait_ready()
+        os.kill(server.child("engine"), signal.SIGKILL)
+        until(lambda: not server.is_ready())
+    server.wait_ready()
+    states = {each["state"] for each in describe(server, "times").values()}
+    assert states == {"ready"}

@@ -1,0 +1,133 @@
+"""Whom the journal blames for the death of an engine."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from service.engine import crashes
+from service.engine.crashes import CrashJournal, Death
+from service.engine.reconciler import Key
+
+GOOD, BAD = ("good", 1), ("bad", 1)
+
+
+def journal_in(
+    folder: Path, code: int | None = None, window_s: float = 60
+) -> CrashJournal:
+    """The journal of the next engine, whose predecessor ended with this code."""
+    journal = CrashJournal(folder, most=2, window_s=window_s)
+    journal.take_over(code, "last words")
+    return journal
+
+
+def blamed(journal: CrashJournal) -> dict[Key, float]:
+    weights = {key: journal.weight(key, "files") for key in (GOOD, BAD)}
+    return {key: weight for key, weight in weights.items() if weight}
+
+
+def test_who_was_loading_is_blamed_and_not_who_computed_meanwhile(
+    tmp_path: Path,
+) -> None:
+    journal = journal_in(tmp_path)
+    journal.open(GOOD, "files").begin_batch()
+    journal.open(BAD, "files").load()
+    assert blamed(journal_in(tmp_path, -signal.SIGSEGV)) == {BAD: 1}
+
+
+def test_all_who_computed_are_suspects_and_compute_alone_from_then_on(
+    tmp_path: Path,
+) -> None:
+    journal = journal_in(tmp_path)
+    idle = journal.open(("idle", 1), "files")
+    idle.begin_batch()
+    idle.end_batch()
+    for key in (GOOD, BAD):
+        journal.open(key, "files").begin_batch()
+    journal = journal_in(tmp_path, 3)
+    assert blamed(journal) == {GOOD: 1, BAD: 1}
+    assert journal.weight(("idle", 1), "files") == 0
+    markers = [journal.open(key, "files") for key in (GOOD, BAD)]
+    assert markers[0].alone is markers[1].alone is not None
+    assert journal.open(("idle", 1), "files").alone is None
+
+
+def test_two_deaths_are_a_quarantine_until_the_files_are_others(tmp_path: Path) -> None:
+    for _ in range(2):
+        journal = journal_in(tmp_path, 3)
+        assert journal.quarantined(BAD, "files") is None
+        journal.open(BAD, "files").load()
+    journal = journal_in(tmp_path, -signal.SIGABRT)
+    death = journal.quarantined(BAD, "files")
+    assert death is not None
+    assert journal.quarantined(BAD, "other files") is None
+    reason = journal.describe(death)
+    assert "died 2 times while this version was loading, at last by SIGABRT" in reason
+    assert "last words" in reason
+
+
+@pytest.mark.parametrize(
+    "code", [0, -signal.SIGTERM, -signal.SIGINT], ids=["end", "term", "int"]
+)
+def test_nobody_is_blamed_for_an_engine_that_was_told_to_end(
+    tmp_path: Path, code: int
+) -> None:
+    journal_in(tmp_path).open(BAD, "files").load()
+    assert blamed(journal_in(tmp_path, code)) == {}
+
+
+def test_an_engine_that_leaves_in_peace_leaves_no_suspect(tmp_path: Path) -> None:
+    journal = journal_in(tmp_path)
+    journal.open(BAD, "files").load()
+    journal.leave()
+    assert blamed(journal_in(tmp_path, 1)) == {}
+
+
+def test_a_kill_is_half_a_fault_unless_memory_ran_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal_in(tmp_path).open(BAD, "files").load()
+    journal = journal_in(tmp_path, -signal.SIGKILL)
+    assert blamed(journal) == {BAD: 0.5}
+    journal.open(GOOD, "files").begin_batch()
+    vmstat = tmp_path / "vmstat"
+    vmstat.write_text(f"pgfault 1\noom_kill {crashes.count_oom_kills() + 1}\n")
+    monkeypatch.setattr(crashes, "VMSTAT", vmstat)
+    journal = journal_in(tmp_path, -signal.SIGKILL)
+    assert blamed(journal) == {BAD: 0.5, GOOD: 1}
+
+
+def test_a_version_that_loads_after_all_is_absolved(tmp_path: Path) -> None:
+    journal_in(tmp_path).open(BAD, "files").load()
+    journal = journal_in(tmp_path, -signal.SIGKILL)
+    journal.absolve(BAD)
+    assert blamed(journal) == {}
+    assert blamed(journal_in(tmp_path, 3)) == {}
+
+
+def test_a_death_counts_for_so_long(tmp_path: Path) -> None:
+    journal_in(tmp_path).open(BAD, "files").load()
+    assert blamed(journal_in(tmp_path, 3)) == {BAD: 1}
+    assert blamed(journal_in(tmp_path, 3, window_s=0)) == {}
+
+
+def test_a_folder_that_is_full_or_gone_stops_nobody(tmp_path: Path) -> None:
+    journal = journal_in(tmp_path / "gone", 3)
+    marker = journal.open(BAD, "files")
+    marker.load()
+    marker.begin_batch()
+    marker.end_batch()
+    journal.close(marker)
+    journal.record(
+        Death(
+            model="bad",
+            version=1,
+            fingerprint="files",
+            doing="computing",
+            at=0,
+            weight=1,
+            ended="",
+        )
+    )
+    journal.absolve(BAD)
+    journal.leave()
