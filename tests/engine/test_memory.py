@@ -18,7 +18,7 @@ from service.engine.engine import Engine
 from service.metrics import Metrics
 from service.settings import Settings
 from tests.versions import until
-from training.export import Card, Function, export_version
+from training.core.export import Card, Function, export_version
 
 WARM_UP, CYCLES = 10, 50
 WEIGHTS = 500_000  # 2 MB a version: what is not given back is seen
