@@ -209,7 +209,7 @@ def share_metrics(own: int, blocks: Iterable[int]) -> Metrics:
         own: The block in which it counts. All metrics of this process do from now on.
         blocks: Those of all processes.
     """
-    values.ValueClass = value_class(SampleBlock(own))  # type: ignore[misc, assignment]
+    values.ValueClass = value_class(SampleBlock(own))
     return Metrics(CollectorRegistry(), blocks)
 
 

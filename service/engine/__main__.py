@@ -1,41 +1,39 @@
 """The engine process. Started by the supervisor, not by hand."""
 
 import asyncio
+import os
 import signal
+import socket
 import sys
-from pathlib import Path
 
 import click
 import uvloop
-from prometheus_client import CollectorRegistry
 
 from service.engine.engine import Engine, Loader
-from service.engine.ipc.server import bind_socket, start_server
-from service.logs import configure_logging
+from service.engine.ipc.server import start_server
+from service.logs import LAST_WORDS_S
 from service.metrics import Metrics
-from service.processes.lifeline import end_with_parent
-from service.settings import Settings
+from service.processes.handover import BEAT_S, Handover
 
 SWITCH_INTERVAL_S = 0.0005  # of threads; Python's 5 ms is a request's whole time
 
 
 @click.command()
-@click.option("--settings", "settings_json", required=True)
-@click.option("--socket", "socket_path", type=click.Path(path_type=Path), required=True)
-@click.option("--lifeline", type=int, required=True)
-@click.option("--restarted", is_flag=True)
-def main(settings_json: str, socket_path: Path, lifeline: int, restarted: bool) -> None:
+@click.option("--name", required=True)
+@click.option("--handover", required=True)
+def main(name: str, handover: str) -> None:
     """Load the models and compute batches until SIGTERM."""
-    end_with_parent(lifeline)
-    settings = Settings.model_validate_json(settings_json)
-    configure_logging(settings.log_level, "engine")
+    given = Handover.model_validate_json(handover)
+    metrics, log = given.begin()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    metrics = Metrics(CollectorRegistry())
-    metrics.restarts.labels("engine").inc(int(restarted))  # a series from the start
-    uvloop.run(_serve(settings, metrics, socket_path))
+    uvloop.run(_serve(given, metrics))
+    log.flush(LAST_WORDS_S)
+    os._exit(0)  # a load under way would go on to its end
 
 
-async def _serve(settings: Settings, metrics: Metrics, path: Path) -> None:
+async def _serve(handover: Handover, metrics: Metrics) -> None:
+    settings = handover.settings
+
     def make_loader() -> Loader:
         from service.engine.compute.tensorflow_runtime import (
             TensorFlowRuntime,  # imports TensorFlow: seconds
@@ -51,11 +49,26 @@ async def _serve(settings: Settings, metrics: Metrics, path: Path) -> None:
     engine = Engine(settings, metrics, make_loader)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    server = await start_server(engine, bind_socket(path))
-    await engine.start()
-    await stop.wait()
+    server = await start_server(engine, socket.socket(fileno=handover.listener))
+    living = asyncio.create_task(_live(engine, handover))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([living, stopping], return_when=asyncio.FIRST_COMPLETED)
+    if living.done():
+        living.result()  # which raises: it never ends by itself
+    living.cancel()
     await engine.stop()
     server.close()
+
+
+async def _live(engine: Engine, handover: Handover) -> None:
+    """Load the models, then show that the event loop turns.
+
+    Not before: TensorFlow may hold the interpreter for as long as a cold disk takes.
+    """
+    await engine.start()
+    while True:
+        handover.beat()
+        await asyncio.sleep(BEAT_S)
 
 
 if __name__ == "__main__":

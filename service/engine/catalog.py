@@ -55,6 +55,7 @@ class Catalog(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     settled: bool = Field(False, description="whether the first loading is over")
+    responding: bool = Field(True, description="whether the engine gives signs of life")
     models: dict[str, ModelStatus] = {}
 
     def model(self, name: str) -> ModelStatus:
@@ -108,6 +109,8 @@ class Catalog(BaseModel):
             for name, model in self.models.items()
             if model.default is None and (not self.settled or not model.is_coming)
         ]
+        if not self.responding:
+            wrong.insert(0, "the engine does not respond")
         return wrong if self.settled else ["models are being loaded", *wrong]
 
 

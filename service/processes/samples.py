@@ -83,12 +83,6 @@ class SampleBlock:
         if offset:
             _VALUE.pack_into(self._memory, offset, value)
 
-    def forget_gauges(self) -> None:
-        """Let the counts stay, and no gauge: they told of a process that is gone."""
-        for key, offset in self._offsets.items():
-            if _parse_key(key).kind == "gauge":
-                self.write(offset, _ABSENT)
-
     def _add(self, key: bytes) -> int:
         (offset,) = _USED.unpack_from(self._memory)
         padded = key.ljust(-(-len(key) // 8) * 8)
@@ -98,12 +92,19 @@ class SampleBlock:
                 os.posix_fallocate(self._fd, 0, 2 * len(self._memory))
                 self._memory.resize(2 * len(self._memory))
             except OSError as error:
-                logger.error("no memory for another metric: %s", error)  # noqa: TRY400
+                logger.error("no memory for another metric: %s", error)
                 return 0
         _ENTRY.pack_into(self._memory, offset, 0.0, len(padded))
         self._memory[offset + _ENTRY.size : end] = padded
         _USED.pack_into(self._memory, 0, end)  # last: until now nobody looks there
         return int(offset)
+
+
+def forget_gauges(fd: int) -> None:
+    """Let counts stay in a block, and no gauge: they told of a process that is gone."""
+    for key, offset, _ in _entries(_read(fd)):
+        if _parse_key(key).kind == "gauge":
+            os.pwrite(fd, _VALUE.pack(_ABSENT), offset)
 
 
 class SharedValue:
@@ -173,8 +174,7 @@ class BlockCollector(Collector):
         """The families, as far as anybody has a value in them."""
         merged: dict[SampleKey, float] = {}
         for fd in self._fds:
-            content = os.pread(fd, os.fstat(fd).st_size, 0)
-            for key, _, value in _entries(content):
+            for key, _, value in _entries(_read(fd)):
                 if not math.isnan(value):
                     sample = _parse_key(key)
                     add = _how_to_add(sample.mode)
@@ -183,6 +183,10 @@ class BlockCollector(Collector):
         for sample, value in merged.items():
             families[sample.family][sample] = value
         return [_family(samples) for samples in families.values()]
+
+
+def _read(fd: int) -> bytes:
+    return os.pread(fd, os.fstat(fd).st_size, 0)
 
 
 def _how_to_add(mode: str) -> Callable[[float, float], float]:
@@ -204,7 +208,7 @@ def _family(samples: dict[SampleKey, float]) -> Metric:
         total = 0.0
         for upper, count in sorted(counts.items()):
             total += count
-            labels = {**dict(pairs), "le": floatToGoString(upper)}
+            labels = {**dict(pairs), "le": floatToGoString(upper)}  # type: ignore[no-untyped-call]
             metric.add_sample(f"{first.family}_bucket", labels, total)
         metric.add_sample(f"{first.family}_count", dict(pairs), total)
     return metric
@@ -223,5 +227,5 @@ def _entries(content: bytes | mmap.mmap) -> Iterator[tuple[bytes, int, float]]:
 
 @lru_cache(maxsize=65_536)
 def _parse_key(key: bytes) -> SampleKey:
-    *words, labels, text = from_json(key)
-    return SampleKey(*words, tuple(map(tuple, labels)), text)
+    kind, mode, family, name, labels, text = from_json(key)
+    return SampleKey(kind, mode, family, name, tuple(map(tuple, labels)), text)

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.metrics import Metrics, share_metrics
 from service.processes import samples
-from service.processes.samples import BlockCollector, SampleBlock, create_block
+from service.processes.samples import BlockCollector, create_block, forget_gauges
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def test_processes_add_up_to_what_one_would_have_counted(
     seen: list[list[float]],
 ) -> None:
     alone = Metrics(CollectorRegistry())
-    count(alone, sum(seen, []))
+    count(alone, [seconds for part in seen for seconds in part])
     expected = {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in alone._registry.collect()
@@ -80,7 +80,7 @@ def test_a_successor_counts_on_and_its_predecessor_s_gauges_are_gone() -> None:
         first.in_flight.set(5)
         first.default_version.labels("digits").set(2)
         assert find(fds, "servery_requests_in_flight") == 6
-        SampleBlock(fds[0]).forget_gauges()
+        forget_gauges(fds[0])
         assert find(fds, "servery_requests_in_flight") == 1
         assert find(fds, "servery_model_default_version", model="digits") is None
         second = share_metrics(fds[0], fds)

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from service.engine.batching.batcher import Answer
 from service.engine.engine import Engine
 from service.engine.ipc.client import BULKY_BYTES, EngineClient
-from service.engine.ipc.server import bind_socket, start_server
+from service.engine.ipc.server import start_server
 from service.engine.versions import CONCURRENT_BATCHES
 from service.errors import (
     DeadlineExceeded,
@@ -25,6 +25,7 @@ from service.errors import (
     TooManyRows,
 )
 from service.metrics import Metrics
+from service.processes.sockets import listen_privately
 from service.settings import Settings
 from tests.versions import Multiplier, MultiplierLoader, until, write_version
 
@@ -33,18 +34,18 @@ class House:
     """An engine, its server, and a client of it."""
 
     def __init__(self, folder: Path):
-        self.path = folder / "engine.sock"
+        self.listener, self.name = listen_privately()
         self.settings = Settings(
             artifacts=folder / "artifacts", max_queue_rows=8, drain_timeout_s=1
         )
         self.loader = MultiplierLoader()
-        self.client = EngineClient(self.path)
+        self.client = EngineClient(self.name)
 
     async def open(self) -> None:
         metrics = Metrics(CollectorRegistry())
         self.engine = Engine(self.settings, metrics, lambda: self.loader)
         await self.engine.start()
-        self.server = await start_server(self.engine, bind_socket(self.path))
+        self.server = await start_server(self.engine, self.listener)
         await until(lambda: self.client.catalog.settled)
 
     async def close(self) -> None:
