@@ -22,7 +22,7 @@ class LogWriter:
     """Writes lines from a thread of its own; drops those that do not fit any more.
 
     Args:
-        fd: Where they go: a file, a pipe or a terminal, which may be full, stuck or gone.
+        fd: Where they go: a file, pipe or terminal, which may be full, stuck or gone.
         most_bytes: That may wait to be written; what comes beyond is dropped.
         on_drop: Told how many lines were, in any thread.
     """
@@ -31,7 +31,7 @@ class LogWriter:
         self,
         fd: int,
         most_bytes: int,
-        on_drop: Callable[[int], None] = lambda lines: None,
+        on_drop: Callable[[int], object],
     ):
         self._fd, self._most_bytes, self._on_drop = fd, most_bytes, on_drop
         self._waiting: deque[bytes] = deque()
@@ -86,7 +86,7 @@ def configure_logging(
     level: str,
     process: str,
     most_bytes: int,
-    on_drop: Callable[[int], None] = lambda lines: None,
+    on_drop: Callable[[int], object],
 ) -> LogWriter:
     """Send everything that is logged in this process to stdout, as JSON.
 

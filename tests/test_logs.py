@@ -39,7 +39,7 @@ def test_requests_are_logged_in_one_write_each_with_its_own_time(
     pipe: tuple[int, int],
 ) -> None:
     times = [1_790_000_000.9994, 1_790_000_000.9996, 1_790_000_001.0, 0.001]
-    log = AccessLog("http-0", LogWriter(pipe[1], 10_000))
+    log = AccessLog("http-0", LogWriter(pipe[1], 10_000, Drops()))
     log.write({"time": each, "code": None} for each in times)
     lines = [json.loads(line) for line in os.read(pipe[0], 4096).splitlines()]
     assert [line.pop("time") for line in lines] == [
@@ -113,7 +113,7 @@ def test_after_a_line_that_was_torn_the_next_one_begins_anew(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", write)
-        writer = LogWriter(1, 1_000)
+        writer = LogWriter(1, 1_000, Drops())
         writer.write(LINE)
         writer.flush(5)
         writer.write(LINE)

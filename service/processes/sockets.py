@@ -59,9 +59,9 @@ def show_address(host: str, port: int) -> str:
 def listen_privately() -> tuple[socket.socket, str]:
     """A Unix socket for this machine only, and the name to connect to.
 
-    The name is in Linux' abstract namespace: no file that can be deleted, no folder that
-    can be missing, full or too long. It has no permissions either, so both sides look
-    who is at the other end: `is_ours`.
+    The name is in Linux' abstract namespace: no file that can be deleted, no folder
+    that can be missing, full or too long. It has no permissions either, so both sides
+    look who is at the other end: `is_ours`.
     """
     name = f"@servery-{os.getpid()}-{secrets.token_hex(8)}"
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -37,11 +37,11 @@ class Throughput:
         at_least, at_most = seconds / max(rows, self._most_rows), seconds / rows
         self._row_seconds.append(min(max(self._row_s, at_least), at_most))
         self._row_s = median(self._row_seconds)
-        # A model may take longer for a batch than we remember: wait for its next one.
+        # A batch may take longer than we remember: then wait for the next one.
         self._expires_at = now + max(EXPIRES_S, 3 * seconds)
 
     def seconds(self, rows: int) -> float:
-        """How long so many rows will take; 0 where nothing is known, or not any more."""
+        """How long so many rows will take; 0 where nothing is known any more."""
         if not rows or self._clock() >= self._expires_at:
             return 0.0
         return rows * self._row_s

@@ -22,7 +22,7 @@ class Clock:
 
 
 class Model:
-    """A model whose batches take `fixed_s`, and `row_s` for each row, times `factor`."""
+    """A batch takes `fixed_s`, and `row_s` for each row, all times `factor`."""
 
     def __init__(self, fixed_s: float = 0.0004, row_s: float = 0.0003):
         self.fixed_s, self.row_s, self.factor = fixed_s, row_s, 1.0
