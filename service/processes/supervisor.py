@@ -26,7 +26,7 @@ from service.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-GRACE_S = 1.0  # beyond what draining may take, before a process is killed
+GRACE_S = 0.5  # beyond what draining may take, before a process is killed
 
 
 class Supervisor:
@@ -122,7 +122,7 @@ class Supervisor:
         settings = self._settings
         end = time.monotonic() + settings.drain_delay_s + settings.drain_timeout_s
         await self._stop(self._https, https, end + GRACE_S)
-        await self._stop([self._engine], [engine], end + 1.5 * GRACE_S)
+        await self._stop([self._engine], [engine], end + 2 * GRACE_S)
 
     async def _stop(
         self, keepers: Iterable[Keeper], tasks: list[asyncio.Task[None]], end: float

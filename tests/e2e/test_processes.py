@@ -1,4 +1,4 @@
-"""Processes that stand still, sockets and descriptors that run out, logs nobody takes."""
+"""Processes that stand still, descriptors that run out, logs that nobody takes."""
 
 import asyncio
 import contextlib
@@ -189,7 +189,7 @@ def test_a_folder_for_temporary_files_is_not_needed(
     with Server(tmp_path / "log", artifacts=digits) as server:
         server.wait_ready()
         assert server.client.post(PATH, content=seven, headers=PNG).status_code == 200
-        assert metric(server, "servery_batch_rows_sum", model="digits") == 1
+        until(lambda: metric(server, "servery_batch_rows_sum", model="digits") == 1)
         assert not server.log_lines(level="error")
         assert server.stop() == 0
 

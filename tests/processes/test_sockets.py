@@ -28,7 +28,7 @@ def test_connections_are_spread_evenly() -> None:
     calls = [socket.create_connection(address) for _ in range(256)]
     for each in listeners:
         each.setblocking(False)
-    accepted = Counter({each: 0 for each in listeners})
+    accepted = Counter(dict.fromkeys(listeners, 0))
     for listener in listeners:
         try:
             while True:
