@@ -30,9 +30,9 @@ ARTIFACT = Path("artifacts/digits/1")
 
 
 @pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[Server]:
+def mortal(tmp_path: Path, digits: Path) -> Iterator[Server]:
     """A server of its own, to be killed."""
-    with Server(tmp_path / "log", http_processes=2) as started:
+    with Server(tmp_path / "log", artifacts=digits, http_processes=2) as started:
         started.wait_ready()
         yield started
 

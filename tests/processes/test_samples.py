@@ -23,7 +23,7 @@ def blocks(number: int) -> Iterator[list[int]]:
     try:
         yield fds
     finally:
-        values.ValueClass = before  # type: ignore[misc]
+        values.ValueClass = before
         for fd in fds:
             os.close(fd)
 
