@@ -21,7 +21,18 @@ BEAT_S = 0.5
 
 
 class Handover(BaseModel):
-    """What a process starts with. Whole numbers are descriptors that it inherits."""
+    """What a process starts with.
+
+    Attributes:
+        lifeline: Like the three after it, a descriptor that it inherits.
+        heartbeat: See above.
+        listener: What it accepts from.
+        blocks: By process: where it counts.
+        engine: The name of the Unix socket behind which the engine is.
+        predecessor_ended: The exit code of the one that it replaces, negative for a
+            signal; None for the first.
+        last_words: What that one said on stderr at last.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -30,8 +41,10 @@ class Handover(BaseModel):
     lifeline: int
     heartbeat: int
     listener: int
-    engine: str = ""  # the name of the Unix socket behind which the engine is
-    blocks: dict[str, int]  # by process: where it counts
+    blocks: dict[str, int]
+    engine: str
+    predecessor_ended: int | None = None
+    last_words: tuple[str, ...] = ()
 
     def begin(self) -> tuple[Metrics, LogWriter]:
         """Tie this process to its supervisor; let it count and log."""

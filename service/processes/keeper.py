@@ -92,8 +92,11 @@ class Keeper:
                 self._process = None
                 watch.cancel()
                 last_words.close()
-        said = " | ".join(last_words.lines)
-        return f"({process.pid}) ended with {code}" + (f", saying: {said}" * bool(said))
+        self._handover = self._handover.model_copy(
+            update={"predecessor_ended": code, "last_words": tuple(last_words.lines)}
+        )
+        said = f", saying: {' | '.join(last_words.lines)}" if last_words.lines else ""
+        return f"({process.pid}) ended with {code}{said}"
 
     async def _start(
         self, beats: "_Pipe", errors: "_Pipe"
