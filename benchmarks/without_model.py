@@ -6,7 +6,6 @@ service's own HTTP process, started as the supervisor does, with another engine.
 
 import asyncio
 import os
-import tempfile
 from pathlib import Path
 from unittest.mock import patch
 
@@ -23,8 +22,8 @@ from service.settings import Settings
 class InstantEngine:
     """Digits in no time: all classes are as probable. `folder` is a version of it."""
 
-    def __init__(self, folder: Path):
-        manifest = read_manifest(folder)
+    def __init__(self, folder: str, **limits: float):
+        manifest = read_manifest(Path(folder))
         name, version = manifest.name, manifest.version
         status = VersionStatus(
             version=version, state=VersionState.READY, manifest=manifest
@@ -62,20 +61,23 @@ class InstantEngine:
 @click.option("--port", type=int, required=True)
 def main(folder: Path, port: int) -> None:
     """Serve as one HTTP process of the service does, on a port of its own."""
-    with tempfile.TemporaryDirectory(prefix="servery-") as metrics:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics  # read at the next imports
-        from service.processes.supervisor import listen
-        from service.web import __main__ as process
+    from service.processes.handover import Handover
+    from service.processes.samples import create_block
+    from service.processes.sockets import listen
+    from service.web import __main__ as process
 
-        options = {
-            "--settings": Settings().model_dump_json(),
-            "--engine-socket": str(folder),  # where `InstantEngine` finds its manifest
-            "--listener": str(listen("127.0.0.1", port).detach()),
-            "--lifeline": str(os.pipe()[0]),
-            "--name": "http 0",
-        }
-        with patch.object(process, "EngineClient", InstantEngine):
-            process.main([word for option in options.items() for word in option])
+    name = "http-0"
+    handover = Handover(
+        name=name,
+        settings=Settings(),
+        lifeline=os.pipe()[0],
+        heartbeat=os.open(os.devnull, os.O_WRONLY),
+        listener=listen("127.0.0.1", port).detach(),
+        blocks={name: create_block(name)},
+        engine=str(folder),  # where `InstantEngine` finds its manifest
+    )
+    with patch.object(process, "EngineClient", InstantEngine):
+        process.main(["--name", name, "--handover", handover.model_dump_json()])
 
 
 if __name__ == "__main__":

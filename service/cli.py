@@ -1,6 +1,7 @@
 """The `servery` command line."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ from pydantic import ValidationError
 from service.contract.integrity import verify_files
 from service.contract.manifest import Manifest, ManifestError, read_manifest
 from service.engine.disk import find_folder, find_versions
-from service.logs import configure_logging
 from service.settings import Settings
 
 
@@ -36,20 +36,27 @@ def serve(**options: Any) -> None:
     All settings are also environment variables, SERVERY_PORT and so on; an option beats
     a variable. `servery settings` lists them.
     """
-    from service.processes.supervisor import AddressTakenError, Supervisor, listen
+    from service.processes.sockets import (
+        AddressTakenError,
+        listen_together,
+        show_address,
+    )
+    from service.processes.supervisor import Supervisor
 
     given = {name: value for name, value in options.items() if value is not None}
     settings = _settings(given)
-    configure_logging(settings.log_level, "supervisor")
+    number = settings.number_of_http_processes()
     try:
-        listener = listen(settings.host, settings.port)
+        listeners = listen_together(settings.host, settings.port, number)
     except AddressTakenError as error:
         raise click.ClickException(
             f"{error}. Choose another port with --port."
         ) from error
-    host, port = listener.getsockname()[:2]
-    click.echo(f"Servery on http://{host}:{port}, documented at /docs", err=True)
-    asyncio.run(Supervisor(settings, listener).run())
+    supervisor = Supervisor(settings, listeners)
+    address = show_address(*listeners[0].getsockname()[:2])
+    with suppress(OSError):  # nobody needs to read it
+        click.echo(f"Servery on http://{address}, documented at /docs", err=True)
+    raise SystemExit(asyncio.run(supervisor.run()))
 
 
 @cli.command()

@@ -1,7 +1,7 @@
 """Every metric: name, labels, buckets, help. All names begin with `servery_`.
 
-Several processes write them through files in one folder, which any HTTP process adds
-up when it is scraped (prometheus-client's multiprocess mode). Labels come from fixed
+Where there are several processes, each counts in memory that all can read, and the HTTP
+process that is scraped adds up (`service.processes.samples`). Labels come from fixed
 sets: route templates, status codes, models and labels of loaded manifests.
 """
 
@@ -12,14 +12,12 @@ from collections import Counter as Tally
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, values
 from prometheus_client import Histogram as PrometheusHistogram
 from prometheus_client.exposition import generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
 
+from service.processes.samples import BlockCollector, SampleBlock, value_class
 from service.processes.usage import ProcessCollector
-
-FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 FLUSH_S = 0.05  # what has happened in so long is counted at once: each write costs
 
@@ -49,11 +47,13 @@ class Metrics:
         stages: The histograms of a request's stages, by the stage's name.
 
     Args:
-        registry: A fresh one. In a process of many, the files are read instead.
+        registry: A fresh one.
+        blocks: The memory in which several processes count, which are then added up.
     """
 
-    def __init__(self, registry: CollectorRegistry):
+    def __init__(self, registry: CollectorRegistry, blocks: Iterable[int] = ()):
         self._registry = registry
+        self._blocks = tuple(blocks)
         self.request_seconds = Histogram(
             "servery_request_seconds",
             "Seconds from the first byte of a request to the last of its answer.",
@@ -191,6 +191,11 @@ class Metrics:
             ["process"],
             registry=registry,
         )
+        self.log_lines_dropped = Counter(
+            "servery_log_lines_dropped_total",
+            "Log lines that nobody took: the pipe or the disk was full.",
+            registry=registry,
+        )
         build_info = Gauge(
             "servery_build_info",
             "1, by the version of Servery that runs.",
@@ -202,13 +207,23 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes: of all processes, where there are many."""
-        folder = os.environ.get(FOLDER_VARIABLE)
-        if folder is None:
+        if not self._blocks:
             return generate_latest(self._registry)
         merged = CollectorRegistry()
-        MultiProcessCollector(merged, folder)  # type: ignore[no-untyped-call]
+        merged.register(BlockCollector(self._blocks))
         merged.register(ProcessCollector(os.getppid()))  # our parent supervises us all
         return generate_latest(merged)
+
+
+def share_metrics(own: int, blocks: Iterable[int]) -> Metrics:
+    """The metrics of one process of several.
+
+    Args:
+        own: The block in which it counts. All metrics of this process do from now on.
+        blocks: Those of all processes.
+    """
+    values.ValueClass = value_class(SampleBlock(own))
+    return Metrics(CollectorRegistry(), blocks)
 
 
 class DelayedCall:

@@ -97,6 +97,24 @@ class Settings(BaseSettings):
         50_000_000, ge=1, description="Width × height of one image; beyond: 413."
     )
 
+    max_engine_backlog_bytes: int = Field(
+        64 * 1024 * 1024,
+        ge=1,
+        description="Bytes of rows that wait in one HTTP process for an engine that "
+        "does not keep up; beyond: 503.",
+    )
+    engine_silence_ms: int = Field(
+        2000,
+        ge=1000,
+        description="Without a sign of the engine for so long, readiness turns red.",
+    )
+    process_silence_s: float = Field(
+        30.0,
+        ge=5,
+        description="A process whose event loop stands still for so long is killed and "
+        "replaced.",
+    )
+
     drain_delay_s: float = Field(
         0.0,
         ge=0,
@@ -110,6 +128,12 @@ class Settings(BaseSettings):
         "INFO", description="Least severe line that is logged."
     )
     access_log: bool = Field(True, description="One JSON line a request on stdout.")
+    max_log_backlog_bytes: int = Field(
+        1024 * 1024,
+        ge=0,
+        description="Bytes of log lines that wait in one process for who reads stdout; "
+        "beyond, lines are dropped and counted.",
+    )
 
     def number_of_http_processes(self) -> int:
         """The setting, or one for every two cores that this process may use."""

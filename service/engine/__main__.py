@@ -1,67 +1,43 @@
 """The engine process. Started by the supervisor, not by hand."""
 
 import asyncio
-import logging
+import faulthandler
 import os
 import signal
+import socket
 import sys
-from pathlib import Path
 
 import click
 import uvloop
-from prometheus_client import CollectorRegistry
 
 from service.engine.crashes import CrashJournal
 from service.engine.engine import Engine
-from service.engine.ipc.server import bind_socket, start_server
+from service.engine.ipc.server import start_server
 from service.engine.loading import Loader
-from service.engine.stderr import StderrFile
-from service.logs import configure_logging
+from service.logs import LAST_WORDS_S
 from service.metrics import Metrics
-from service.processes.lifeline import end_with_parent
-from service.settings import Settings
+from service.processes.handover import BEAT_S, Handover
 
-STDERR_S = 1.0  # how often what native code has written is logged
 SWITCH_INTERVAL_S = 0.0005  # of threads; Python's 5 ms is a request's whole time
 
 
 @click.command()
-@click.option("--settings", "settings_json", required=True)
-@click.option("--socket", "socket_path", type=click.Path(path_type=Path), required=True)
-@click.option("--lifeline", type=int, required=True)
-@click.option("--restarted", is_flag=True)
-@click.option("--predecessor-ended", type=int, help="Its exit code.")
-def main(
-    settings_json: str,
-    socket_path: Path,
-    lifeline: int,
-    restarted: bool,
-    predecessor_ended: int | None,
-) -> None:
+@click.option("--name", required=True)
+@click.option("--handover", required=True)
+def main(name: str, handover: str) -> None:
     """Load the models and compute batches until SIGTERM."""
-    end_with_parent(lifeline)
-    settings = Settings.model_validate_json(settings_json)
-    configure_logging(settings.log_level, "engine")
-    stderr = StderrFile(socket_path.parent / "engine.stderr")
-    journal = CrashJournal(
-        socket_path.parent, settings.max_crashes, settings.crash_window_s
-    )
-    journal.take_over(predecessor_ended, stderr.last_words)
+    given = Handover.model_validate_json(handover)
+    metrics, log = given.begin()
+    faulthandler.enable(all_threads=False)  # a fault's traceback is its last words
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    metrics = Metrics(CollectorRegistry())
-    metrics.restarts.labels("engine").inc(int(restarted))  # a series from the start
-    uvloop.run(_serve(settings, metrics, journal, stderr, socket_path))
-    sys.stdout.flush()
-    os._exit(0)  # a thread that loads cannot be interrupted, and is not waited for
+    uvloop.run(_serve(given, metrics))
+    log.flush(LAST_WORDS_S)
+    os._exit(0)  # a load under way would go on to its end
 
 
-async def _serve(
-    settings: Settings,
-    metrics: Metrics,
-    journal: CrashJournal,
-    stderr: StderrFile,
-    path: Path,
-) -> None:
+async def _serve(handover: Handover, metrics: Metrics) -> None:
+    settings = handover.settings
+
     def make_loader() -> Loader:
         from service.engine.compute.tensorflow_runtime import TensorFlowRuntime
 
@@ -72,29 +48,33 @@ async def _serve(
             settings.precision,
         )
 
+    journal = CrashJournal(
+        handover.journal, settings.max_crashes, settings.crash_window_s
+    )
+    journal.take_over(handover.predecessor_ended, "\n".join(handover.last_words))
     engine = Engine(settings, metrics, make_loader, journal)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    server = await start_server(engine, bind_socket(path))
-    log_stderr = asyncio.create_task(_log_stderr(stderr, engine))
-    start = asyncio.create_task(engine.start())
-    stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait([start, stopped], return_when=asyncio.FIRST_COMPLETED)
-    if start.done():
-        start.result()  # or what went wrong
-    await stopped
-    start.cancel()
+    server = await start_server(engine, socket.socket(fileno=handover.listener))
+    living = asyncio.create_task(_live(engine, handover))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([living, stopping], return_when=asyncio.FIRST_COMPLETED)
+    if living.done():
+        living.result()  # which raises: it never ends by itself
+    living.cancel()
     await engine.stop()
     server.close()
-    log_stderr.cancel()
-    stderr.drain()
 
 
-async def _log_stderr(stderr: StderrFile, engine: Engine) -> None:
-    """Log what native code writes; its greetings while models load are for nobody."""
+async def _live(engine: Engine, handover: Handover) -> None:
+    """Load the models, then show that the event loop turns.
+
+    Not before: TensorFlow may hold the interpreter for as long as a cold disk takes.
+    """
+    await engine.start()
     while True:
-        await asyncio.sleep(STDERR_S)
-        stderr.drain(logging.INFO if engine.catalog.settled else logging.DEBUG)
+        handover.beat()
+        await asyncio.sleep(BEAT_S)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import asyncio
 import mmap
 import os
-from pathlib import Path
 
 IDLE, COMPUTING, LOADING = 0, 1, 2  # what a version's byte says
 MOST_VERSIONS = 4096  # bytes of the file, which is one page
@@ -44,8 +43,9 @@ class Marker:
         self._page[self.slot] = IDLE
 
 
-def open_page(path: Path) -> mmap.mmap:
-    """A page of zeros that stays in the file, whatever becomes of this process."""
-    with path.open("w+b") as file:
-        os.posix_fallocate(file.fileno(), 0, MOST_VERSIONS)  # a full disk says so now
-        return mmap.mmap(file.fileno(), MOST_VERSIONS)
+def open_page(file: int) -> mmap.mmap:
+    """A page of zeros at the start of a file, there even if this process dies."""
+    os.posix_fallocate(file, 0, MOST_VERSIONS)  # full memory says so now
+    page = mmap.mmap(file, MOST_VERSIONS)
+    page[:] = bytes(MOST_VERSIONS)
+    return page

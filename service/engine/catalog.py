@@ -52,6 +52,7 @@ class Catalog(BaseModel):
 
     settled: bool = Field(False, description="whether the first loading is over")
     problem: str | None = Field(None, description="what is wrong with the artifacts")
+    responding: bool = Field(True, description="whether the engine gives signs of life")
     models: dict[str, ModelStatus] = {}
 
     def model(self, name: str) -> ModelStatus:
@@ -113,6 +114,8 @@ class Catalog(BaseModel):
             for name, model in self.models.items()
             if model.default is None
         ]
+        if not self.responding:
+            return ["the engine does not respond", *missing]
         if not self.settled:
             return ["models are being loaded", *missing]
         if len(missing) < len(self.models):

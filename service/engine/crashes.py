@@ -1,6 +1,6 @@
 """Which version was at work when an engine died, so that it does not kill the next.
 
-An engine writes what each version is doing into a small file; its successor reads it. A
+An engine writes what each version is doing into memory that its successor reads. A
 version that was at work at too many deaths is in quarantine: it is not loaded, and all
 others serve. Another load in a process of its own would have found the same only for
 versions that die while loading, for five seconds and half a gigabyte a time.
@@ -12,13 +12,14 @@ the next death tells.
 
 import asyncio
 import logging
+import os
 import signal
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
 from service.engine.activity import (
     IDLE,
@@ -33,6 +34,7 @@ from service.engine.reconciler import Key
 logger = logging.getLogger(__name__)
 
 HARMLESS = (0, -signal.SIGTERM, -signal.SIGINT)  # ends of an engine
+MOST_RECORD_BYTES = 1 << 18  # of what engines leave word of; some hundreds of versions
 VMSTAT = Path("/proc/vmstat")  # counts what the kernel killed for memory
 
 
@@ -63,57 +65,56 @@ class _Slot(BaseModel):
     fingerprint: str
 
 
-class _Activity(BaseModel):
+class _Record(BaseModel):
     oom_kills: int
     slots: dict[int, _Slot]
+    deaths: list[Death]
 
 
 class CrashJournal:
     """Remembers the deaths of engines for as long as the service runs.
 
     Args:
-        folder: Where the engines of one service leave word for each other; None: in
-            this process only.
+        file: A descriptor that the engines of one service share: first a page of what
+            each version is doing, then a record of which versions these are and what
+            died before. None: in this process only.
         most: Deaths after which a version is in quarantine.
         window_s: Seconds for which a death counts.
     """
 
-    def __init__(self, folder: Path | None, most: int, window_s: float):
-        self._most, self._window_s = most, window_s
-        self._activity = folder / "activity.json" if folder else None
-        self._page_file = folder / "activity" if folder else None
-        self._deaths_file = folder / "deaths.json" if folder else None
+    def __init__(self, file: int | None, most: int, window_s: float):
+        self._file, self._most, self._window_s = file, most, window_s
         self._page: Page = bytearray(MOST_VERSIONS)
         self._slots: dict[int, _Slot] = {}
         self._deaths: list[Death] = []
+        self._oom_kills = count_oom_kills()
         self._alone = asyncio.Lock()
 
     def take_over(self, code: int | None, last_words: str) -> None:
         """Read what the predecessor was doing when it died, and start a new page.
 
         Args:
-            code: Its exit code, negative for a signal; None if that is not known.
+            code: Its exit code, negative for a signal; None for the first engine.
             last_words: The last lines that it wrote to stderr.
         """
-        if not (self._activity and self._page_file and self._deaths_file):
+        if self._file is None:
             return
-        with suppress(OSError, ValueError):
-            self._deaths = _DEATHS.validate_json(self._deaths_file.read_bytes())
-        with suppress(OSError, ValueError, IndexError):  # none, or cut off
-            activity = _Activity.model_validate_json(self._activity.read_bytes())
-            page = self._page_file.read_bytes()
-            self._deaths += _explain(activity, page, code, last_words)
-            self._write(self._deaths_file, _DEATHS.dump_json(self._deaths))
+        page = os.pread(self._file, MOST_VERSIONS, 0)
+        record = os.pread(self._file, MOST_RECORD_BYTES, MOST_VERSIONS)
+        with suppress(ValueError, IndexError):  # there is none yet
+            found = _Record.model_validate_json(record.rstrip(b"\0"))
+            self._deaths = found.deaths + _explain(found, page, code, last_words)
         try:
-            self._page = open_page(self._page_file)
+            self._page = open_page(self._file)
         except OSError:
             logger.exception("crashes cannot be traced to a version")
+        self._save()
 
     def open(self, key: Key, fingerprint: str) -> Marker:
         """A marker for a version that is about to be loaded."""
         slot = next(each for each in range(MOST_VERSIONS) if each not in self._slots)
         self._slots[slot] = _Slot(model=key[0], version=key[1], fingerprint=fingerprint)
-        self._write_activity()
+        self._save()
         suspect = self.weight(key, fingerprint) > 0
         return Marker(self._page, slot, self._alone if suspect else None)
 
@@ -121,7 +122,7 @@ class CrashJournal:
         """The version is in memory no more."""
         marker.rest()
         self._slots.pop(marker.slot, None)
-        self._write_activity()
+        self._save()
 
     def absolve(self, key: Key) -> None:
         """A version was loaded after all: that it died while loading was chance."""
@@ -130,17 +131,17 @@ class CrashJournal:
             for each in self._deaths
             if (each.model, each.version) != key or each.doing != "loading"
         ]
-        if self._deaths_file:
-            self._write(self._deaths_file, _DEATHS.dump_json(self._deaths))
+        self._save()
 
     def leave(self) -> None:
         """This engine ends in peace, whatever it is doing."""
-        if self._activity:
-            self._activity.unlink(missing_ok=True)
+        self._slots.clear()
+        self._save()
 
     def record(self, death: Death) -> None:
         """Count one more death."""
         self._deaths.append(death)
+        self._save()
 
     def weight(self, key: Key, fingerprint: str) -> float:
         """How often a version died of late, with these files."""
@@ -171,21 +172,20 @@ class CrashJournal:
             and each.at >= since
         ]
 
-    def _write_activity(self) -> None:
-        if self._activity:
-            activity = _Activity(oom_kills=count_oom_kills(), slots=self._slots)
-            self._write(self._activity, activity.model_dump_json().encode())
-
-    def _write(self, path: Path, content: bytes) -> None:
-        draft = path.with_suffix(".draft")
+    def _save(self) -> None:
+        """Leave word for the successor: in one call, so it is whole or not at all."""
+        if self._file is None:
+            return
+        since = time.monotonic() - self._window_s
+        self._deaths = [each for each in self._deaths if each.at >= since]
+        record = _Record(
+            oom_kills=self._oom_kills, slots=self._slots, deaths=self._deaths
+        )
+        content = record.model_dump_json().encode().ljust(MOST_RECORD_BYTES, b"\0")
         try:
-            draft.write_bytes(content)
-            draft.replace(path)
+            os.pwrite(self._file, content[:MOST_RECORD_BYTES], MOST_VERSIONS)
         except OSError:
             logger.exception("crashes cannot be traced to a version")
-
-
-_DEATHS = TypeAdapter(list[Death])
 
 
 def count_oom_kills() -> int:
@@ -196,7 +196,7 @@ def count_oom_kills() -> int:
 
 
 def _explain(
-    activity: _Activity, page: bytes, code: int | None, last_words: str
+    activity: _Record, page: bytes, code: int | None, last_words: str
 ) -> list[Death]:
     """The deaths of those that were at work; if one was loading, it was that one."""
     doing = {slot: page[slot] for slot in activity.slots if page[slot] != IDLE}

@@ -1,8 +1,10 @@
 """One engine process and N HTTP processes: started, replaced, drained.
 
-supervisor ─┬─ engine   owns the device, behind a Unix socket
-            ├─ http 0   ┐ accept from one listening socket, which the supervisor
-            └─ http N   ┘ holds: a connection made while one is replaced waits
+supervisor ─┬─ engine   owns the device, accepts from a Unix socket
+            ├─ http 0   ┐ accept from a TCP socket each, all with one port
+            └─ http N   ┘
+
+The supervisor holds all sockets: a connection made while a process is replaced waits.
 """
 
 import asyncio
@@ -10,142 +12,128 @@ import logging
 import os
 import signal
 import socket
-import sys
-import tempfile
 import time
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Iterable
+from functools import partial
 
-from prometheus_client.multiprocess import mark_process_dead
-
-from service.metrics import FOLDER_VARIABLE
+from service.logs import configure_logging
+from service.metrics import share_metrics
+from service.processes.handover import Handover
+from service.processes.keeper import Keeper
+from service.processes.samples import create_block, forget_gauges
+from service.processes.sockets import listen_privately
 from service.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-BACKLOG = 2048
-FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.05, 5.0
-STABLE_S = 10.0  # a process that lived so long is started again without delay
-GRACE_S = 2.0  # beyond what draining may take, before a process is killed
-
-
-class AddressTakenError(RuntimeError):
-    """Nothing can listen on this host and port."""
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A TCP socket that accepts on `host` and `port`.
-
-    Raises:
-        AddressTakenError: Another program has it, or it is none of this machine's.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise AddressTakenError(
-            f"cannot listen on {host}:{port}: {error.strerror}"
-        ) from error
-    listener.listen(BACKLOG)
-    return listener
+GRACE_S = 0.5  # beyond what draining may take, before a process is killed
 
 
 class Supervisor:
-    """Runs the service until SIGTERM or SIGINT.
+    """Runs the service until SIGTERM, SIGINT or SIGHUP.
 
     Args:
         settings: See there; passed on to every process.
-        listener: What HTTP processes accept from.
+        listeners: What HTTP processes accept from, one for each.
     """
 
-    def __init__(self, settings: Settings, listener: socket.socket):
-        self._settings = settings
-        self._listener = listener
+    def __init__(self, settings: Settings, listeners: list[socket.socket]):
+        self._settings, self._listeners = settings, listeners
         self._stopping = asyncio.Event()
-        self._processes: dict[str, asyncio.subprocess.Process] = {}
-
-    async def run(self) -> None:
-        """Start everything, replace what dies, and drain when told to stop."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._on_signal)
-        with tempfile.TemporaryDirectory(prefix="servery-") as folder:
-            self._folder = Path(folder)
-            self._metrics_folder = self._folder / "metrics"
-            self._metrics_folder.mkdir()
-            self._lifeline, self._lifeline_end = os.pipe()
-            engine = asyncio.create_task(self._keep("engine"))
-            names = [
-                f"http-{n}" for n in range(self._settings.number_of_http_processes())
-            ]
-            https = [asyncio.create_task(self._keep(name)) for name in names]
-            await self._stopping.wait()
-            self._listener.close()  # the last HTTP process to leave closes the port
-            await self._stop(names, https)
-            await self._stop(["engine"], [engine])
-
-    def _on_signal(self) -> None:
-        if self._stopping.is_set():  # asked twice: no more patience
-            for process in self._processes.values():
-                with suppress(ProcessLookupError):
-                    process.kill()
-        logger.info("stopping: draining what was accepted")
-        self._stopping.set()
-
-    async def _keep(self, name: str) -> None:
-        """Keep one process running, with growing pauses while it dies young."""
-        backoff_s, code = FIRST_BACKOFF_S, None
-        while not self._stopping.is_set():
-            began = time.monotonic()
-            process = await self._start(name, code)
-            self._processes[name] = process
-            code = await process.wait()
-            mark_process_dead(process.pid, str(self._metrics_folder))  # type: ignore[no-untyped-call]
-            if self._stopping.is_set():
-                return
-            logger.error("%s (%d) ended with %d; replacing it", name, process.pid, code)
-            if time.monotonic() - began > STABLE_S:
-                backoff_s = FIRST_BACKOFF_S
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), backoff_s)
-            backoff_s = min(2 * backoff_s, LAST_BACKOFF_S)
-
-    async def _start(self, name: str, ended: int | None) -> asyncio.subprocess.Process:
-        """Start a process, whose predecessor ended with this code, if it had one."""
-        module = "service.engine" if name == "engine" else "service.web"
-        socket_option = "--socket" if name == "engine" else "--engine-socket"
-        arguments = [
-            *("--settings", self._settings.model_dump_json()),
-            *(socket_option, str(self._folder / "engine.sock")),
-            *("--lifeline", str(self._lifeline)),
-            *(["--restarted"] if ended is not None else []),
+        names = ["engine", *(f"http-{number}" for number in range(len(listeners)))]
+        self._blocks = {name: create_block(name) for name in [*names, "supervisor"]}
+        self._metrics = share_metrics(self._blocks["supervisor"], ())
+        configure_logging(
+            settings.log_level,
+            "supervisor",
+            settings.max_log_backlog_bytes,
+            self._metrics.log_lines_dropped.inc,
+        )
+        self._engine_listener, engine = listen_privately()
+        self._lifeline, self._lifeline_end = os.pipe()
+        self._journal = os.memfd_create("servery-journal")
+        self._engine = self._keep("engine", self._engine_listener, engine)
+        self._https = [
+            self._keep(name, listener, engine)
+            for name, listener in zip(names[1:], listeners, strict=True)
         ]
-        if name == "engine" and ended is not None:
-            arguments += ["--predecessor-ended", str(ended)]
-        inherited = [self._lifeline]
-        if name != "engine":  # it outlives the others, and must not hold the port
-            inherited.append(self._listener.fileno())
-            arguments += ["--name", name, "--listener", str(self._listener.fileno())]
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", module, *arguments),
-            pass_fds=inherited,
-            env=os.environ | {FOLDER_VARIABLE: str(self._metrics_folder)},
-            process_group=0,  # a Ctrl-C is ours to pass on
+
+    async def run(self) -> int:
+        """Start everything, replace what dies, and drain when told to stop.
+
+        Returns:
+            The exit code: 0, or 1 if the service could not go on.
+        """
+        self._handle_signals()
+        stopping = asyncio.create_task(self._stopping.wait())
+        engine = asyncio.create_task(self._engine.run())
+        https = [asyncio.create_task(each.run()) for each in self._https]
+        await asyncio.wait(
+            [stopping, engine, *https], return_when=asyncio.FIRST_COMPLETED
+        )
+        failed = [task for task in (engine, *https) if task.done()]
+        for task in failed:
+            logger.critical("cannot go on", exc_info=task.exception())
+        await self._drain(engine, https)
+        return 1 if failed else 0
+
+    def _keep(self, name: str, listener: socket.socket, engine: str) -> Keeper:
+        handover = Handover(
+            name=name,
+            settings=self._settings,
+            lifeline=self._lifeline,
+            heartbeat=-1,
+            listener=listener.fileno(),
+            engine=engine,
+            blocks=self._blocks,
+            journal=self._journal,
+        )
+        module, kind = ("engine", "engine") if name == "engine" else ("web", "http")
+        self._metrics.restarts.labels(kind)  # a series from the start
+        return Keeper(
+            f"service.{module}",
+            handover,
+            [self._lifeline, self._journal, listener.fileno(), *self._blocks.values()],
+            partial(self._on_end, name, kind),
         )
 
-    async def _stop(self, names: list[str], tasks: list[asyncio.Task[None]]) -> None:
-        for name in names:
-            with suppress(ProcessLookupError, KeyError):
-                self._processes[name].terminate()
+    def _on_end(self, name: str, kind: str) -> None:
+        self._metrics.restarts.labels(kind).inc()
+        forget_gauges(self._blocks[name])
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
+                loop.add_signal_handler(number, self._on_signal, number)
+
+    def _on_signal(self, number: int) -> None:
+        if not self._stopping.is_set():
+            logger.info("stopping: draining what was accepted")
+            self._stopping.set()
+        elif number != signal.SIGHUP:  # asked twice: no more patience
+            for keeper in (self._engine, *self._https):
+                keeper.kill()
+
+    async def _drain(
+        self, engine: asyncio.Task[None], https: list[asyncio.Task[None]]
+    ) -> None:
+        """First the HTTP processes, then the engine, all within one limit of time."""
+        for listener in self._listeners:  # who is the last to leave closes the port
+            listener.close()
         settings = self._settings
-        patience = settings.drain_delay_s + settings.drain_timeout_s + GRACE_S
-        _, late = await asyncio.wait(tasks, timeout=patience)
+        end = time.monotonic() + settings.drain_delay_s + settings.drain_timeout_s
+        await self._stop(self._https, https, end + GRACE_S)
+        await self._stop([self._engine], [engine], end + 2 * GRACE_S)
+
+    async def _stop(
+        self, keepers: Iterable[Keeper], tasks: list[asyncio.Task[None]], end: float
+    ) -> None:
+        for keeper in keepers:
+            keeper.stop()
+        _, late = await asyncio.wait(tasks, timeout=end - time.monotonic())
         if late:
-            logger.warning("killing %s: not drained in %.0f s", names, patience)
-            for name in names:
-                with suppress(ProcessLookupError):
-                    self._processes[name].kill()
+            logger.warning("killing %d processes that have not drained", len(late))
+            for keeper in keepers:
+                keeper.kill()
             await asyncio.wait(late)

@@ -79,7 +79,7 @@ def _name(pid: int) -> str:
     words = (PROC / str(pid) / "cmdline").read_bytes().decode().split("\0")
     if "--name" in words:
         return words[words.index("--name") + 1]
-    return "engine" if "service.engine" in words else "supervisor"
+    return "supervisor"
 
 
 def _resident_bytes(pid: int) -> int:

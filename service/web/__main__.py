@@ -3,48 +3,38 @@
 import gc
 import socket
 import time
-from pathlib import Path
+from collections.abc import Callable
 from types import FrameType
 
 import click
 import uvicorn
-from prometheus_client import CollectorRegistry
 
 from service.engine.ipc.client import EngineClient
-from service.logs import AccessLog, configure_logging
-from service.metrics import Metrics
-from service.processes.lifeline import end_with_parent
-from service.settings import Settings
+from service.logs import AccessLog
+from service.processes.handover import Handover
 from service.web.app import create_app
 from service.web.http.protocol import HttpProtocol
 from service.web.state import AppState
 
 KEEP_ALIVE_S = 75
+TICKS_PER_BEAT = 5  # of uvicorn's, ten a second
 
 
 @click.command()
-@click.option("--settings", "settings_json", required=True)
-@click.option("--engine-socket", type=click.Path(path_type=Path), required=True)
-@click.option("--lifeline", type=int, required=True)
-@click.option("--listener", type=int, required=True)
 @click.option("--name", required=True)
-@click.option("--restarted", is_flag=True)
-def main(
-    settings_json: str,
-    engine_socket: Path,
-    lifeline: int,
-    listener: int,
-    name: str,
-    restarted: bool,
-) -> None:
+@click.option("--handover", required=True)
+def main(name: str, handover: str) -> None:
     """Parse, decode and answer until SIGTERM."""
-    end_with_parent(lifeline)
-    settings = Settings.model_validate_json(settings_json)
-    configure_logging(settings.log_level, name)
-    metrics = Metrics(CollectorRegistry())
-    metrics.restarts.labels("http").inc(int(restarted))  # a series from the start
-    access_log = AccessLog(name) if settings.access_log else None
-    state = AppState(settings, EngineClient(engine_socket), metrics, access_log)
+    given = Handover.model_validate_json(handover)
+    metrics, log = given.begin()
+    settings = given.settings
+    access_log = AccessLog(name, log) if settings.access_log else None
+    engine = EngineClient(
+        given.engine,
+        silence_s=settings.engine_silence_ms / 1000,
+        max_backlog_bytes=settings.max_engine_backlog_bytes,
+    )
+    state = AppState(settings, engine, metrics, access_log)
     config = uvicorn.Config(
         create_app(state),
         http=HttpProtocol,
@@ -56,17 +46,20 @@ def main(
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=round(settings.drain_timeout_s),
     )
-    server = _DrainingServer(config, state)
+    server = _DrainingServer(config, state, given.beat)
     gc.collect()
     gc.freeze()
-    server.run(sockets=[socket.socket(fileno=listener)])
+    server.run(sockets=[socket.socket(fileno=given.listener)])
 
 
 class _DrainingServer(uvicorn.Server):
     """On SIGTERM: readiness red, serve on for the drain delay, then finish and end."""
 
-    def __init__(self, config: uvicorn.Config, state: AppState):
+    def __init__(
+        self, config: uvicorn.Config, state: AppState, beat: Callable[[], None]
+    ):
         super().__init__(config)
+        self._beat = beat
         self._state = state
         self._leave_at = float("inf")
 
@@ -76,6 +69,8 @@ class _DrainingServer(uvicorn.Server):
             self._leave_at = time.monotonic() + self._state.settings.drain_delay_s
 
     async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS_PER_BEAT == 0:
+            self._beat()
         if time.monotonic() >= self._leave_at:
             self.should_exit = True
         return await super().on_tick(counter)

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from tests.e2e.server import Server
 
+DIGITS = Path("artifacts/digits")
 SAMPLE = Path(__file__).parents[1] / "data" / "mnist_sample.npz"
 
 
@@ -26,6 +28,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         started.wait_ready()
         yield started
         assert started.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of artifacts with one model, so that a server is there soon."""
+    folder = tmp_path_factory.mktemp("artifacts")
+    shutil.copytree(DIGITS, folder / "digits")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -30,9 +30,9 @@ ARTIFACT = Path("artifacts/digits/1")
 
 
 @pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[Server]:
+def mortal(tmp_path: Path, digits: Path) -> Iterator[Server]:
     """A server of its own, to be killed."""
-    with Server(tmp_path / "log", http_processes=2) as started:
+    with Server(tmp_path / "log", artifacts=digits, http_processes=2) as started:
         started.wait_ready()
         yield started
 
@@ -153,9 +153,9 @@ def refuses(url: str) -> bool:
 
 
 def test_readiness_turns_red_before_the_door_closes(
-    tmp_path: Path, seven: bytes
+    tmp_path: Path, digits: Path, seven: bytes
 ) -> None:
-    with Server(tmp_path / "log", drain_delay_s=2) as server:
+    with Server(tmp_path / "log", artifacts=digits, drain_delay_s=2) as server:
         server.wait_ready()
         server.process.send_signal(signal.SIGTERM)
         until(lambda: not server.is_ready())

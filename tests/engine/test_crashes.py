@@ -1,5 +1,6 @@
 """Whom the journal blames for the death of an engine."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -16,7 +17,8 @@ def journal_in(
     folder: Path, code: int | None = None, window_s: float = 60
 ) -> CrashJournal:
     """The journal of the next engine, whose predecessor ended with this code."""
-    journal = CrashJournal(folder, most=2, window_s=window_s)
+    file = os.open(folder / "journal", os.O_RDWR | os.O_CREAT)
+    journal = CrashJournal(file, most=2, window_s=window_s)
     journal.take_over(code, "last words")
     return journal
 
@@ -111,8 +113,9 @@ def test_a_death_counts_for_so_long(tmp_path: Path) -> None:
     assert blamed(journal_in(tmp_path, 3, window_s=0)) == {}
 
 
-def test_a_folder_that_is_full_or_gone_stops_nobody(tmp_path: Path) -> None:
-    journal = journal_in(tmp_path / "gone", 3)
+def test_memory_that_is_full_or_gone_stops_nobody() -> None:
+    journal = CrashJournal(os.open(os.devnull, os.O_RDONLY), most=2, window_s=60)
+    journal.take_over(3, "last words")
     marker = journal.open(BAD, "files")
     marker.load()
     marker.begin_batch()

@@ -95,7 +95,7 @@ class Batcher:
         self._version = version
         self._is_quick = is_quick
         self._waiting = RowQueue()
-        self.throughput = Throughput()
+        self.throughput = Throughput(self._sizes[-1])
         self._running: dict[int, list[Slice]] = {}  # by worker
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = float("inf")
@@ -264,9 +264,11 @@ class Batcher:
         except Exception as error:
             raise _RunError from error
         seconds = time.monotonic() - began
-        if rows == self._sizes[-1]:
-            running = [part.count for each in self._running.values() for part in each]
-            self.throughput.learn(sum(running), seconds)
+        running = rows
+        if rows == self._sizes[-1]:  # then those beside it share the cores with it
+            batches = self._running.values()
+            running = sum([part.count for each in batches for part in each])
+        self.throughput.learn(running, seconds)
         self._observer.ran(rows, size - rows, seconds)
         self._deliver(batch, outputs, began, seconds)
 

@@ -72,6 +72,11 @@ class Connection(asyncio.Protocol):
             self._transport.write(b"".join(self._outgoing))
         self._outgoing.clear()
 
+    def abort(self) -> None:
+        """End the connection now; what was not written is lost."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def close(self) -> None:
         """End the connection, once what was sent is written."""
         if self._transport is not None:

@@ -8,6 +8,7 @@
     ERROR     = id (u32)  JSON {code, message, retry_after_s}
     CANCEL    = id (u32)
     CATALOG   = JSON, sent on connection and after every change
+    HEARTBEAT = nothing, sent every half second
     name      = length (u8)  UTF-8
     tensors   = count (u8), then for each: dtype (u8)  dimensions (u8)  shape (u32…)
                 and the data: raw bytes, or for strings the lengths (u32…) and the bytes
@@ -55,6 +56,7 @@ class Kind(IntEnum):
     ERROR = 3
     CANCEL = 4
     CATALOG = 5
+    HEARTBEAT = 6
 
 
 class Requested(NamedTuple):

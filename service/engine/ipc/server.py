@@ -3,7 +3,6 @@
 import asyncio
 import socket
 from collections.abc import Sequence
-from pathlib import Path
 
 from service.engine.batching.queue import QueuedRequest
 from service.engine.batching.tensors import cut_rows
@@ -20,23 +19,18 @@ from service.engine.ipc.frames import (
     unpack_request,
 )
 from service.errors import ServeryError
+from service.processes.handover import BEAT_S
+from service.processes.sockets import is_ours
+
+UNREAD_S = 5.0  # that an HTTP process may leave answers unread when the buffer is full
 
 
 async def start_server(engine: Engine, listener: socket.socket) -> asyncio.Server:
-    """Serve `engine` on a Unix socket that `bind_socket` made."""
+    """Serve `engine` on a Unix socket."""
     loop = asyncio.get_running_loop()
     return await loop.create_unix_server(
         lambda: _ServerConnection(engine), sock=listener
     )
-
-
-def bind_socket(path: Path) -> socket.socket:
-    """A Unix socket at `path`, in the place of one that a dead engine left."""
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(str(path))
-    path.chmod(0o600)
-    return listener
 
 
 class _ServerConnection(Connection):
@@ -46,17 +40,38 @@ class _ServerConnection(Connection):
         super().__init__()
         self._engine = engine
         self._pending: dict[int, QueuedRequest] = {}
+        self._heartbeat: asyncio.TimerHandle | None = None
+        self._patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._engine.on_change.append(self._send_catalog)
+        if not is_ours(transport.get_extra_info("socket")):
+            self.abort()
+            return
         self._send_catalog(self._engine.catalog)
+        self._beat()
 
     def connection_lost(self, error: Exception | None) -> None:
+        for timer in (self._heartbeat, self._patience):
+            if timer is not None:
+                timer.cancel()
         self._engine.on_change.remove(self._send_catalog)
         for request in self._pending.values():
             request.cancel()
         self._pending.clear()
+
+    def pause_writing(self) -> None:
+        """Called by the event loop: an HTTP process that stands still is given up."""
+        super().pause_writing()
+        loop = asyncio.get_running_loop()
+        self._patience = loop.call_later(UNREAD_S, self.abort)
+
+    def resume_writing(self) -> None:
+        """Called by the event loop."""
+        super().resume_writing()
+        if self._patience is not None:
+            self._patience.cancel()
 
     def receive(self, kind: Kind, body: memoryview) -> None:
         if kind is Kind.CANCEL:
@@ -90,6 +105,13 @@ class _ServerConnection(Connection):
         """Say what became of a request that has no answer."""
         self._pending.pop(request.number, None)
         self.send(pack_error(request.number, error))
+
+    def _beat(self) -> None:
+        """Show that the event loop turns."""
+        if not self.congested:
+            self.send(frame(Kind.HEARTBEAT))
+        loop = asyncio.get_running_loop()
+        self._heartbeat = loop.call_later(BEAT_S, self._beat)
 
     def _send_catalog(self, catalog: Catalog) -> None:
         self.send(frame(Kind.CATALOG, catalog.model_dump_json().encode()))

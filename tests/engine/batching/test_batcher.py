@@ -229,13 +229,31 @@ def test_who_would_only_wait_to_be_late_is_refused_at_once() -> None:
     asyncio.run(test())
 
 
-def test_the_pace_of_full_batches_is_learnt() -> None:
+def test_the_pace_is_learnt_from_every_batch() -> None:
     async def test() -> None:
         async with batcher_of(DoublingModel()) as (batcher, _):
-            await batcher.submit(rows_of(1), soon())
             assert batcher.throughput.seconds(1) == 0
+            await batcher.submit(rows_of(1), soon())
+            assert batcher.throughput.seconds(1) > 0
             await batcher.submit(rows_of(*range(8)), soon())
             assert batcher.throughput.seconds(1) > 0
+
+    asyncio.run(test())
+
+
+def test_one_slow_batch_shuts_nobody_out() -> None:
+    async def test() -> None:
+        model = DoublingModel()
+        async with batcher_of(model, max_queue_rows=64) as (batcher, _):
+            for _ in range(5):
+                await batcher.submit(rows_of(*range(8)), soon())
+            batcher.throughput.learn(8, 60.0)
+            model.free.clear()
+            running = batcher.submit(rows_of(*range(8)), soon())
+            await until(lambda: len(model.sizes) == 6)
+            hasty = [batcher.submit(rows_of(1), time.monotonic() + 1) for _ in range(9)]
+            model.free.set()
+            await asyncio.gather(running, *hasty)
 
     asyncio.run(test())
 

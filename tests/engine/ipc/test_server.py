@@ -1,6 +1,7 @@
 """The engine through a real Unix socket."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -13,8 +14,9 @@ from prometheus_client import CollectorRegistry
 
 from service.engine.batching.batcher import Answer, Batcher
 from service.engine.engine import Engine
+from service.engine.ipc import connection, server
 from service.engine.ipc.client import BULKY_BYTES, EngineClient
-from service.engine.ipc.server import bind_socket, start_server
+from service.engine.ipc.server import start_server
 from service.engine.versions import CONCURRENT_BATCHES
 from service.errors import (
     DeadlineExceeded,
@@ -25,6 +27,7 @@ from service.errors import (
     TooManyRows,
 )
 from service.metrics import Metrics
+from service.processes.sockets import listen_privately, unix_address
 from service.settings import Settings
 from tests.versions import Multiplier, MultiplierLoader, until, write_version
 
@@ -33,18 +36,18 @@ class House:
     """An engine, its server, and a client of it."""
 
     def __init__(self, folder: Path):
-        self.path = folder / "engine.sock"
+        self.listener, self.name = listen_privately()
         self.settings = Settings(
             artifacts=folder / "artifacts", max_queue_rows=8, drain_timeout_s=1
         )
         self.loader = MultiplierLoader()
-        self.client = EngineClient(self.path)
+        self.client = EngineClient(self.name)
 
     async def open(self) -> None:
         metrics = Metrics(CollectorRegistry())
         self.engine = Engine(self.settings, metrics, lambda: self.loader)
         await self.engine.start()
-        self.server = await start_server(self.engine, bind_socket(self.path))
+        self.server = await start_server(self.engine, self.listener)
         await until(lambda: self.client.catalog.settled)
 
     async def close(self) -> None:
@@ -253,5 +256,99 @@ def test_an_engine_that_goes_fails_its_callers_and_a_new_one_is_found(
             house.model.free.set()
             await until(lambda: house.client.catalog.settled)
             assert int((await house.submit(4)).outputs[0][0]) == 8
+
+    run(test)
+
+
+def test_a_client_that_never_reads_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "MOST_UNSENT_BYTES", 100_000)
+    monkeypatch.setattr(server, "UNREAD_S", 0.1)
+
+    async def test() -> None:
+        async with house_of(tmp_path) as house:
+            with socket.socket(socket.AF_UNIX) as silent:
+                silent.connect(unix_address(house.name))
+                await until(lambda: len(house.engine.on_change) == 2)
+                for _ in range(2_000):
+                    house.engine._statuses.publish()
+                    await asyncio.sleep(0)
+                await until(lambda: len(house.engine.on_change) == 1)
+            assert int((await house.submit(4)).outputs[0][0]) == 8
+
+    run(test)
+
+
+def test_what_an_engine_does_not_read_waits_within_a_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "MOST_UNSENT_BYTES", 100_000)
+    rows = (np.zeros((1, 200_000), np.uint8),)
+
+    async def test() -> None:
+        listener, name = listen_privately()
+        client = EngineClient(name, silence_s=0.2, max_backlog_bytes=1_000_000)
+
+        def submit() -> asyncio.Future[Answer]:
+            deadline = time.monotonic() + 0.3
+            return client.submit("times", None, "serving_default", rows, deadline)
+
+        await client.start()
+        await until(lambda: client.connected)
+        assert client._connection
+        outcomes = await asyncio.gather(
+            *(submit() for _ in range(40)), return_exceptions=True
+        )
+        kinds = {type(each) for each in outcomes}
+        assert kinds == {QueueFull, DeadlineExceeded}
+        assert sum(isinstance(each, DeadlineExceeded) for each in outcomes) < 12
+        assert client._connection.unsent_bytes == 0
+        assert not client._connection.pending
+        assert "the engine does not respond" in client.catalog.problems()
+
+        with listener, listener.accept()[0] as engine:
+            engine.setblocking(False)
+            reading = asyncio.create_task(read_all(engine))
+            await until(lambda: not client._connection.congested)  # type: ignore[union-attr]
+            with pytest.raises(DeadlineExceeded):
+                await submit()
+            reading.cancel()
+            await client.stop()
+
+    run(test)
+
+
+async def read_all(engine: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    while await loop.sock_recv(engine, 65536):
+        pass
+
+
+def test_a_deadline_holds_while_the_engine_says_nothing() -> None:
+    async def test() -> None:
+        listener, name = listen_privately()
+        with listener:
+            client = EngineClient(name)
+            await client.start()
+            await until(lambda: client.connected)
+            deadline = time.monotonic() + 0.2
+            rows = (np.zeros(1, np.int64),)
+            with pytest.raises(DeadlineExceeded):
+                await client.submit("times", None, "serving_default", rows, deadline)
+            assert 0 <= time.monotonic() - deadline < 0.5  # 0.1 where nothing else runs
+            await client.stop()
+
+    run(test)
+
+
+def test_signs_of_life_turn_readiness_green_again(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with house_of(tmp_path) as house:
+            assert not house.client.catalog.problems()
+            house.client._connection.heard -= 60  # type: ignore[union-attr]
+            await until(lambda: not house.client.catalog.responding)
+            await until(lambda: house.client.catalog.responding)
+            assert not house.client.catalog.problems()
 
     run(test)

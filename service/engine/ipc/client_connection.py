@@ -1,0 +1,172 @@
+"""One connection to an engine: requests out, answers in, deadlines kept."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from service.engine.batching.batcher import Answer
+from service.engine.batching.tensors import Tensors, count_rows, cut_rows
+from service.engine.catalog import Catalog
+from service.engine.ipc.connection import Connection
+from service.engine.ipc.frames import (
+    AnswerFrame,
+    Kind,
+    Requested,
+    pack_cancel,
+    pack_request,
+    unpack_answer,
+    unpack_error,
+)
+from service.errors import DeadlineExceeded, EngineGone
+
+SWEEP_S = 0.05  # how often deadlines are looked at while somebody waits
+HANG_S = 0.025  # beyond its deadline, an answer that the engine should have given
+
+Group = tuple[str, int, str, tuple[Any, ...]]  # name, version, signature, shapes
+
+
+class PendingCall(NamedTuple):
+    """A request on its way to the engine, and who waits for its answer."""
+
+    number: int
+    group: Group
+    tensors: Tensors
+    size: int
+    deadline: float
+    future: asyncio.Future[Answer]
+
+    def fail(self, error: Exception) -> None:
+        """Tell who waits, if somebody still does."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class ClientConnection(Connection):
+    """One connection to an engine, until it is lost.
+
+    Attributes:
+        pending: Requests without an answer, by number.
+        heard: `time.monotonic()` of the last sign of the engine.
+        lost: Set when it is gone.
+        unsent_bytes: Of the rows that wait for the engine to read what was sent before.
+    """
+
+    def __init__(
+        self, on_catalog: Callable[[Catalog], None], on_loss: Callable[[], None]
+    ):
+        super().__init__()
+        self.lost = asyncio.Event()
+        self.heard = time.monotonic()
+        self._on_loss = on_loss
+        self._on_catalog = on_catalog
+        self.pending: dict[int, PendingCall] = {}
+        self.unsent_bytes = 0
+        self._unsent: dict[Group, dict[int, PendingCall]] = {}
+        self._sweep_planned = False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Called by the event loop."""
+        self.lost.set()
+        self._on_loss()  # before any caller can send more into the void
+        for call in self.pending.values():
+            call.fail(
+                EngineGone("The engine stopped while computing; it is restarting.")
+            )
+        self.pending.clear()
+
+    def resume_writing(self) -> None:
+        """Called by the event loop."""
+        super().resume_writing()
+        self.flush()
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the event loop."""
+        self.heard = time.monotonic()
+        super().data_received(data)
+
+    def ask(self, call: PendingCall) -> None:
+        """Send a request, soon: in one frame with others of the same shapes."""
+        self._unsent.setdefault(call.group, {})[call.number] = call
+        self.unsent_bytes += call.size
+        self.pending[call.number] = call
+        self._plan_sweep()
+        self.gather()
+        if len(self.pending) == 1:
+            self.flush()
+
+    def finish(self, number: int, *, cancelled: bool) -> None:
+        """Nobody waits for this one any more, for whatever reason."""
+        call = self.pending.pop(number, None)
+        if call is None:
+            return
+        if self._unsent.get(call.group, {}).pop(number, None) is not None:
+            self.unsent_bytes -= call.size
+        elif cancelled:
+            self.send(pack_cancel(number))
+
+    def flush(self) -> None:
+        """Send what has been gathered, unless the engine has yet to read the last."""
+        while self._unsent and not self.congested:
+            group = next(iter(self._unsent))
+            self._pack(group, list(self._unsent.pop(group).values()))
+            super().flush()
+        super().flush()
+
+    def _pack(self, group: Group, calls: list[PendingCall]) -> None:
+        if not calls:
+            return
+        self.unsent_bytes -= sum([call.size for call in calls])
+        name, version, signature, _ = group
+        callers = [
+            Requested(call.number, count_rows(call.tensors), call.deadline)
+            for call in calls
+        ]
+        parts = [call.tensors for call in calls]
+        try:
+            self._outgoing += pack_request(name, version, signature, callers, parts)
+        except Exception as error:  # noqa: BLE001 - whoever asked is told
+            for call in calls:
+                call.fail(error)
+
+    def receive(self, kind: Kind, body: memoryview) -> None:
+        """Hand on a catalog, answers or an error; a heartbeat says no more."""
+        if kind is Kind.CATALOG:
+            self._on_catalog(Catalog.model_validate_json(bytes(body)))
+        elif kind is Kind.ANSWER:
+            self._receive_answers(unpack_answer(body))
+        elif kind is Kind.ERROR:
+            number, error = unpack_error(body)
+            call = self.pending.get(number)
+            if call is not None:
+                call.fail(error)
+
+    def _receive_answers(self, answer: AnswerFrame) -> None:
+        parts = cut_rows(answer.tensors, [each.rows for each in answer.callers])
+        for caller, outputs in zip(answer.callers, parts, strict=True):
+            call = self.pending.get(caller.number)
+            if call is not None and not call.future.done():
+                call.future.set_result(
+                    Answer(
+                        outputs=outputs,
+                        queue_s=caller.queue_s,
+                        compute_s=caller.compute_s,
+                        batch_rows=answer.batch_rows,
+                        version=answer.version,
+                    )
+                )
+
+    def _plan_sweep(self) -> None:
+        if not self._sweep_planned:
+            self._sweep_planned = True
+            asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
+
+    def _sweep(self) -> None:
+        """Give up what the engine leaves unanswered, while there is anything."""
+        self._sweep_planned = False
+        late = time.monotonic() - HANG_S
+        for call in list(self.pending.values()):
+            if call.deadline < late:
+                call.fail(DeadlineExceeded("The engine did not answer in time."))
+        if self.pending:
+            self._plan_sweep()
