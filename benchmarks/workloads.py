@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.pictures import load_pictures
 from service.engine.batching.tensors import Tensors
 from service.models.party.endpoint import VOTES
-from service.models.photo.endpoint import prepare_photo
+from service.models.photo.middle import prepare_photo
 from service.web.imaging.decode import read_photo
 from training.sentiment_short import SENTENCES
 

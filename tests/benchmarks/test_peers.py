@@ -12,7 +12,7 @@ from benchmarks.peers import lists, v2
 from benchmarks.peers.rows import WORK, read_photo
 from benchmarks.peers.subjects import PEERS, ROOT, Peer, peers
 from benchmarks.pictures import load_pictures
-from service.models.photo.endpoint import prepare_photo
+from service.models.photo.middle import prepare_photo
 from service.web.imaging.decode import read_photo as read_photo_of_service
 
 FOLDER = ROOT / "benchmarks" / "peers"
