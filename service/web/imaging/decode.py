@@ -159,7 +159,7 @@ def _decode(data: bytes, opened: Opened, least: tuple[int, int]) -> Image.Image:
             raise _damaged(data, opened) from error
         image = _without_end(data, opened, least)
     loaded = to_eight_bits(image, data)
-    turn = UPRIGHT.get(_orientation(image.info.get("exif", b"")))
+    turn = UPRIGHT.get(_orientation(image.info.get("exif") or b""))
     return loaded if turn is None else loaded.transpose(turn)
 
 

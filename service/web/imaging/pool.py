@@ -45,7 +45,7 @@ SMALL_WORK = 1_000_000  # pixels, passes counted, of the small lane: some 20 ms
 MOST_AT_ONCE, MOST_BYTES_AT_ONCE = 16, 256 * 1024  # images and bytes in one job
 PIXELS_A_SECOND = 10_000_000  # by which larger pictures queue behind smaller ones
 PATIENCE_S = 1.0  # with a picture that nobody waits for, before its process is killed
-NICE = 10  # of the large lane
+NICE = 5  # of the large lane
 
 # Freed memory of large pictures goes back at once, and no thread has its own.
 ENVIRONMENT = {

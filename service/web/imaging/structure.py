@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from service.errors import InvalidImage
 
 MOST_PARTS = 16_384  # chunks, segments or blocks; 16 MB of a usual PNG are 2,000
+MOST_SCANS = 64  # of a JPEG; encoders write about ten
 MOST_TAGS = 512  # of a TIFF; cameras write some dozens
 MOST_STRIPS = 65_536  # of a TIFF, or tiles
 MOST_RUN_BYTES = 1 << 20  # of a BMP in runs, which Pillow expands in Python: 0.4 s
@@ -80,12 +81,18 @@ def slim_jpeg(data: bytes) -> tuple[bytes, int]:
 
 
 def _count_scans(data: bytes, at: int) -> int:
-    """The scans that begin after `at`, up to the end marker."""
+    """The scans that begin after `at`, up to the end marker; what is too many, roughly.
+
+    Telephones append a second of film after the end: bytes that can look like scans.
+    """
     scans = 0
-    while (found := JPEG_MARKER.search(data, at)) and found[0][1] != JPEG_END:
+    for _ in range(MOST_PARTS):
+        found = JPEG_MARKER.search(data, at)
+        if found is None or found[0][1] == JPEG_END or scans > MOST_SCANS:
+            return scans
         scans += found[0][1] == JPEG_SCAN
         at = found.end() + max(2, int.from_bytes(data[found.end() : found.end() + 2]))
-    return scans
+    raise _too_many("JPEG", "segments", MOST_PARTS)
 
 
 def check_gif(data: bytes) -> None:
@@ -141,11 +148,11 @@ def _tiff_tags(data: bytes, order: str) -> Iterator[tuple[int, int, int]]:
         return  # the decoder finds the words for it
 
 
-def check_bmp(data: bytes) -> None:
-    """See that a BMP in runs is small.
+def count_run_bytes(data: bytes) -> int:
+    """How much of a BMP is expanded run by run: all or nothing.
 
     Raises:
-        InvalidImage: It is larger than is expanded in reasonable time.
+        InvalidImage: More than is expanded in reasonable time.
     """
     in_runs = data[14:18] >= b"\x28" and data[30:34] in (b"\1\0\0\0", b"\2\0\0\0")
     if in_runs and len(data) > MOST_RUN_BYTES:
@@ -153,6 +160,7 @@ def check_bmp(data: bytes) -> None:
             "The BMP image is compressed in runs: expected at most "
             f"{MOST_RUN_BYTES:,} bytes of such, received {len(data):,}. Send PNG."
         )
+    return len(data) if in_runs else 0
 
 
 def webp_size(data: bytes) -> tuple[int, int]:
