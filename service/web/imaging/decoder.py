@@ -82,7 +82,7 @@ def answer(job: Job, memory: int) -> tuple[dict[str, Any], bytes]:
     began, rows, pixels = time.monotonic(), [], 0
     for data in job.images:
         try:
-            size, work = _measure(data, job)
+            size, work = _measure(data, job, job.pixels_left - pixels)
             if work > job.most_work:
                 problem: dict[str, Any] = {"work": work}
                 break
@@ -101,7 +101,7 @@ def answer(job: Job, memory: int) -> tuple[dict[str, Any], bytes]:
     return facts, stacked.tobytes()
 
 
-def _measure(data: bytes, job: Job) -> tuple[int, int]:
+def _measure(data: bytes, job: Job, pixels_left: int) -> tuple[int, int]:
     """The pixels of a picture, and those that its decoder goes over."""
     plain = plain_size(data)
     if plain is not None:
@@ -109,10 +109,10 @@ def _measure(data: bytes, job: Job) -> tuple[int, int]:
     else:
         opened = open_image(data, max_pixels=job.max_pixels)
         pixels, work = opened.image.width * opened.image.height, opened.work
-    if pixels > job.pixels_left:
+    if pixels > pixels_left:
         raise ImageTooLarge(
             "The images of this request are too large together: expected at most "
-            f"{job.pixels_left:,} pixels more, received {pixels:,}."
+            f"{pixels_left:,} pixels more, received {pixels:,}."
         )
     return pixels, work
 
@@ -139,6 +139,7 @@ def main() -> None:
     os.nice(nice)
     warnings.simplefilter("ignore")  # about a stranger's file, to nobody
     logging.disable()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff prints a line for each fault
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     ImageFile.MAXBLOCK = 1 << 20
     serve(socket.socket(fileno=descriptor), memory)

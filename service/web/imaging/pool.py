@@ -150,6 +150,12 @@ class Lane:
         default_factory=list
     )
 
+    def count(self) -> int:
+        """Who still waits; those who have gone are forgotten."""
+        self.waiting = [entry for entry in self.waiting if not entry[2].done()]
+        heapq.heapify(self.waiting)
+        return len(self.waiting)
+
     def give(self, decoder: Decoder) -> None:
         """Hand a decoder to the first who waits, if anybody does."""
         while self.waiting:
@@ -185,6 +191,11 @@ class DecoderPool:
     def pids(self) -> list[int]:
         """Of the processes that have been started."""
         return [each.pid for each in self._decoders if each.pid is not None]
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a decoder."""
+        return self._small.count() + self._large.count()
 
     def start(self) -> None:
         """Start all processes, so that no request has to wait for one."""
@@ -288,10 +299,7 @@ class DecoderPool:
         if lane.idle:
             return lane.idle.pop()
         most = self._settings.max_waiting_images
-        for each in (self._small, self._large):
-            each.waiting = [entry for entry in each.waiting if not entry[2].done()]
-            heapq.heapify(each.waiting)
-        if len(self._small.waiting) + len(self._large.waiting) >= most:
+        if self.waiting >= most:
             raise QueueFull(
                 f"Too many images wait to be decoded: expected at most {most}; try "
                 "again soon."
