@@ -18,7 +18,7 @@ from service.models.photo.middle import read_middle
 from service.settings import Settings
 from service.web.imaging.pool import DecoderPool
 
-HEIC = Path(__file__).parent / "seven.heic"
+HEIC = Path(__file__).parents[2] / "data" / "odd" / "heic.heic"
 
 
 def originals() -> dict[str, bytes]:

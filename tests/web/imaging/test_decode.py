@@ -19,7 +19,7 @@ from service.errors import ImageTooLarge, InvalidImage
 from service.web.imaging.decode import read_drawing, read_photo, read_plain
 from service.web.imaging.files import open_image
 
-HERE = Path(__file__).parent
+ODD = Path(__file__).parents[2] / "data" / "odd"
 PLENTY = 1_000_000
 INK = np.kron(np.eye(4, dtype=np.uint8), np.full((8, 8), 255, np.uint8))  # (32, 32)
 
@@ -493,7 +493,7 @@ def test_other_kinds_are_read_alike(kind: str) -> None:
 
 
 def test_heic_of_a_telephone_is_read() -> None:
-    pixels = read((HERE / "seven.heic").read_bytes())
+    pixels = read((ODD / "heic.heic").read_bytes())
     assert pixels.ndim == 3
     assert pixels.max() - pixels.min() > 200
 
@@ -503,7 +503,7 @@ def test_without_its_decoder_a_heic_is_advised_to_be_a_jpeg(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pi_heif", None)
     with pytest.raises(InvalidImage, match="for example JPEG, received a HEIC"):
-        read((HERE / "seven.heic").read_bytes())
+        read((ODD / "heic.heic").read_bytes())
 
 
 def test_bmp_in_runs_is_expanded_up_to_a_bound() -> None:

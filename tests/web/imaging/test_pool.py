@@ -81,8 +81,9 @@ def resident(pid: int) -> int:
     return int(text.partition("VmRSS:")[2].split()[0]) * 1024
 
 
-async def appears(path: Path) -> None:
-    while not path.exists():
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what another process is about to do."""
+    while not condition():  # noqa: ASYNC110  # it has no event for us
         await asyncio.sleep(0.01)
 
 
@@ -100,14 +101,13 @@ def test_rows_come_in_the_order_of_their_images() -> None:
 
 def test_error_names_its_image() -> None:
     async def test(pool: DecoderPool) -> None:
-        with pytest.raises(InvalidImage, match="Image 2: .*text that begin") as caught:
+        with pytest.raises(InvalidImage, match=r"Image 2: .*text that begin") as caught:
             await pool.read([SMALL, SMALL, b"seven"], read_middle, soon())
         assert caught.value.details is not None
         assert caught.value.details[0]["field"] == "images.2"
-        with pytest.raises(InvalidImage, match="^to.image: "):
-            await pool.read(
-                [SMALL, b"7"], read_middle, soon(), ["from.image", "to.image"]
-            )
+        fields = ["from.image", "to.image"]
+        with pytest.raises(InvalidImage, match=r"^to\.image: "):
+            await pool.read([SMALL, b"7"], read_middle, soon(), fields)
 
     with_pool(test)
 
@@ -128,8 +128,7 @@ def test_small_image_does_not_wait_for_large_ones() -> None:
             asyncio.ensure_future(pool.read([LARGE], read_middle, soon()))
             for _ in range(4)
         ]
-        while not pool.waiting:
-            await asyncio.sleep(0.01)
+        await until(lambda: pool.waiting > 0)
         await pool.read([SMALL], read_middle, soon())
         assert not all(each.done() for each in large)
         for each in large:
@@ -149,8 +148,7 @@ def test_smaller_of_two_large_images_is_first() -> None:
 
         middling = encoded(Image.new("L", (1500, 1500), 200))
         work = [asyncio.ensure_future(read(f"large {n}", LARGE)) for n in range(3)]
-        while pool.waiting < 2:
-            await asyncio.sleep(0.01)
+        await until(lambda: pool.waiting == 2)
         await asyncio.gather(*work, read("middling", middling))
         assert done.index("middling") <= 1
 
@@ -198,7 +196,7 @@ def test_caller_who_hangs_up_takes_his_images_back(tmp_path: Path) -> None:
             asyncio.ensure_future(pool.read([data], read_slowly, soon()))
             for _ in range(5)
         ]
-        await appears(begun)
+        await until(begun.exists)
         for caller in callers:
             caller.cancel()
         await asyncio.gather(*callers, return_exceptions=True)
@@ -216,7 +214,7 @@ def test_queue_has_an_end(tmp_path: Path) -> None:
             asyncio.ensure_future(pool.read([data], read_slowly, soon()))
             for _ in range(3)
         ]
-        await appears(begun)
+        await until(begun.exists)
         with pytest.raises(QueueFull, match="expected at most 2"):
             await pool.read([SMALL], read_middle, soon())
         for caller in callers:
