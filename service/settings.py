@@ -78,13 +78,13 @@ class Settings(BaseSettings):
         16 * 1024 * 1024, ge=1, description="Bytes of one request's body; beyond: 413."
     )
     max_image_pixels: int = Field(
-        64_000_000,
+        52_000_000,
         ge=1,
         description="Width × height of one image; beyond: 413. Of a JPEG in many scans "
         "also width × height × scans / 10.",
     )
     max_request_pixels: int = Field(
-        256_000_000,
+        208_000_000,
         ge=1,
         description="Width × height of all images of a request together; beyond: 413.",
     )

@@ -91,7 +91,7 @@ def test_large_jpeg_has_fewer_scans_than_a_small_one(tmp_path: Path) -> None:
     try:
         data = (ODD / "64-scans.jpg").read_bytes()
         answer = service.ask(service.path, **raw(data))
-        assert "at most 12 scans" in refused(answer, 422, "invalid_image")
+        assert "at most 10 scans" in refused(answer, 422, "invalid_image")
     finally:
         service.close()
 
