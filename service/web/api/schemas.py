@@ -1,6 +1,7 @@
 """Types that several endpoints share, and their place in the OpenAPI document."""
 
 import binascii
+import contextlib
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -32,6 +33,9 @@ def _decode_base64(value: Any) -> bytes:
     """
     if not isinstance(value, str):
         raise ValueError(f"expected base64 text, received {_json_type(value)}")
+    if len(value) <= PIECE:
+        with contextlib.suppress(ValueError):  # the usual way to write it is quicker
+            return binascii.a2b_base64(value, strict_mode=True)
     start = 0
     if value[:5].lower() == "data:":
         start = value.find(",", 0, MOST_URL_HEAD) + 1

@@ -80,7 +80,7 @@ def _brands(data: bytes) -> set[bytes]:
 
 def _describe(data: bytes) -> str:
     if not data:
-        return "nothing: 0 bytes"
+        return "0 bytes"
     for offset, signature, name in UNREAD:
         if data.startswith(signature, offset):
             return name

@@ -286,7 +286,7 @@ def test_our_limit_alone_decides() -> None:
 @pytest.mark.parametrize(
     ("data", "received"),
     [
-        (b"", "nothing: 0 bytes"),
+        (b"", "received 0 bytes."),
         (b"seven", "5 bytes of text that begin with 'seven'"),
         (b"\0" * 100, "100 bytes that begin with 00 00 00 00 00 00 00 00"),
         (b"%PDF-1.7\n", "a PDF document"),
