@@ -94,7 +94,34 @@ class Settings(BaseSettings):
         16 * 1024 * 1024, ge=1, description="Bytes of one request's body; beyond: 413."
     )
     max_image_pixels: int = Field(
-        50_000_000, ge=1, description="Width × height of one image; beyond: 413."
+        52_000_000,
+        ge=1,
+        description="Width × height of one image; beyond: 413. Of a JPEG in many scans "
+        "also width × height × scans / 10.",
+    )
+    max_request_pixels: int = Field(
+        208_000_000,
+        ge=1,
+        description="Width × height of all images of a request together; beyond: 413.",
+    )
+    max_waiting_images: int = Field(
+        64,
+        ge=1,
+        description="Requests with an image that waits for a decoder, in one HTTP "
+        "process; beyond: 503.",
+    )
+    max_decoder_bytes: int = Field(
+        1024 * 1024 * 1024,
+        ge=128 * 1024 * 1024,
+        description="Memory of one process that decodes images; an image that needs "
+        "more: 413.",
+    )
+    decoders: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Processes that decode images for one HTTP process, at least 2, of "
+        "which one is for small images; 0 = one for each core that it has.",
     )
 
     max_engine_backlog_bytes: int = Field(

@@ -18,7 +18,8 @@ STABLE_S = 10.0  # a process that lived so long is started again without delay
 CHECK_S = 0.5  # how often a heartbeat is looked for
 START_S = 300.0  # until the first one: a cold disk may take minutes for TensorFlow
 LINE_BYTES = 2000  # of a line on stderr
-LAST_WORDS = 10  # lines of stderr that are said again when a process has ended
+LAST_WORDS = 30  # lines of stderr that are said again when a process has ended
+MODULES = b"Extension modules:"  # a line of faulthandler's, as long as all the others
 
 
 class Keeper:
@@ -192,6 +193,6 @@ class _Stderr:
         return bool(data)
 
     def _log(self, line: bytes) -> None:
-        if line.strip():
+        if line.strip() and not line.startswith(MODULES):
             self.lines.append(line[:LINE_BYTES].decode(errors="replace"))
             logger.log(self.level, "%s says: %s", self._name, self.lines[-1])

@@ -33,6 +33,7 @@ def create_api(state: AppState) -> tuple[FastAPI, dict[str, Endpoint]]:
     @asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         await state.engine.start()
+        state.decoders.start()
         yield
         await state.engine.stop()
         state.close()

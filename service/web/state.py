@@ -13,6 +13,7 @@ from service.metrics import Metrics
 from service.processes.cores import available_cores
 from service.settings import Settings
 from service.web.http.accounting import Accounting
+from service.web.imaging.pool import DecoderPool
 
 T = TypeVar("T")
 
@@ -42,9 +43,10 @@ class EngineHandle(Protocol):
 
 
 class AppState:
-    """Settings, engine, metrics, accounting, and threads for what would block the loop.
+    """Settings, engine, metrics, accounting, and help with what would block the loop.
 
     Attributes:
+        decoders: Processes that read images.
         draining: Set on SIGTERM; readiness turns red.
         accounting: The requests under way, and what became of the others.
     """
@@ -62,9 +64,8 @@ class AppState:
         self.accounting = Accounting(metrics, access_log)
         self.draining = False
         metrics.in_flight_limit.set(settings.max_in_flight)
-        self._threads = ThreadPoolExecutor(
-            available_cores(), thread_name_prefix="decode"
-        )
+        self.decoders = DecoderPool(settings)
+        self._threads = ThreadPoolExecutor(available_cores(), thread_name_prefix="work")
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Do `work` in a thread, of which there are as many as cores."""
@@ -79,3 +80,4 @@ class AppState:
         """Write down what is over, and let the threads end."""
         self.accounting.flush()
         self._threads.shutdown(wait=False)
+        self.decoders.close()

@@ -13,7 +13,7 @@ from benchmarks.peers.rows import WORK, read_photo
 from benchmarks.peers.subjects import PEERS, Peer, peers
 from benchmarks.subjects import ROOT
 from benchmarks.workloads import digits
-from service.models.photo.endpoint import prepare_photo
+from service.models.photo.middle import prepare_photo
 from service.web.imaging.decode import read_photo as read_photo_of_service
 
 FOLDER = ROOT / "benchmarks" / "peers"

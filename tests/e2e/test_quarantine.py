@@ -17,6 +17,7 @@ from service.contract.integrity import hash_files
 from service.contract.manifest import FILENAME
 from service.engine.ipc.client import EngineClient
 from service.errors import EngineGone
+from service.processes.handover import Handover
 from tests.e2e.server import Server, until
 from tests.e2e.test_operations import metric
 from tests.engine.deadly.sitecustomize import KILL_VALUE
@@ -69,9 +70,9 @@ def is_quarantined(server: Server, name: str, version: int) -> bool:
     return "in quarantine" in reason
 
 
-def engine_socket(server: Server) -> Path:
+def engine_socket(server: Server) -> str:
     words = Path(f"/proc/{server.child('engine')}/cmdline").read_text().split("\0")
-    return Path(words[words.index("--socket") + 1])
+    return Handover.model_validate_json(words[words.index("--handover") + 1]).engine
 
 
 async def multiply(client: EngineClient, name: str, value: int) -> int:
@@ -124,7 +125,9 @@ def test_a_version_that_dies_while_it_computes_is_told_from_its_neighbours(
     assert describe(server, "doomed")[2]["state"] == "ready"
 
     async def test() -> None:
-        client = EngineClient(engine_socket(server))
+        client = EngineClient(
+            engine_socket(server), silence_s=2, max_backlog_bytes=1_000_000
+        )
         await client.start()
         try:
             for _ in range(2):

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +59,14 @@ class Application:
 
     Args:
         artifacts: the folder of all models.
+        settings: others than the defaults.
     """
 
-    def __init__(self, artifacts: Path):
-        settings = Settings(artifacts=artifacts, max_request_rows=64)
+    def __init__(self, artifacts: Path, **settings: Any):
+        chosen = Settings(artifacts=artifacts, **{"max_request_rows": 64} | settings)
         metrics = Metrics(CollectorRegistry())
-        self._engine = Engine(settings, metrics, CpuLoader)
-        self._state = AppState(settings, self._engine, metrics)
+        self._engine = Engine(chosen, metrics, CpuLoader)
+        self._state = AppState(chosen, self._engine, metrics)
         self._app = create_app(self._state)
         self._runner = asyncio.Runner()
         self._runner.run(self._engine.start())
@@ -77,13 +79,23 @@ class Application:
 
     def ask(self, path: str, method: str = "POST", **request: Any) -> httpx.Response:
         """The answer to a request, in httpx's own words."""
+        (answer,) = self.ask_all([(path, request)], method)
+        return answer
 
-        async def send() -> httpx.Response:
+    def ask_all(
+        self, requests: Sequence[tuple[str, dict[str, Any]]], method: str = "POST"
+    ) -> list[httpx.Response]:
+        """The answers to requests that come at the same time."""
+
+        async def send() -> list[httpx.Response]:
             transport = httpx.ASGITransport(self._app)
             async with httpx.AsyncClient(
                 transport=transport, base_url="http://test"
             ) as client:
-                return await client.request(method, path, **request)
+                calls = [
+                    client.request(method, path, **each) for path, each in requests
+                ]
+                return await asyncio.gather(*calls)
 
         return self._runner.run(send())
 
@@ -96,11 +108,11 @@ class Service(Application):
         folder: an empty one.
     """
 
-    def __init__(self, model: str, folder: Path):
+    def __init__(self, model: str, folder: Path, **settings: Any):
         (folder / model).symlink_to(ARTIFACTS / model, target_is_directory=True)
         self.path = f"/v1/predict/{model}"
         self.manifest = read_manifest(ARTIFACTS / model / "1")
-        super().__init__(folder)
+        super().__init__(folder, **settings)
 
     def post(self, body: Any = None, content: bytes | None = None) -> httpx.Response:
         """The answer to a body, of JSON or of any bytes that claim to be."""

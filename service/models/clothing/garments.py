@@ -20,6 +20,7 @@ from PIL import Image
 
 from service.errors import InvalidImage
 from service.web.imaging.components import connected
+from service.web.imaging.decode import read_photo
 
 SIDE = 28
 BOX_SIDES = (26, 28)  # measured: least and most of the longest edge
@@ -32,6 +33,16 @@ GRAINY = 4  # times the grain of the background: what differs less may be more g
 SHADES = 16  # into which a channel is divided to find the commonest colour
 NEAR = (32, 8)  # grey levels around the commonest colour, then around the plane
 SMALLEST = 0.02  # of the largest part: what is smaller is a speck
+
+
+def read_garment(data: bytes, *, max_pixels: int) -> np.ndarray:
+    """An image file to uint8 (28, 28), 0 = background.
+
+    Raises:
+        InvalidImage, ImageTooLarge: See `service.web.imaging.decode` and below.
+    """
+    photo = read_photo(data, max_pixels=max_pixels, short_side=WORKING_SIDE)
+    return prepare_garment(photo)
 
 
 def prepare_garment(photo: Image.Image) -> np.ndarray:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validat
 from service.contract.manifest import Manifest
 from service.engine.batching.tensors import Tensors
 from service.errors import InvalidInput
+from service.models.clothing.garments import read_garment
 from service.models.clothing.generation_answer import PNG
 from service.models.clothing.interpolation_answer import GIF, End, Interpolation
 from service.models.clothing.latents import LIMIT, blend, settle
@@ -24,7 +25,6 @@ from service.models.clothing.vocabulary import (
     is_much,
     latent_dims,
     output,
-    read_garment,
     weigh,
 )
 from service.web.api.model_call import ModelCall
@@ -154,11 +154,7 @@ async def interpolate_clothing(request: Request, version: Version = None) -> Res
     contract = call.pin()
     garments = wanted.ends()
     _check_lengths(garments, latent_dims(contract))
-    files = {
-        name: each.image for name, each in garments.items() if each.image is not None
-    }
-    most = call.state.settings.max_image_pixels
-    prepared = await call.decode(lambda: _prepare(files, most), in_thread=bool(files))
+    prepared = await _prepare(call, garments)
     encoded = await _encode(call, contract, prepared)
     ends = {name: _end(each, encoded.get(name)) for name, each in garments.items()}
     latents, weights = _walk(ends, wanted.steps)
@@ -185,15 +181,18 @@ def _wrong(field: str, error: InvalidInput) -> InvalidInput:
     return type(error)(f"{field}: {error.message}", details=details)
 
 
-def _prepare(files: Mapping[str, bytes], max_pixels: int) -> dict[str, np.ndarray]:
-    """Image files by their field to uint8 (28, 28), 0 = background."""
-    prepared = {}
-    for name, data in files.items():
-        try:
-            prepared[name] = read_garment(data, max_pixels=max_pixels)
-        except InvalidInput as error:
-            raise _wrong(f"{name}.image", error) from error
-    return prepared
+async def _prepare(
+    call: ModelCall, garments: Mapping[str, Garment]
+) -> dict[str, np.ndarray]:
+    """The garments that are images, by their field, to uint8 (28, 28)."""
+    files = {
+        name: each.image for name, each in garments.items() if each.image is not None
+    }
+    if not files:
+        return {}
+    fields = [f"{name}.image" for name in files]
+    (rows,) = await call.read_images([*files.values()], read_garment, fields)
+    return dict(zip(files, rows, strict=True))
 
 
 async def _encode(

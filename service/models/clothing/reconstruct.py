@@ -1,6 +1,5 @@
 """A picture of a garment → its latent vector, and what the decoder makes of that."""
 
-from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
@@ -8,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 from pydantic_core import to_json
 
+from service.models.clothing.garments import read_garment
 from service.models.clothing.latents import settle
 from service.models.clothing.vocabulary import (
     CATEGORIES,
@@ -19,14 +19,12 @@ from service.models.clothing.vocabulary import (
     Category,
     is_much,
     output,
-    read_garment,
     to_base64,
     weigh,
 )
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import PREDICT_ERRORS, DirectRoute, Version, images_body
 from service.web.http.body import JSON
-from service.web.imaging.decode import read_images
 
 MODELS = (VAE,)
 
@@ -82,14 +80,14 @@ async def reconstruct_clothing(
     """A garment, through the bottleneck and back.
 
     Takes photos of one garment each on a plain background, light or dark: any size,
-    JPEG, PNG, WebP or GIF; or images of Fashion-MNIST as they are.
+    JPEG, PNG, WebP, GIF, HEIC, AVIF, BMP or TIFF; or images of Fashion-MNIST as they
+    are.
     """
     call = ModelCall(request, VAE, version)
     images = await call.images()
     call.check_count(len(images))
     contract = call.pin()
-    read = partial(read_garment, max_pixels=call.state.settings.max_image_pixels)
-    rows = await call.decode(partial(read_images, images, read), in_thread=True)
+    rows = await call.read_images(images, read_garment)
     encoded = await call.infer(rows, ENCODER)
     latents = settle(output(contract, ENCODER, encoded, "latent"))
     beliefs = output(contract, ENCODER, encoded, "category")

@@ -9,8 +9,6 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from service.contract.manifest import Manifest
 from service.engine.batching.batcher import Answer
-from service.models.clothing.garments import WORKING_SIDE, prepare_garment
-from service.web.imaging.decode import read_photo
 from service.web.imaging.encode import to_png
 
 VAE, GAN = "clothing_vae", "clothing_gan"
@@ -64,16 +62,6 @@ Scale = Annotated[
         description="Every pixel is drawn so many times as wide and as high.",
     ),
 ]
-
-
-def read_garment(data: bytes, *, max_pixels: int) -> np.ndarray:
-    """An image file to uint8 (28, 28), 0 = background.
-
-    Raises:
-        InvalidImage, ImageTooLarge: See `service.web.imaging.decode` and `.garments`.
-    """
-    photo = read_photo(data, max_pixels=max_pixels, short_side=WORKING_SIDE)
-    return prepare_garment(photo)
 
 
 def latent_dims(contract: Manifest) -> int:

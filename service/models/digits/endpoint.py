@@ -1,19 +1,22 @@
 """Handwritten digits: pictures → which digit each one shows."""
 
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from service.models.digits.handwriting import WORKING_SIDE, prepare_digit
+from service.engine.batching.tensors import Tensors
+from service.models.digits.handwriting import SIDE, is_prepared, read_digit
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import PREDICT_ERRORS, DirectRoute, Version, images_body
-from service.web.imaging.decode import is_quick, read_drawing, read_images
+from service.web.imaging.decode import read_plain
 
 MODEL = "digits"
 MODELS = (MODEL,)
+
+MOST_AT_ONCE = 16  # images that are read in less time than another process is asked
 
 # A seven from the MNIST test set (its first image), 28×28, as PNG.
 EXAMPLE = (
@@ -55,26 +58,34 @@ async def predict_digits(request: Request, version: Version = None) -> Response:
     """Which digit is it?
 
     Takes photos, screenshots and drawings of one digit each: any size, dark on light or
-    light on dark, JPEG, PNG, WebP or GIF.
+    light on dark, JPEG, PNG, WebP, GIF, HEIC, AVIF, BMP or TIFF.
     """
     call = ModelCall(request, MODEL, version)
     images = await call.images()
     call.check_count(len(images))
-    read = partial(_read, max_pixels=call.state.settings.max_image_pixels)
-    rows = await call.decode(
-        partial(read_images, images, read),
-        in_thread=len(images) > 1 or not is_quick(images[0]),
-    )
+    rows = await call.decode(lambda: _read_at_once(images), in_thread=False)
+    if rows is None:
+        rows = await call.read_images(images, read_digit)
     answer = await call.infer(rows)
     (probabilities,) = answer.outputs
     predictions = [_prediction(row) for row in probabilities.tolist()]
     return call.respond(answer, predictions, [str(p["digit"]) for p in predictions])
 
 
-def _read(data: bytes, *, max_pixels: int) -> np.ndarray:
-    """An image file to uint8 (28, 28), 0 = background."""
-    drawing = read_drawing(data, max_pixels=max_pixels, long_side=WORKING_SIDE)
-    return prepare_digit(drawing)
+def _read_at_once(images: Sequence[bytes]) -> Tensors | None:
+    """Images that have MNIST's form already, 20 µs each; None if any has not."""
+    if len(images) > MOST_AT_ONCE:
+        return None
+    rows = []
+    for data in images:
+        pixels = read_plain(data, max_pixels=SIDE * SIDE, longest=SIDE)
+        if pixels is None or pixels.shape != (SIDE, SIDE):
+            return None
+        upright = ~pixels if pixels[0, 0] > 127 else pixels
+        if not is_prepared(upright):
+            return None
+        rows.append(upright)
+    return (np.stack(rows) if len(rows) > 1 else rows[0][np.newaxis],)
 
 
 def _prediction(exact: list[float]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from PIL import Image, ImageFilter
 
 from service.errors import InvalidImage
 from service.web.imaging.components import connected
+from service.web.imaging.decode import read_drawing
 
 SIDE = 28
 ONES, INDEX = np.ones(SIDE, np.float32), np.arange(SIDE, dtype=np.float32)
@@ -66,6 +67,16 @@ def prepare_digit(pixels: np.ndarray) -> np.ndarray:
         "The image is blank: expected a digit that stands out from its background, "
         "received no ink."
     )
+
+
+def read_digit(data: bytes, *, max_pixels: int) -> np.ndarray:
+    """An image file to uint8 (28, 28), 0 = background.
+
+    Raises:
+        InvalidImage, ImageTooLarge: See `service.web.imaging.decode`.
+    """
+    drawing = read_drawing(data, max_pixels=max_pixels, long_side=WORKING_SIDE)
+    return prepare_digit(drawing)
 
 
 def is_prepared(grey: np.ndarray) -> bool:

@@ -1,22 +1,19 @@
 """Photos: pictures → what each one shows, of ImageNet's 1,000 classes."""
 
-from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
-from PIL import Image
 from pydantic import BaseModel, Field
 
 from service.contract.manifest import Manifest
+from service.models.photo.middle import read_middle
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import PREDICT_ERRORS, DirectRoute, Version, images_body
-from service.web.imaging.decode import read_images, read_photo
 
 MODEL = "photo"
 MODELS = (MODEL,)
 
-SHORT_SIDE, SIDE = 256, 224  # of the photo, and of the middle that is cut out of it
 DEFAULT_TOP_K, MOST_TOP_K = 5, 20
 
 # tests/data/photos/coffee.jpg, 64×64, as WebP.
@@ -73,49 +70,20 @@ async def predict_photo(
 ) -> Response:
     """What is in the picture?
 
-    Takes photos of any size: JPEG, PNG, WebP or GIF (the first frame). Only the middle
-    is looked at: a square of 7/8 of the short side. `top_k` goes into the query.
+    Takes photos of any size: JPEG, PNG, WebP, GIF (the first frame), HEIC, AVIF, BMP or
+    TIFF. Only the middle is looked at: a square of 7/8 of the short side.
+    `top_k` goes into the query.
     """
     call = ModelCall(request, MODEL, version)
     images = await call.images()
     call.check_count(len(images))
-    read = partial(_read, max_pixels=call.state.settings.max_image_pixels)
-    rows = await call.decode(partial(read_images, images, read), in_thread=True)
+    rows = await call.read_images(images, read_middle)
     answer = await call.infer(rows)
     (probabilities,) = answer.outputs
     manifest = call.manifest(answer)
     predictions = [_prediction(row, top_k, manifest) for row in probabilities]
     labels = (prediction["classes"][0]["label"] for prediction in predictions)
     return call.respond(answer, predictions, labels)
-
-
-def prepare_photo(image: Image.Image) -> np.ndarray:
-    """Bring a photo's short side to 256 and cut 224×224 out of its middle.
-
-    Both in one step, so that a long thin picture never becomes a huge one.
-
-    Args:
-        image: RGB, of any size.
-
-    Returns:
-        uint8 (224, 224, 3), RGB; antialiased, bilinear.
-    """
-    width, height = image.size
-    side = min(width, height) * SIDE / SHORT_SIDE
-    left, top = (width - side) / 2, (height - side) / 2
-    middle = image.resize(
-        (SIDE, SIDE),
-        Image.Resampling.BILINEAR,
-        box=(left, top, left + side, top + side),
-        reducing_gap=3.0,  # of which Pillow says that it cannot be told from none
-    )
-    return np.asarray(middle)
-
-
-def _read(data: bytes, *, max_pixels: int) -> np.ndarray:
-    """An image file to uint8 (224, 224, 3), RGB."""
-    photo = read_photo(data, max_pixels=max_pixels, short_side=SHORT_SIDE)
-    return prepare_photo(photo)
 
 
 def _prediction(

@@ -1,5 +1,7 @@
 """Probes for orchestrators, metrics for Prometheus, and where a browser ends up."""
 
+import asyncio
+
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
@@ -41,7 +43,7 @@ async def metrics(request: Request) -> Response:
     """Metrics of all processes, for Prometheus."""
     state = _state(request)
     state.accounting.flush()
-    text = await state.in_thread(state.metrics.exposition)
+    text = await asyncio.to_thread(state.metrics.exposition)
     return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
 
 

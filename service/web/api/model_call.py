@@ -1,9 +1,11 @@
 """What all endpoints of models do alike: read, decode, ask the engine, answer."""
 
+import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
 from pydantic import BaseModel
 from pydantic_core import to_json
 from starlette.requests import Request
@@ -145,6 +147,29 @@ class ModelCall:
             in_thread: Whether it takes so long that others should not wait for it.
         """
         return await self._timed("decode", work, in_thread=in_thread)
+
+    async def read_images(
+        self,
+        images: Sequence[bytes],
+        read: Callable[..., np.ndarray],
+        fields: Sequence[str] = (),
+    ) -> Tensors:
+        """Decode images in another process, on the clock of the stage `decode`.
+
+        Args:
+            images: The files.
+            read: See `DecoderPool.read`.
+            fields: See there.
+
+        Raises:
+            ServeryError: See `DecoderPool.read`.
+            ClientDisconnectedError: Nobody waits for the answer any more.
+        """
+        began = time.perf_counter()
+        work = self.state.decoders.read(images, read, self._deadline, fields)
+        rows: np.ndarray = await self._record.wait_for(asyncio.ensure_future(work))
+        self._record.stages["decode"] = time.perf_counter() - began
+        return (rows,)
 
     async def encode(self, work: Callable[[], T], *, in_thread: bool) -> T:
         """Make what is sent of an answer, on the clock of the stage `encode`.

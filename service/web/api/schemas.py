@@ -1,6 +1,7 @@
 """Types that several endpoints share, and their place in the OpenAPI document."""
 
 import binascii
+import contextlib
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -17,17 +18,64 @@ Version = Annotated[
 ]
 
 
+URL_SAFE = bytes.maketrans(b"-_", b"+/")
+SPACES = b" \t\r\n\f\v"
+FILLING = "= \t\r\n\f\v"
+PIECE = 256 * 1024  # characters
+MOST_URL_HEAD = 256  # characters before the comma of a data: URL
+
+
 def _decode_base64(value: Any) -> bytes:
+    """Base64 of either alphabet, padded or not, in lines or not, in a data: URL or not.
+
+    What a canvas gives is data:image/png;base64,… (RFC 2397); RFC 4648, section 5, is
+    the alphabet that is safe in URLs.
+    """
     if not isinstance(value, str):
-        raise ValueError(f"expected base64 text, received {type(value).__name__}")
-    if value.startswith("data:"):  # what a canvas gives: data:image/png;base64,…
-        value = value.partition(",")[2]
+        raise ValueError(f"expected base64 text, received {_json_type(value)}")
+    if len(value) <= PIECE:
+        with contextlib.suppress(ValueError):  # the usual way to write it is quicker
+            return binascii.a2b_base64(value, strict_mode=True)
+    start = 0
+    if value[:5].lower() == "data:":
+        start = value.find(",", 0, MOST_URL_HEAD) + 1
+        if not value[5:start].lower().endswith(";base64,"):
+            raise ValueError(f"expected a data: URL in base64, received {value[:48]!r}")
     try:
-        return binascii.a2b_base64("".join(value.split()), strict_mode=True)
-    except binascii.Error as error:
+        return _decode_in_pieces(value, start)
+    except UnicodeEncodeError as error:
         raise ValueError(
-            f"expected base64, received {value[:24]!r}: {error}"
+            f"expected base64, received {error.object[error.start]!r} in it"
         ) from error
+    except binascii.Error as error:
+        reason = str(error)
+        raise ValueError(
+            f"expected base64, received {len(value) - start:,} characters that begin "
+            f"with {value[start : start + 24]!r}: {reason[:1].lower()}{reason[1:]}"
+        ) from error
+
+
+def _decode_in_pieces(value: str, start: int) -> bytes:
+    """In pieces, because the decoder holds the interpreter lock: 75 ms for 16 MB."""
+    pieces, rest, end = [], b"", len(value.rstrip(FILLING))
+    for at in range(start, end, PIECE):
+        piece = value[at : min(end, at + PIECE)].encode("ascii")
+        text = rest + piece.translate(URL_SAFE, SPACES)
+        if b"=" in text:
+            raise binascii.Error("Padding within the data")
+        whole = len(text) & ~3
+        pieces.append(binascii.a2b_base64(text[:whole], strict_mode=True))
+        rest = text[whole:]
+    pieces.append(binascii.a2b_base64(rest + b"=" * (-len(rest) % 4), strict_mode=True))
+    return b"".join(pieces) if len(pieces) > 1 else pieces[0]
+
+
+def _json_type(value: Any) -> str:
+    """The name in JSON of what is no string."""
+    if isinstance(value, bool):
+        return "a boolean"
+    names = {dict: "an object", list: "an array", type(None): "null"}
+    return names.get(type(value), "a number")
 
 
 Base64Image = Annotated[

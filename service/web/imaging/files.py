@@ -2,41 +2,37 @@
 
 The decoders are called by class and not through `Image.open`: that looks up the same
 class more slowly, and warns of large images by a global limit where we refuse them by
-the caller's own.
+the caller's own. Sizes come from the decoders themselves.
 """
 
 import io
-import re
-import struct
+from dataclasses import dataclass
 
-from PIL import Image, ImageFile
+from PIL import AvifImagePlugin, Image, ImageFile
+from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from service.errors import ImageTooLarge, InvalidImage
-
-EXPECTED = "a JPEG, PNG, WebP or GIF image"
+from service.web.imaging.kinds import kind_of
+from service.web.imaging.structure import (
+    MOST_SCANS,
+    check_gif,
+    check_tiff,
+    count_run_bytes,
+    slim_jpeg,
+    slim_png,
+    webp_size,
+)
 
 # A progressive JPEG is decoded once a scan, and a scan can be a few bytes that say "no
-# change": 200 kB cost 11 s. Encoders write about ten scans.
-MOST_SCANS = 64
-JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")  # ITU T.81, table B.1
-
-# Kinds that people do send and that we do not read, so that the answer can name them.
-UNREAD = (
-    (0, b"%PDF", "a PDF document"),
-    (0, b"BM", "a BMP image"),
-    (0, b"II*\0", "a TIFF image"),
-    (0, b"MM\0*", "a TIFF image"),
-    (0, b"<svg", "an SVG drawing"),
-    (0, b"<?xml", "an XML document"),
-    (0, b"<!", "an HTML document"),
-    (4, b"ftyphei", "a HEIC image"),
-    (4, b"ftypmif1", "a HEIC image"),
-    (4, b"ftypavif", "an AVIF image"),
-)
+# change": 200 kB cost 11 s. Encoders write about ten scans. A large picture may have
+# fewer of them: width × height × scans is at most so many times the limit on pixels.
+SCANS_AT_FULL_SIZE = 10
+RUN_BYTE_WORK = 16  # pixels that a decoder goes over in the time of a BMP's run
 
 
 class _Jpeg(JpegImageFile):
@@ -46,25 +42,60 @@ class _Jpeg(JpegImageFile):
         pass
 
 
-def open_image(data: bytes, *, max_pixels: int) -> ImageFile.ImageFile:
+CLASSES: dict[str, type[ImageFile.ImageFile]] = {
+    "PNG": PngImageFile,
+    "JPEG": _Jpeg,
+    "WebP": WebPImageFile,
+    "GIF": GifImageFile,
+    "BMP": BmpImageFile,
+    "TIFF": TiffImageFile,
+    "AVIF": AvifImagePlugin.AvifImageFile,
+}
+CHECKS = {"GIF": check_gif, "TIFF": check_tiff}
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An image whose size and mode are known and whose pixels are not yet decoded.
+
+    Attributes:
+        image: Of Pillow.
+        kind: The name of the format.
+        work: Pixels that the decoder goes over, each pass counted.
+    """
+
+    image: ImageFile.ImageFile
+    kind: str
+    work: int
+
+
+def open_image(data: bytes, *, max_pixels: int) -> Opened:
     """Read the header only, and hold it against the limits.
 
     Args:
         data: The image file.
         max_pixels: Width times height that is still allowed.
 
-    Returns:
-        An image whose size and mode are known and whose pixels are not yet decoded.
-
     Raises:
         InvalidImage: No image of a kind that we read, or its header is damaged.
         ImageTooLarge: More than `max_pixels`.
     """
-    kind = _kind(data)
-    if kind is WebPImageFile:  # its decoder makes room for the pixels when it is opened
-        _check_size(_webp_size(data), max_pixels)
+    kind = kind_of(data)
+    scans, more_work, received = 1, 0, len(data)
+    if kind == "PNG":
+        data = slim_png(data)
+    elif kind == "JPEG":
+        data, scans = slim_jpeg(data)
+    elif kind == "WebP":  # its decoder makes room for the pixels when it is opened
+        _check_size(webp_size(data), max_pixels)
+    elif kind == "BMP":
+        more_work = RUN_BYTE_WORK * count_run_bytes(data)
+    elif kind in CHECKS:
+        CHECKS[kind](data)
     try:
-        image = kind(io.BytesIO(data))
+        image = _class_of(kind)(io.BytesIO(data))
+    except InvalidImage:
+        raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(
             f"The image is too large: expected at most {max_pixels:,} pixels, "
@@ -72,47 +103,30 @@ def open_image(data: bytes, *, max_pixels: int) -> ImageFile.ImageFile:
         ) from error
     except Exception as error:  # damaged bytes make a decoder raise just about anything
         raise InvalidImage(
-            f"The {kind.format} image is damaged: expected a complete header, "
-            f"received {len(data):,} bytes without one."
+            f"The {kind} image is damaged: expected a complete header, "
+            f"received {received:,} bytes without one."
         ) from error
     _check_size(image.size, max_pixels)
-    if "progressive" in image.info and image.fp is not None:
-        _check_scans(data, image.fp.tell())
-    return image
+    width, height = image.size
+    _check_scans(width * height, scans, max_pixels)
+    return Opened(image, kind, width * height * scans + more_work)
 
 
-def _kind(data: bytes) -> type[ImageFile.ImageFile]:
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return PngImageFile
-    if data.startswith(b"\xff\xd8\xff"):
-        return _Jpeg
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return WebPImageFile
-    if data.startswith((b"GIF87a", b"GIF89a")):
-        return GifImageFile
-    received = f"{len(data):,} bytes of something else"
-    for offset, signature, name in UNREAD:
-        if data.startswith(signature, offset):
-            received = name
-    raise InvalidImage(
-        f"The image cannot be read: expected {EXPECTED}, received {received}."
-    )
-
-
-def _webp_size(data: bytes) -> tuple[int, int]:
-    """The size in a WebP's header; (0, 0) where it has none (RFC 9649, 2.5 to 2.7)."""
-    head = data[:30].ljust(30, b"\0")
-    match head[12:16]:
-        case b"VP8X":
-            less_one = int.from_bytes(head[24:30], "little")
-            return (less_one & 0xFFFFFF) + 1, (less_one >> 24) + 1
-        case b"VP8L":
-            bits = int.from_bytes(head[21:25], "little")
-            return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-        case b"VP8 ":
-            width, height = struct.unpack_from("<HH", head, 26)
-            return width & 0x3FFF, height & 0x3FFF
-    return 0, 0
+def _class_of(kind: str) -> type[ImageFile.ImageFile]:
+    if kind != "HEIC":
+        return CLASSES[kind]
+    try:
+        import pi_heif  # not everybody sends them
+    except ImportError as error:
+        raise InvalidImage(
+            "The image cannot be read: expected another format, for example JPEG, "
+            "received a HEIC image, for which the decoder pi-heif is not installed."
+        ) from error
+    pi_heif.options.DECODE_THREADS = 1
+    pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = False
+    pi_heif.options.AUX_IMAGES = False
+    heif: type[ImageFile.ImageFile] = pi_heif.HeifImageFile
+    return heif
 
 
 def _check_size(size: tuple[int, int], max_pixels: int) -> None:
@@ -124,14 +138,10 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
         )
 
 
-def _check_scans(data: bytes, start: int) -> None:
-    """Count the scans of a JPEG whose first one begins before `start`."""
-    scans = 1
-    while (marker := JPEG_MARKER.search(data, start)) and marker[0] != b"\xff\xd9":
-        scans += marker[0] == b"\xff\xda"
-        if scans > MOST_SCANS:
-            raise InvalidImage(
-                f"The JPEG image cannot be read: expected at most {MOST_SCANS} scans, "
-                "received more."
-            )
-        start = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
+def _check_scans(pixels: int, scans: int, max_pixels: int) -> None:
+    most = min(MOST_SCANS, SCANS_AT_FULL_SIZE * max_pixels // max(pixels, 1))
+    if scans > most:
+        raise InvalidImage(
+            f"The JPEG image cannot be read: expected at most {most} scans of "
+            f"{pixels:,} pixels, received more."
+        )

@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 
 from service.errors import ImageTooLarge, InvalidImage
-from service.models.clothing.garments import is_prepared, prepare_garment
-from service.models.clothing.vocabulary import read_garment
+from service.models.clothing.garments import is_prepared, prepare_garment, read_garment
 
 SAMPLE = Path(__file__).parents[2] / "data" / "fashion_sample.npz"
 NEAREST, BICUBIC = Image.Resampling.NEAREST, Image.Resampling.BICUBIC

@@ -21,7 +21,8 @@ from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors
 from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionStatus
 from service.metrics import Metrics
-from service.models.photo.endpoint import EXAMPLE, prepare_photo
+from service.models.photo.endpoint import EXAMPLE
+from service.models.photo.middle import prepare_photo
 from service.settings import Settings
 from service.web.app import create_app
 from service.web.state import AppState

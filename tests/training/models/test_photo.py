@@ -19,7 +19,7 @@ from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
 from service.contract.integrity import verify_files
 from service.contract.manifest import Manifest, read_manifest
-from service.models.photo.endpoint import SHORT_SIDE, SIDE, prepare_photo
+from service.models.photo.middle import SHORT_SIDE, SIDE, prepare_photo
 from service.web.imaging.decode import read_photo
 from training.core.export import ExportRefused
 from training.core.options import RunOptions
