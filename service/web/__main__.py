@@ -3,8 +3,10 @@
 import gc
 import socket
 import time
+from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Any, cast
 
 import click
 import uvicorn
@@ -16,10 +18,10 @@ from service.logs import AccessLog, configure_logging
 from service.metrics import Metrics
 from service.settings import Settings
 from service.web.app import create_app
-from service.web.protocol import HttpProtocol
+from service.web.http.connection import Connection
+from service.web.http.connections import Connections
+from service.web.http.limits import HttpLimits, raise_descriptor_limit
 from service.web.room import Room
-
-KEEP_ALIVE_S = 75
 
 
 @click.command()
@@ -45,15 +47,18 @@ def main(
     metrics.restarts.labels("http").inc(int(restarted))  # a series from the start
     access_log = AccessLog(name) if settings.access_log else None
     room = Room(settings, EngineClient(door), metrics, access_log)
+    app = create_app(room)
+    limits = HttpLimits.of(settings, raise_descriptor_limit())
+    connections = Connections(app, room, limits)
     config = uvicorn.Config(
-        create_app(room),
-        http=HttpProtocol,
+        app,
+        http=cast(Any, partial(Connection, connections=connections)),
+        ws="none",
         access_log=False,
         log_config=None,
         lifespan="on",
         proxy_headers=False,
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=round(settings.drain_timeout_s),
     )
     server = _DrainingServer(config, room)

@@ -41,6 +41,7 @@ def create_api(room: Room) -> tuple[FastAPI, dict[str, Endpoint]]:
         version=version("servery"),
         description=DESCRIPTION,
         lifespan=lifespan,
+        redirect_slashes=False,
         exception_handlers={
             ServeryError: _answer,
             RequestValidationError: _answer_invalid,

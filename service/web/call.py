@@ -12,7 +12,7 @@ from starlette.responses import Response
 from service.engine.batcher import Answer
 from service.engine.catalog import VersionStatus
 from service.engine.rows import Rows, count_rows
-from service.errors import InvalidInput, ModelNotFound, ModelNotReady, TooManyRows
+from service.errors import ModelNotFound, ModelNotReady, TooManyRows
 from service.manifest import Manifest
 from service.web.body import (
     JSON,
@@ -24,13 +24,13 @@ from service.web.body import (
     refuse,
 )
 from service.web.exchange import Exchange
+from service.web.http.limits import read_timeout_ms
 from service.web.room import Room
 from service.web.schemas import ImagesRequest, how_to_get
 
 T = TypeVar("T")
 Schema = TypeVar("Schema", bound=BaseModel)
 
-TIMEOUT_HEADER = b"x-request-timeout-ms"
 MISSING_RETRY_S = 60  # to build a model takes minutes
 
 
@@ -49,7 +49,9 @@ class Call:
         self._version = version
         self.room: Room = request.scope["room"]
         self._exchange: Exchange = request.scope["exchange"]
-        timeout_ms = self._timeout_ms() or self.room.settings.timeout_ms
+        settings = self.room.settings
+        asked_ms = read_timeout_ms(self._exchange.headers, settings.max_timeout_ms)
+        timeout_ms = asked_ms or settings.timeout_ms
         self._deadline = self._exchange.started + timeout_ms / 1000
         if model:
             self.turn_to(model)
@@ -204,19 +206,6 @@ class Call:
                 f"{how_to_get(self._model)}",
                 retry_after_s=MISSING_RETRY_S,
             ) from error
-
-    def _timeout_ms(self) -> int | None:
-        value = self._exchange.headers.get(TIMEOUT_HEADER)
-        if value is None:
-            return None
-        text = str(value, "latin-1")
-        most = self.room.settings.max_timeout_ms
-        if not text.isdecimal() or not 1 <= int(text) <= most:
-            raise InvalidInput(
-                f"X-Request-Timeout-Ms: expected milliseconds from 1 to {most}, "
-                f"received {text[:32]!r}."
-            )
-        return int(text)
 
 
 def _manifest(status: VersionStatus) -> Manifest:

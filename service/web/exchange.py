@@ -118,8 +118,8 @@ class Exchange:
         return {
             "time": self._ended,
             "request_id": self.request_id,
-            "method": self.method,
-            "path": self.path,
+            "method": self.method or None,
+            "path": self.path or None,
             "status": self.status,
             "code": self.code,
             "ms": _milliseconds(self.seconds),
@@ -160,16 +160,20 @@ async def respond(
 def error_response(error: ServeryError, exchange: Exchange) -> Response:
     """`error` in the one shape that all errors have."""
     exchange.code = error.code
+    content = error_content(error, exchange.request_id)
+    return Response(content, error.status, error.headers, media_type="application/json")
+
+
+def error_content(error: ServeryError, request_id: str) -> bytes:
+    """`error` as JSON, in the one shape that all errors have."""
     content: dict[str, Any] = {
         "error": error.message,
         "code": error.code,
-        "request_id": exchange.request_id,
+        "request_id": request_id,
     }
     if error.details:
         content["details"] = error.details
-    return Response(
-        to_json(content), error.status, error.headers, media_type="application/json"
-    )
+    return to_json(content)
 
 
 def _milliseconds(seconds: float) -> float:

@@ -3,12 +3,15 @@
 Whatever happens inside, it has an id and an answer in our one error shape.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
+from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import Match
+from starlette.types import Message, Receive, Scope, Send
 
-from service.errors import Unavailable
+from service.errors import MethodNotAllowed, NotFound, Unavailable
 from service.web.exchange import Endpoint, Exchange, respond
 from service.web.room import Room
 
@@ -21,11 +24,11 @@ class Observed:
     Args:
         app: The application.
         room: What its requests share.
-        direct: By path, the endpoints that `HttpProtocol` calls without the framework
-            in between where it can; here their paths name their routes.
+        direct: By path, the endpoints that are called without the framework in between,
+            where there is no query; their paths name their routes.
     """
 
-    def __init__(self, app: ASGIApp, room: Room, direct: Mapping[str, Endpoint]):
+    def __init__(self, app: Starlette, room: Room, direct: Mapping[str, Endpoint]):
         self.app, self.room, self.direct = app, room, direct
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -33,35 +36,64 @@ class Observed:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        path, headers = scope["path"], dict(scope["headers"])
-        route = path if path in self.direct else ""
-        exchange = Exchange(scope["method"], path, route, headers)
-        scope["exchange"], scope["room"] = exchange, self.room
+        record: Exchange | None = scope.get("exchange")
+        if record is None:  # from another server than ours
+            headers = dict(scope["headers"])
+            record = Exchange(scope["method"], scope["path"], "", headers)
+        scope["exchange"], scope["room"] = record, self.room
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        endpoint = self.direct.get(path)
+        if endpoint is not None:
+            record.route = path
+        full = self.room.full
+        work: Awaitable[Response | None]
+        self.room.ledger.enter(record)
+        try:
+            if full and scope["method"] == "POST":
+                work = _refuse()
+            elif endpoint and scope["method"] == "POST" and not scope["query_string"]:
+                work = endpoint(Request(scope, receive))
+            else:
+                work = self._serve(scope, receive, send, record)
+            response = await respond(work, record)
+            if response is not None:
+                record.status = response.status_code
+                await response(scope, receive, send)
+        finally:
+            if endpoint is None:
+                record.route = getattr(scope.get("route"), "path", "unmatched")
+            self.room.ledger.leave(record)
+
+    def check_upload(self, method: str, path: str) -> None:
+        """See by its head whether a request with a large body can come to anything.
+
+        Raises:
+            NotFound, MethodNotAllowed: It cannot.
+        """
+        if path in self.direct:
+            if method != "POST":
+                raise MethodNotAllowed(
+                    f"{path}: expected POST, received {method}.", allowed="POST"
+                )
+            return
+        scope = {"type": "http", "method": method, "path": path, "headers": []}
+        if all(route.matches(scope)[0] is Match.NONE for route in self.app.routes):
+            raise NotFound(f"There is nothing at {path}; /docs lists what is.")
+
+    async def _serve(
+        self, scope: Scope, receive: Receive, send: Send, record: Exchange
+    ) -> None:
+        """The framework's way; a HEAD is answered as the GET that it is the head of."""
 
         async def send_observed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                exchange.status = message["status"]
-                message["headers"] = [*message["headers"], *exchange.answer_headers()]
-                if self.room.draining:
-                    message["headers"].append((b"connection", b"close"))
+                record.status = message["status"]
             await send(message)
 
-        full = self.room.full
-        self.room.ledger.enter(exchange)
-        try:
-            work = self._serve(scope, receive, send_observed, full=full)
-            response = await respond(work, exchange)
-            if response is not None:
-                await response(scope, receive, send_observed)
-        finally:
-            found = getattr(scope.get("route"), "path", "unmatched")
-            exchange.route = exchange.route or found
-            self.room.ledger.leave(exchange)
+        if scope["method"] == "HEAD":
+            scope["method"] = "GET"
+        await self.app(scope, receive, send_observed)
 
-    async def _serve(
-        self, scope: Scope, receive: Receive, send: Send, *, full: bool
-    ) -> Response | None:
-        if full and scope["method"] == "POST":
-            raise Unavailable(FULL)
-        await self.app(scope, receive, send)
-        return None
+
+async def _refuse() -> Response:
+    raise Unavailable(FULL)
