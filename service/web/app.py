@@ -41,14 +41,17 @@ def create_api(room: Room) -> tuple[FastAPI, dict[str, Endpoint]]:
         version=version("servery"),
         description=DESCRIPTION,
         lifespan=lifespan,
-        redirect_slashes=False,
-        exception_handlers={
-            ServeryError: _answer,
-            RequestValidationError: _answer_invalid,
-            HTTPException: _answer_http,
-        },
+        redirect_slashes=False,  # to http:// and whatever host the caller names
     )
+    add_error_handlers(api)
     return api, routes.mount(api)
+
+
+def add_error_handlers(api: FastAPI) -> None:
+    """Have every error of `api` answered in our one shape."""
+    api.add_exception_handler(ServeryError, _answer)
+    api.add_exception_handler(RequestValidationError, _answer_invalid)
+    api.add_exception_handler(HTTPException, _answer_http)
 
 
 async def _answer(request: Request, error: Exception) -> Response:
