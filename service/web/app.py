@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from service.errors import MalformedBody, MethodNotAllowed, NotFound, ServeryError
 from service.web import body, routes
-from service.web.exchange import Endpoint, error_response
+from service.web.exchange import INTERNAL, Endpoint, error_response
 from service.web.observed import Observed
 from service.web.room import Room
 
@@ -52,6 +52,7 @@ def add_error_handlers(api: FastAPI) -> None:
     api.add_exception_handler(ServeryError, _answer)
     api.add_exception_handler(RequestValidationError, _answer_invalid)
     api.add_exception_handler(HTTPException, _answer_http)
+    api.add_exception_handler(Exception, _answer_fault)  # raised on, and then logged
 
 
 async def _answer(request: Request, error: Exception) -> Response:
@@ -62,6 +63,10 @@ async def _answer(request: Request, error: Exception) -> Response:
 async def _answer_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     return await _answer(request, body.describe(error.errors()))
+
+
+async def _answer_fault(request: Request, error: Exception) -> Response:
+    return await _answer(request, ServeryError(INTERNAL))
 
 
 async def _answer_http(request: Request, error: Exception) -> Response:

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+INTERNAL = "Internal error; the log knows more by this id."
 CLIENT_CLOSED_REQUEST = 499  # nginx's number, for the log: nobody is there to read it
 
 _PROCESS = secrets.token_hex(4)
@@ -153,8 +154,7 @@ async def respond(
         logger.exception("request %s failed", exchange.request_id)
         if exchange.status:
             raise  # the answer has begun: all that is left is to break it off
-        internal = ServeryError("Internal error; the log knows more by this id.")
-        return error_response(internal, exchange)
+        return error_response(ServeryError(INTERNAL), exchange)
 
 
 def error_response(error: ServeryError, exchange: Exchange) -> Response:

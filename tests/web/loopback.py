@@ -30,7 +30,7 @@ from service.web.http.limits import HttpLimits
 from service.web.observed import Observed
 from service.web.room import Room
 
-ECHO, HOLD, BIG = "/echo", "/hold", "/big"
+ECHO, SOON, HOLD, BIG = "/echo", "/soon", "/hold", "/big"
 
 
 class Lines:
@@ -60,7 +60,7 @@ class Loopback:
         metrics = Metrics(self.registry)
         engine = EngineClient(Path("nowhere"))
         self.room = Room(self.settings, engine, metrics, cast(Any, self.log))
-        direct = {ECHO: _echo, HOLD: self._hold, BIG: _big}
+        direct = {ECHO: _echo, SOON: _soon, HOLD: self._hold, BIG: _big}
         self._app = Observed(self._api(), self.room, direct)
         self.connections = Connections(
             self._app, self.room, HttpLimits.of(self.settings)
@@ -165,6 +165,12 @@ async def _echo(request: Request) -> Response:
     body = await read_body(request, request.scope["room"].settings.max_body_bytes)
     content = {"bytes": len(body), "text": body[:32].decode("latin-1")}
     return Response(json.dumps(content), media_type="application/json")
+
+
+async def _soon(request: Request) -> Response:
+    later = asyncio.ensure_future(asyncio.sleep(0.003))
+    await request.scope["exchange"].attend(later)
+    return await _echo(request)
 
 
 async def _big(request: Request) -> Response:

@@ -334,12 +334,13 @@ class Connection(asyncio.Protocol):
         self._server_state.tasks.discard(task)
         self._server_state.total_requests += 1
         is_answered = self._cycle.is_answered
-        failed = task.cancelled() or task.exception() is not None
+        if not task.cancelled():
+            task.exception()  # is logged: it need not be said that nobody asked for it
         self._cycle.end()
         self._forget_request()
         if self._is_lost:
             return
-        if failed or not is_answered:
+        if not is_answered:
             self._drop_at_once("failed")
         elif self.is_last:
             self._close(linger=bool(self._pending) or self._is_paused)
@@ -441,6 +442,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def _drop_at_once(self, reason: str) -> None:
+        self._unread_deadline = NEVER
         self._all.count_dropped(reason)
         self._transport.abort()
 

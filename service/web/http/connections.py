@@ -38,7 +38,7 @@ class Connections:
         self._all: dict[Connection, None] = {}
         self._by_address: dict[str, dict[Connection, None]] = {}
         self._metrics = room.metrics
-        self._ticks_at = 0.0
+        self._is_ticking, self._ticks_at = False, 0.0
 
     def __len__(self) -> int:
         return len(self._all)
@@ -49,7 +49,8 @@ class Connections:
         Returns:
             Whether there is room for it; it is to be removed in either case.
         """
-        if not self._all:
+        if not self._is_ticking:
+            self._is_ticking = True
             self._plan(asyncio.get_running_loop())
         same = self._by_address.setdefault(address, {})
         crowded: dict[Connection, None] | None = None
@@ -91,5 +92,6 @@ class Connections:
         if now - self._ticks_at < LATE_S:
             for connection in list(self._all):
                 connection.check_time(now)
-        if self._all:
+        self._is_ticking = bool(self._all)  # without connections the clock stands
+        if self._is_ticking:
             self._plan(loop)
