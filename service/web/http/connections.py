@@ -1,6 +1,8 @@
 """What the connections of one process share: their number, memory and clock."""
 
 import asyncio
+import logging
+import time
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,9 @@ from service.web.room import Room
 if TYPE_CHECKING:
     from service.web.http.connection import Connection
 
+logger = logging.getLogger(__name__)
+
+WARN_EVERY_S = 10.0
 TICK_S = 0.25  # how late a connection's time may be found to be up
 LATE_S = 1.0  # this process itself stood still: nobody's time is up for that
 LOOKED_AT = 64  # of the oldest connections, for one that is idle
@@ -38,6 +43,7 @@ class Connections:
         self._all: dict[Connection, None] = {}
         self._by_address: dict[str, dict[Connection, None]] = {}
         self._metrics = room.metrics
+        self._warn_again_at = 0.0
         self._is_ticking, self._ticks_at = False, 0.0
 
     def __len__(self) -> int:
@@ -59,6 +65,8 @@ class Connections:
         elif len(self._all) >= self.limits.connections:
             crowded = self._all
         has_room = crowded is None or self._make_room(crowded)
+        if not has_room:
+            self._warn(address)
         self._all[connection] = same[connection] = None
         self._metrics.connections.inc()
         return has_room
@@ -82,6 +90,15 @@ class Connections:
                 connection.drop("crowded")
                 return True
         return False
+
+    def _warn(self, address: str) -> None:
+        now = time.monotonic()
+        if now >= self._warn_again_at:
+            self._warn_again_at = now + WARN_EVERY_S
+            logger.warning(
+                "no room for a connection from %s: %d are open, of at most %d",
+                *(address, len(self._all), self.limits.connections),
+            )
 
     def _plan(self, loop: asyncio.AbstractEventLoop) -> None:
         self._ticks_at = loop.time() + TICK_S
