@@ -7,7 +7,7 @@ import shutil
 import signal
 import socket
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
@@ -250,14 +250,16 @@ def test_head_is_answered_where_get_is(server: Server, path: str) -> None:
     assert bare.headers["content-type"] == full.headers["content-type"]
 
 
-@pytest.mark.parametrize("coding", ["gzip", "deflate", "raw deflate"])
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "raw deflate": lambda data: zlib.compress(data, wbits=-15),
+}
+
+
+@pytest.mark.parametrize("coding", PACK)
 def test_a_compressed_body_is_read(server: Server, seven: bytes, coding: str) -> None:
-    pack = {
-        "gzip": gzip.compress,
-        "deflate": zlib.compress,
-        "raw deflate": lambda data: zlib.compress(data, wbits=-15),
-    }[coding]
-    name = coding.rpartition(" ")[2]
+    pack, name = PACK[coding], coding.rpartition(" ")[2]
     with Wire(server) as wire:
         wire.say(post(pack(seven), f"Content-Encoding: {name}"))
         assert digit(wire.hear()) == 7

@@ -113,7 +113,8 @@ class Loopback:
     def call(self, work: Any) -> None:
         """Do `work` in the server's thread."""
         done = threading.Event()
-        self._loop.call_soon_threadsafe(lambda: (work(), done.set()))
+        self._loop.call_soon_threadsafe(work)
+        self._loop.call_soon_threadsafe(done.set)
         assert done.wait(30)
 
     def wire(self) -> "Wire":
