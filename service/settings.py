@@ -4,10 +4,11 @@ A command-line option beats an environment variable (`SERVERY_<NAME>`), which be
 default.
 """
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.cores import available_cores
@@ -154,6 +155,14 @@ class Settings(BaseSettings):
         "INFO", description="Least severe line that is logged."
     )
     access_log: bool = Field(True, description="One JSON line a request on stdout.")
+
+    @field_validator("forwarded_allow_ips")
+    @classmethod
+    def _check_proxies(cls, value: str) -> str:
+        for name in filter(None, map(str.strip, value.split(","))):
+            if name != "*":
+                ip_network(name)
+        return value
 
     def number_of_http_processes(self) -> int:
         """The setting, or one for every two cores that this process may use."""

@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from service.errors import MethodNotAllowed, NotFound, Unavailable
 from service.web.exchange import Endpoint, Exchange, respond
+from service.web.http.head import METHODS
 from service.web.room import Room
 
 FULL = "Too many requests are under way; try again soon."
@@ -51,6 +52,8 @@ class Observed:
         try:
             if full and scope["method"] == "POST":
                 work = _refuse()
+            elif path == "*":  # OPTIONS: the server as a whole
+                work = _answer_options()
             elif endpoint and scope["method"] == "POST" and not scope["query_string"]:
                 work = endpoint(Request(scope, receive))
             else:
@@ -97,3 +100,7 @@ class Observed:
 
 async def _refuse() -> Response:
     raise Unavailable(FULL)
+
+
+async def _answer_options() -> Response:
+    return Response(status_code=204, headers={"allow": METHODS})

@@ -167,6 +167,14 @@ def test_a_body_that_would_be_refused_is_not_asked_for(server: Loopback) -> None
     assert refused(server, other) == (417, "expectation_failed")
 
 
+def test_the_server_as_a_whole_says_what_it_knows(server: Loopback) -> None:
+    with server.wire() as wire:
+        heard = wire.say(request(method="OPTIONS", path="*")).hear()
+        assert (heard.status, heard.headers["content-length"]) == (204, None)
+        assert "POST" in heard.headers["allow"]
+        assert wire.say(request(b"seven")).hear().status == 200
+
+
 def test_a_slash_too_many_is_not_redirected(server: Loopback) -> None:
     with server.wire() as wire:
         heard = wire.say(get("/hello/", host="evil.example")).hear()
