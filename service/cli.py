@@ -29,6 +29,10 @@ def cli() -> None:
     help="Folder that holds <model>/<version>/.  [default: artifacts]",
 )
 @click.option("--http-processes", type=int, help="Processes that speak HTTP.")
+@click.option("--root-path", help="Where a proxy has put the service: /servery.")
+@click.option(
+    "--forwarded-allow-ips", help="Proxies whose X-Forwarded-… headers are believed."
+)
 @click.option("--device", type=click.Choice(["auto", "cpu", "gpu"]))
 def serve(**options: Any) -> None:
     """Serve every model in the artifacts folder.

@@ -8,6 +8,13 @@
     │   ├── BodyTooLarge             413  body_too_large
     │   ├── TooManyRows              413  too_many_rows
     │   └── UnsupportedMediaType     415  unsupported_media_type
+    ├── ProtocolError                400  protocol_error
+    │   ├── RequestTimeout           408  request_timeout
+    │   ├── UrlTooLong               414  url_too_long
+    │   ├── ExpectationFailed        417  expectation_failed
+    │   ├── HeadTooLarge             431  head_too_large
+    │   ├── TransferCodingUnknown    501  transfer_coding_unknown
+    │   └── HttpVersionUnknown       505  http_version_unknown
     ├── NotFound                     404  not_found
     │   ├── ModelNotFound            404  model_not_found
     │   ├── VersionNotFound          404  version_not_found
@@ -17,6 +24,7 @@
     ├── Unavailable                  503  unavailable
     │   ├── QueueFull                503  queue_full
     │   ├── ModelNotReady            503  model_not_ready
+    │   ├── TooManyConnections       503  too_many_connections
     │   ├── EngineGone               503  engine_gone
     │   └── ShuttingDown             503  shutting_down
     ├── DeadlineExceeded             504  deadline_exceeded
@@ -96,6 +104,55 @@ class UnsupportedMediaType(InvalidInput):
     code = "unsupported_media_type"
 
 
+class ProtocolError(ServeryError):
+    """The bytes are no request in HTTP/1.1, or one that HTTP's own rules forbid."""
+
+    status = 400
+    code = "protocol_error"
+
+
+class RequestTimeout(ProtocolError):
+    """The request did not come to its end in time: answered, and closed."""
+
+    status = 408
+    code = "request_timeout"
+
+
+class UrlTooLong(ProtocolError):
+    """The request's target is over the limit in bytes."""
+
+    status = 414
+    code = "url_too_long"
+
+
+class ExpectationFailed(ProtocolError):
+    """`Expect` asks for something other than `100-continue`."""
+
+    status = 417
+    code = "expectation_failed"
+
+
+class HeadTooLarge(ProtocolError):
+    """Headers, a chunk's extensions or trailers are over a limit."""
+
+    status = 431
+    code = "head_too_large"
+
+
+class TransferCodingUnknown(ProtocolError):
+    """`Transfer-Encoding` is something other than `chunked` alone."""
+
+    status = 501
+    code = "transfer_coding_unknown"
+
+
+class HttpVersionUnknown(ProtocolError):
+    """HTTP/1.0 and HTTP/1.1 are spoken, nothing else."""
+
+    status = 505
+    code = "http_version_unknown"
+
+
 class NotFound(ServeryError):
     """There is nothing at this address."""
 
@@ -166,6 +223,12 @@ class ModelNotReady(Unavailable):
     """The model is known and still loading, or has failed to load."""
 
     code = "model_not_ready"
+
+
+class TooManyConnections(Unavailable):
+    """As many connections are open as may be, in all or from this address."""
+
+    code = "too_many_connections"
 
 
 class EngineGone(Unavailable):

@@ -99,6 +99,18 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=registry,
         )
+        self.connections = Gauge(
+            "servery_connections",
+            "Connections that are open.",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self.connections_dropped = Counter(
+            "servery_connections_dropped_total",
+            "Connections closed by us before their time, by what was wrong.",
+            ["reason"],
+            registry=registry,
+        )
         self.rejections = Counter(
             "servery_rejections_total",
             "Requests that got no answer from a model.",

@@ -4,10 +4,11 @@ A command-line option beats an environment variable (`SERVERY_<NAME>`), which be
 default.
 """
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.processes.cores import available_cores
@@ -142,6 +143,66 @@ class Settings(BaseSettings):
         "replaced.",
     )
 
+    max_head_bytes: int = Field(
+        65_536, ge=1024, description="Bytes of a request before its body; beyond: 431."
+    )
+    max_url_bytes: int = Field(
+        8_192, ge=64, description="Bytes of a request's URL; beyond: 414."
+    )
+    max_headers: int = Field(
+        100, ge=8, description="Headers of one request; beyond: 431."
+    )
+    max_buffered_body_bytes: int = Field(
+        128 * 1024 * 1024,
+        ge=1,
+        description="Bytes of bodies that one HTTP process holds; beyond: 503.",
+    )
+    max_unsent_bytes: int = Field(
+        64 * 1024 * 1024,
+        ge=0,
+        description="Bytes of answers that one HTTP process holds for callers who do "
+        "not read; beyond: the connection is dropped.",
+    )
+    max_connections: int = Field(
+        2048,
+        ge=1,
+        description="Connections to one HTTP process; beyond, the longest idle one is "
+        "closed, and where none is idle: 503.",
+    )
+    max_connections_per_address: int = Field(
+        1024, ge=1, description="The same, of those from one address."
+    )
+    head_timeout_s: float = Field(
+        10.0,
+        gt=0,
+        description="Seconds for a request's head, and for a new connection to speak; "
+        "beyond: 408, or closed.",
+    )
+    keep_alive_s: float = Field(
+        75.0, gt=0, description="Seconds that a connection may be idle."
+    )
+    body_grace_s: float = Field(
+        5.0, ge=0, description="Seconds after which a body's speed is looked at."
+    )
+    min_body_bytes_per_s: int = Field(
+        1000, ge=0, description="Least speed of a body since its head; below: 408."
+    )
+    unread_timeout_s: float = Field(
+        30.0,
+        gt=0,
+        description="Seconds that an answer may wait to be read; beyond: dropped.",
+    )
+    root_path: str = Field(
+        "",
+        pattern="^(/[^/]+)*$",
+        description="Where a proxy in front has put the service, such as /servery.",
+    )
+    forwarded_allow_ips: str = Field(
+        "",
+        description="Proxies, as addresses or networks with commas between, whose "
+        "X-Forwarded-For, -Proto and -Prefix are believed; * = anybody's.",
+    )
+
     drain_delay_s: float = Field(
         0.0,
         ge=0,
@@ -161,6 +222,14 @@ class Settings(BaseSettings):
         description="Bytes of log lines that wait in one process for who reads stdout; "
         "beyond, lines are dropped and counted.",
     )
+
+    @field_validator("forwarded_allow_ips")
+    @classmethod
+    def _check_proxies(cls, value: str) -> str:
+        for name in filter(None, map(str.strip, value.split(","))):
+            if name != "*":
+                ip_network(name)
+        return value
 
     def number_of_http_processes(self) -> int:
         """The setting, or one for every two cores that this process may use."""

@@ -4,7 +4,9 @@ import gc
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
+from typing import Any, cast
 
 import click
 import uvicorn
@@ -13,10 +15,11 @@ from service.engine.ipc.client import EngineClient
 from service.logs import AccessLog
 from service.processes.handover import Handover
 from service.web.app import create_app
-from service.web.http.protocol import HttpProtocol
+from service.web.http.connection import Connection
+from service.web.http.connections import Connections
+from service.web.http.limits import HttpLimits, raise_descriptor_limit
 from service.web.state import AppState
 
-KEEP_ALIVE_S = 75
 TICKS_PER_BEAT = 5  # of uvicorn's, ten a second
 
 
@@ -35,15 +38,18 @@ def main(name: str, handover: str) -> None:
         max_backlog_bytes=settings.max_engine_backlog_bytes,
     )
     state = AppState(settings, engine, metrics, access_log)
+    app = create_app(state)
+    limits = HttpLimits.of(settings, raise_descriptor_limit())
+    connections = Connections(app, state, limits)
     config = uvicorn.Config(
-        create_app(state),
-        http=HttpProtocol,
+        app,
+        http=cast(Any, partial(Connection, connections=connections)),
+        ws="none",
         access_log=False,
         log_config=None,
         lifespan="on",
         proxy_headers=False,
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=round(settings.drain_timeout_s),
     )
     server = _DrainingServer(config, state, given.beat)

@@ -15,7 +15,7 @@ from service.errors import MalformedBody, MethodNotAllowed, NotFound, ServeryErr
 from service.web.api import routes
 from service.web.http import body
 from service.web.http.middleware import RequestMiddleware
-from service.web.http.record import Endpoint, error_response
+from service.web.http.record import INTERNAL, Endpoint, error_response
 from service.web.state import AppState
 
 DESCRIPTION = "Versioned TensorFlow SavedModels, served in full batches."
@@ -43,13 +43,18 @@ def create_api(state: AppState) -> tuple[FastAPI, dict[str, Endpoint]]:
         version=version("servery"),
         description=DESCRIPTION,
         lifespan=lifespan,
-        exception_handlers={
-            ServeryError: _answer,
-            RequestValidationError: _answer_invalid,
-            HTTPException: _answer_http,
-        },
+        redirect_slashes=False,  # to http:// and whatever host the caller names
     )
+    add_error_handlers(api)
     return api, routes.mount(api)
+
+
+def add_error_handlers(api: FastAPI) -> None:
+    """Have every error of `api` answered in our one shape."""
+    api.add_exception_handler(ServeryError, _answer)
+    api.add_exception_handler(RequestValidationError, _answer_invalid)
+    api.add_exception_handler(HTTPException, _answer_http)
+    api.add_exception_handler(Exception, _answer_fault)  # raised on, and then logged
 
 
 async def _answer(request: Request, error: Exception) -> Response:
@@ -60,6 +65,10 @@ async def _answer(request: Request, error: Exception) -> Response:
 async def _answer_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     return await _answer(request, body.describe(error.errors()))
+
+
+async def _answer_fault(request: Request, error: Exception) -> Response:
+    return await _answer(request, ServeryError(INTERNAL))
 
 
 async def _answer_http(request: Request, error: Exception) -> Response:

@@ -1,9 +1,14 @@
 """HTTP as clients really speak it, on bare sockets: in pieces, in one go, half done."""
 
+import gzip
 import json
+import os
 import shutil
+import signal
 import socket
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import BytesHeaderParser
@@ -14,7 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.server import Server, until
+from tests.e2e.server import Server, settle, until
 
 PATH = "/v1/predict/digits"
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
@@ -158,43 +163,121 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield started
 
 
+@contextmanager
+def stopped(server: Server) -> Iterator[None]:
+    """The engine does nothing meanwhile, so that requests stay under way."""
+    engine = server.child("engine")
+    os.kill(engine, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(engine, signal.SIGCONT)
+
+
 def test_one_too_many_is_refused_and_welcome_later(
     narrow: Server, seven: bytes
 ) -> None:
     request = post(seven)
-    with Wire(narrow) as slow, Wire(narrow) as wire:
-        slow.say(request[:-1])
-        until(lambda: "in_flight 1.0" in narrow.client.get("/metrics").text)
-        whole, query = post(seven), post(seven, path=f"{PATH}?version=1")
-        for pieces in (
-            [whole],
-            [whole[:60], whole[60:]],
-            [whole[:-9], whole[-9:]],
-            [query],
-        ):
-            for piece in pieces:
-                wire.say(piece)
-                sleep(0.05)  # so that it comes by itself: any order is right
-            refused = wire.hear()
-            assert (refused.status, refused.body["code"]) == (503, "unavailable")
-            assert refused.headers["retry-after"] == "1"
-            assert refused.body["request_id"] == refused.headers["x-request-id"]
-        assert narrow.client.get("/readyz").status_code == 200
-        slow.say(request[-1:])
-        assert digit(slow.hear()) == 7
+    with Wire(narrow) as held, Wire(narrow) as wire:
+        with stopped(narrow):
+            held.say(request)
+            until(lambda: "in_flight 1.0" in narrow.client.get("/metrics").text)
+            whole, query = post(seven), post(seven, path=f"{PATH}?version=1")
+            for pieces in (
+                [whole],
+                [whole[:60], whole[60:]],
+                [whole[:-9], whole[-9:]],
+                [query],
+            ):
+                for piece in pieces:
+                    wire.say(piece)
+                    sleep(0.05)  # so that it comes by itself: any order is right
+                refused = wire.hear()
+                assert (refused.status, refused.body["code"]) == (503, "unavailable")
+                assert refused.headers["retry-after"] == "1"
+                assert refused.body["request_id"] == refused.headers["x-request-id"]
+        assert digit(held.hear()) == 7
         wire.say(request)
         assert digit(wire.hear()) == 7
+    settle()
     text = narrow.client.get("/metrics").text
     assert f'request_seconds_count{{model="",route="{PATH}",status="503"}} 4.0' in text
 
 
-def test_half_a_request_takes_no_room_once_its_caller_is_gone(
+def test_half_a_request_takes_no_place(narrow: Server, seven: bytes) -> None:
+    with Wire(narrow) as half, Wire(narrow) as wire:
+        half.say(post(seven, "X-Request-ID: half")[:-1])
+        for _ in range(3):
+            wire.say(post(seven))
+            assert digit(wire.hear()) == 7
+    until(lambda: bool(narrow.log_lines(request_id="half", status=499)))
+
+
+def test_two_requests_and_a_bad_byte_leave_no_place_taken(
     narrow: Server, seven: bytes
 ) -> None:
-    with Wire(narrow) as gone:
-        gone.say(post(seven, "X-Request-ID: half")[:-1])
-        until(lambda: "in_flight 1.0" in narrow.client.get("/metrics").text)
-    until(lambda: bool(narrow.log_lines(request_id="half", status=499)))
+    for _ in range(20):
+        with Wire(narrow) as wire:
+            wire.say(post(seven) * 2 + b"\x00")
+            assert wire.hear().status in {200, 503}
+    until(lambda: "in_flight 0.0" in narrow.client.get("/metrics").text)
     with Wire(narrow) as wire:
         wire.say(post(seven))
         assert digit(wire.hear()) == 7
+
+
+def test_an_upgrade_is_ignored_and_the_body_kept(server: Server, seven: bytes) -> None:
+    upgrade = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c")
+    with Wire(server) as wire:
+        wire.say(post(seven, *upgrade, "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk"))
+        assert digit(wire.hear()) == 7
+
+
+def test_who_ends_its_side_gets_its_answer(server: Server, seven: bytes) -> None:
+    with Wire(server) as wire:
+        wire.say(post(seven))
+        wire.socket.shutdown(socket.SHUT_WR)
+        assert digit(wire.hear()) == 7
+        assert wire.is_closed()
+
+
+@pytest.mark.parametrize(
+    "path", ["/livez", "/readyz", "/v1/models", "/metrics", "/docs", "/openapi.json"]
+)
+def test_head_is_answered_where_get_is(server: Server, path: str) -> None:
+    full, bare = server.client.get(path), server.client.head(path)
+    assert (bare.status_code, bare.content) == (full.status_code, b"")
+    assert bare.headers["content-type"] == full.headers["content-type"]
+
+
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "raw deflate": lambda data: zlib.compress(data, wbits=-15),
+}
+
+
+@pytest.mark.parametrize("coding", PACK)
+def test_a_compressed_body_is_read(server: Server, seven: bytes, coding: str) -> None:
+    pack, name = PACK[coding], coding.rpartition(" ")[2]
+    with Wire(server) as wire:
+        wire.say(post(pack(seven), f"Content-Encoding: {name}"))
+        assert digit(wire.hear()) == 7
+        wire.say(post(pack(seven)[:-9], f"Content-Encoding: {name}"))
+        assert wire.hear().status == 400
+        wire.say(post(pack(bytes(50_000_000)), f"Content-Encoding: {name}"))
+        assert wire.hear().status == 413
+        wire.say(post(pack(seven), f"Content-Encoding: br, {name}"))
+        assert wire.hear().status == 415
+
+
+def test_the_service_may_stand_behind_a_prefix(tmp_path: Path) -> None:
+    settings = {"root_path": "/ml", "forwarded_allow_ips": "127.0.0.0/8"}
+    with Server(tmp_path / "log", artifacts=tmp_path, **settings) as behind:
+        for path in ("/ml/livez", "/livez"):  # the proxy may take the prefix off
+            assert behind.client.get(path).json() == {"status": "alive"}
+        assert "'/ml/openapi.json'" in behind.client.get("/docs").text
+        assert behind.client.get("/openapi.json").json()["servers"] == [{"url": "/ml"}]
+        other = {"X-Forwarded-Prefix": "/other"}
+        page = behind.client.get("/docs", headers=other).text
+        assert "'/other/openapi.json'" in page

@@ -15,13 +15,7 @@ from service.contract.manifest import Manifest
 from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors, count_rows
 from service.engine.catalog import VersionStatus
-from service.errors import (
-    EngineGone,
-    InvalidInput,
-    ModelNotFound,
-    ModelNotReady,
-    TooManyRows,
-)
+from service.errors import EngineGone, ModelNotFound, ModelNotReady, TooManyRows
 from service.web.api.schemas import ImagesRequest, how_to_get
 from service.web.http.body import (
     JSON,
@@ -32,13 +26,13 @@ from service.web.http.body import (
     read_body,
     refuse,
 )
+from service.web.http.limits import read_timeout_ms
 from service.web.http.record import RequestRecord
 from service.web.state import AppState
 
 T = TypeVar("T")
 Schema = TypeVar("Schema", bound=BaseModel)
 
-TIMEOUT_HEADER = b"x-request-timeout-ms"
 MISSING_RETRY_S = 60  # to build a model takes minutes
 
 
@@ -57,7 +51,9 @@ class ModelCall:
         self._version = version
         self.state: AppState = request.scope["servery"]
         self._record: RequestRecord = request.scope["record"]
-        timeout_ms = self._timeout_ms() or self.state.settings.timeout_ms
+        settings = self.state.settings
+        asked_ms = read_timeout_ms(self._record.headers, settings.max_timeout_ms)
+        timeout_ms = asked_ms or settings.timeout_ms
         self._deadline = self._record.started + timeout_ms / 1000
         if model:
             self.use_model(model)
@@ -240,19 +236,6 @@ class ModelCall:
                 f"{how_to_get(self._model)}",
                 retry_after_s=MISSING_RETRY_S,
             ) from error
-
-    def _timeout_ms(self) -> int | None:
-        value = self._record.headers.get(TIMEOUT_HEADER)
-        if value is None:
-            return None
-        text = str(value, "latin-1")
-        most = self.state.settings.max_timeout_ms
-        if not text.isdecimal() or not 1 <= int(text) <= most:
-            raise InvalidInput(
-                f"X-Request-Timeout-Ms: expected milliseconds from 1 to {most}, "
-                f"received {text[:32]!r}."
-            )
-        return int(text)
 
 
 def _manifest(status: VersionStatus) -> Manifest:

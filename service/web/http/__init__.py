@@ -1,1 +1,1 @@
-"""HTTP itself: connections, bodies, limits, one record a request."""
+"""HTTP: bytes to requests, answers to bytes, and the laws that both obey."""

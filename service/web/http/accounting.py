@@ -3,18 +3,15 @@
 A request costs a tenth of a prediction if each is written down by itself.
 """
 
-import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.errors import Unavailable
 from service.logs import AccessLog
 from service.metrics import DelayedCall, Metrics
 from service.web.http.record import RequestRecord
-
-REST_S = 0.002  # after refusals: measured; shorter ones left less for the accepted
 
 
 class Accounting:
@@ -26,7 +23,7 @@ class Accounting:
 
     Attributes:
         in_flight: Requests to models under way in this process. Those for health and
-            metrics do not count: they must be answered above all when nothing else is.
+            metrics take no room: they must be answered above all when there is none.
     """
 
     def __init__(self, metrics: Metrics, access_log: AccessLog | None):
@@ -34,9 +31,8 @@ class Accounting:
         self._metrics = metrics
         self._access_log = access_log
         self._finished: list[RequestRecord] = []
-        self._refused: Counter[str] = Counter()
+        self._refused: defaultdict[str, list[str]] = defaultdict(list)
         self._flush = DelayedCall(self.flush)
-        self._rest_planned = False
 
     def enter(self, record: RequestRecord) -> None:
         """One more request is under way."""
@@ -50,18 +46,21 @@ class Accounting:
         self._finished.append(record)
         self._flush.plan()
 
-    def refuse(self, path: str) -> None:
-        """One was refused before anything was made for it."""
-        self._refused[path] += 1
+    def note(self, record: RequestRecord) -> None:
+        """This one ended before it could enter: its bytes were wrong, or too few."""
+        record.finish()
+        self._finished.append(record)
         self._flush.plan()
-        if not self._rest_planned:
-            self._rest_planned = True
-            asyncio.get_running_loop().call_soon(self._rest)
+
+    def refuse(self, record: RequestRecord) -> None:
+        """There was no room for this one; many of these make one line of the log."""
+        self._refused[record.route].append(record.request_id)
+        self._flush.plan()
 
     def flush(self) -> None:
         """Write down what is over, now; of the refused, how many."""
         finished, self._finished = self._finished, []
-        refused, self._refused = self._refused, Counter()
+        refused, self._refused = self._refused, defaultdict(list)
         self._metrics.in_flight.set(self.in_flight)
         self._count(finished)
         self._count_refused(refused)
@@ -70,15 +69,6 @@ class Accounting:
             self._access_log.write(
                 lines + [_refusals(*each) for each in refused.items()]
             )
-
-    def _rest(self) -> None:
-        """Let more come before the loop looks again.
-
-        To be woken for each costs four times as much as to refuse it, and who has what
-        is accepted to compute needs the core.
-        """
-        self._rest_planned = False
-        time.sleep(REST_S)
 
     def _count(self, finished: Sequence[RequestRecord]) -> None:
         metrics = self._metrics
@@ -96,12 +86,12 @@ class Accounting:
             metrics.predictions.labels(*labels).inc(number)
         self._count_stages([each for each in finished if each.labels])
 
-    def _count_refused(self, refused: Counter[str]) -> None:
+    def _count_refused(self, refused: Mapping[str, Sequence[str]]) -> None:
         metrics, status = self._metrics, str(Unavailable.status)
-        for path, number in refused.items():
-            seconds = metrics.request_seconds.labels(path, status, "")
-            seconds.observe_all([0.0] * number)
-            metrics.rejections.labels(Unavailable.code).inc(number)
+        for route, names in refused.items():
+            seconds = metrics.request_seconds.labels(route, status, "")
+            seconds.observe_all([0.0] * len(names))
+            metrics.rejections.labels(Unavailable.code).inc(len(names))
 
     def _count_stages(self, answered: Sequence[RequestRecord]) -> None:
         for stage, histogram in self._metrics.stages.items():
@@ -112,12 +102,13 @@ class Accounting:
                 histogram.labels(model).observe_all(values)
 
 
-def _refusals(path: str, number: int) -> dict[str, Any]:
+def _refusals(route: str, names: Sequence[str]) -> dict[str, Any]:
     return {
         "time": time.time(),
         "message": "refused",
-        "requests": number,
-        "path": path,
+        "requests": len(names),
+        "request_ids": names,
+        "path": route,
         "status": Unavailable.status,
         "code": Unavailable.code,
     }

@@ -6,7 +6,9 @@ bytes ─ limit ─ content type ─┬─ JSON ─ schema ─ base64 ─┐
           UnsupportedMediaType      MalformedBody, InvalidInput
 """
 
+import zlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -22,12 +24,14 @@ from service.errors import (
     UnsupportedMediaType,
 )
 from service.web.http.record import ClientDisconnectedError
+from service.web.state import AppState
 
 Schema = TypeVar("Schema", bound=BaseModel)
 
 JSON = "application/json"
 MULTIPART = "multipart/form-data"
 FIELD = "file"  # of a multipart form
+WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # as zlib numbers its formats
 MOST_PARTS = 1000  # of a multipart form, whatever they are
 
 
@@ -38,20 +42,64 @@ def media_type(headers: Mapping[bytes, bytes]) -> str:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """All of the body; where the scope has it already, its size was looked at.
+    """All of the body, without its content coding.
 
     Raises:
         BodyTooLarge: It is announced to be over `limit` bytes, or has come to be.
+        UnsupportedMediaType, MalformedBody: Its content coding; see `decompress`.
         ClientDisconnectedError: The rest will not come.
     """
     whole: bytes | None = request.scope.get("body")
-    if whole is not None:
-        return whole
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit:
+    if whole is None:
+        whole = await _receive_body(request, limit)
+    codings = request.headers.get("content-encoding", "")
+    if codings and whole:
+        state: AppState = request.scope["servery"]
+        return await state.in_thread(partial(decompress, whole, codings, limit))
+    return whole
+
+
+def decompress(body: bytes, codings: str, limit: int) -> bytes:
+    """Undo the content coding of a body, of which one is enough.
+
+    Raises:
+        UnsupportedMediaType: It is neither gzip nor deflate.
+        MalformedBody: The body is not in it.
+        BodyTooLarge: What comes out is over `limit` bytes.
+    """
+    coding = codings.strip().lower()
+    if coding == "identity":
+        return body
+    if coding not in WINDOW_BITS:
+        raise UnsupportedMediaType(
+            "Content-Encoding: expected gzip, deflate or nothing, "
+            f"received {codings[:64]!r}."
+        )
+    bits = WINDOW_BITS[coding]
+    if coding == "deflate" and (body[0] & 15 != 8 or int.from_bytes(body[:2]) % 31):
+        bits = -bits  # without zlib's header, as some send it
+    unpacker = zlib.decompressobj(bits)
+    try:
+        unpacked = unpacker.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise MalformedBody(f"The body is not in {coding}: {error}.") from error
+    if len(unpacked) > limit:
         raise BodyTooLarge(
             f"The body is too large: expected at most {limit:,} bytes, "
-            f"received an announcement of {int(announced):,}."
+            f"received more, in {len(body):,} of {coding}."
+        )
+    if not unpacker.eof or unpacker.unused_data:
+        raise MalformedBody(f"The body in {coding} does not end where it should.")
+    return unpacked
+
+
+async def _receive_body(request: Request, limit: int) -> bytes:
+    """The body from a server that is not ours, which knows nothing of limits."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and (len(announced) > 18 or int(announced) > limit):
+        raise BodyTooLarge(
+            f"The body is too large: expected at most {limit:,} bytes, "
+            f"received an announcement of {announced[:18]}."
         )
     chunks, size = [], 0
     while True:

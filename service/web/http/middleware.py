@@ -3,12 +3,16 @@
 Whatever happens inside, it has an id and an answer in our one error shape.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
+from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import Match
+from starlette.types import Message, Receive, Scope, Send
 
-from service.errors import Unavailable
+from service.errors import MethodNotAllowed, NotFound, Unavailable
+from service.web.http.head import METHODS
 from service.web.http.record import Endpoint, RequestRecord, respond
 from service.web.state import AppState
 
@@ -20,12 +24,12 @@ class RequestMiddleware:
 
     Args:
         app: The application.
-        state: What its requests share.
-        direct: By path, the endpoints that `HttpProtocol` calls without the framework
-            in between where it can; here their paths name their routes.
+        room: What its requests share.
+        direct: By path, the endpoints that are called without the framework in between,
+            where there is no query; their paths name their routes.
     """
 
-    def __init__(self, app: ASGIApp, state: AppState, direct: Mapping[str, Endpoint]):
+    def __init__(self, app: Starlette, state: AppState, direct: Mapping[str, Endpoint]):
         self.app, self.state, self.direct = app, state, direct
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -33,35 +37,70 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        path, headers = scope["path"], dict(scope["headers"])
-        route = path if path in self.direct else ""
-        record = RequestRecord(scope["method"], path, route, headers)
+        record: RequestRecord | None = scope.get("record")
+        if record is None:  # from another server than ours
+            headers = dict(scope["headers"])
+            record = RequestRecord(scope["method"], scope["path"], "", headers)
         scope["record"], scope["servery"] = record, self.state
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        endpoint = self.direct.get(path)
+        if endpoint is not None:
+            record.route = path
+        full = self.state.full
+        work: Awaitable[Response | None]
+        self.state.accounting.enter(record)
+        try:
+            if full and scope["method"] == "POST":
+                work = _refuse()
+            elif path == "*":  # OPTIONS: the server as a whole
+                work = _answer_options()
+            elif endpoint and scope["method"] == "POST" and not scope["query_string"]:
+                work = endpoint(Request(scope, receive))
+            else:
+                work = self._serve(scope, receive, send, record)
+            response = await respond(work, record)
+            if response is not None:
+                record.status = response.status_code
+                await response(scope, receive, send)
+        finally:
+            if endpoint is None:
+                record.route = getattr(scope.get("route"), "path", "unmatched")
+            self.state.accounting.leave(record)
+
+    def check_upload(self, method: str, path: str) -> None:
+        """See by its head whether a request with a large body can come to anything.
+
+        Raises:
+            NotFound, MethodNotAllowed: It cannot.
+        """
+        if path in self.direct:
+            if method != "POST":
+                raise MethodNotAllowed(
+                    f"{path}: expected POST, received {method}.", allowed="POST"
+                )
+            return
+        scope = {"type": "http", "method": method, "path": path, "headers": []}
+        if all(route.matches(scope)[0] is Match.NONE for route in self.app.routes):
+            raise NotFound(f"There is nothing at {path}; /docs lists what is.")
+
+    async def _serve(
+        self, scope: Scope, receive: Receive, send: Send, record: RequestRecord
+    ) -> None:
+        """The framework's way; a HEAD is answered as the GET that it is the head of."""
 
         async def send_recorded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
-                message["headers"] = [*message["headers"], *record.answer_headers()]
-                if self.state.draining:
-                    message["headers"].append((b"connection", b"close"))
             await send(message)
 
-        full = self.state.full
-        self.state.accounting.enter(record)
-        try:
-            work = self._serve(scope, receive, send_recorded, full=full)
-            response = await respond(work, record)
-            if response is not None:
-                await response(scope, receive, send_recorded)
-        finally:
-            found = getattr(scope.get("route"), "path", "unmatched")
-            record.route = record.route or found
-            self.state.accounting.leave(record)
+        if scope["method"] == "HEAD":
+            scope["method"] = "GET"
+        await self.app(scope, receive, send_recorded)
 
-    async def _serve(
-        self, scope: Scope, receive: Receive, send: Send, *, full: bool
-    ) -> Response | None:
-        if full and scope["method"] == "POST":
-            raise Unavailable(FULL)
-        await self.app(scope, receive, send)
-        return None
+
+async def _refuse() -> Response:
+    raise Unavailable(FULL)
+
+
+async def _answer_options() -> Response:
+    return Response(status_code=204, headers={"allow": METHODS})

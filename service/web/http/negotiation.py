@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from service.errors import NotAcceptable
 
-QUALITY = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")  # RFC 9110, section 12.4.2
+# RFC 9110, section 12.4.2; and `.2`, as Java's older clients write it.
+QUALITY = re.compile(r"0?\.\d{1,3}|0\.?|1(\.0{0,3})?", re.ASCII)
 Range = tuple[str, str, float]  # type, subtype, quality
 
 

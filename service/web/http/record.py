@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+INTERNAL = "Internal error; the log knows more by this id."
 CLIENT_CLOSED_REQUEST = 499  # nginx's number, for the log: nobody is there to read it
 
 _PROCESS = secrets.token_hex(4)
@@ -118,8 +119,8 @@ class RequestRecord:
         return {
             "time": self._ended,
             "request_id": self.request_id,
-            "method": self.method,
-            "path": self.path,
+            "method": self.method or None,
+            "path": self.path or None,
             "status": self.status,
             "code": self.code,
             "ms": _milliseconds(self.seconds),
@@ -153,23 +154,26 @@ async def respond(
         logger.exception("request %s failed", record.request_id)
         if record.status:
             raise  # the answer has begun: all that is left is to break it off
-        internal = ServeryError("Internal error; the log knows more by this id.")
-        return error_response(internal, record)
+        return error_response(ServeryError(INTERNAL), record)
 
 
 def error_response(error: ServeryError, record: RequestRecord) -> Response:
     """`error` in the one shape that all errors have."""
     record.code = error.code
+    content = error_content(error, record.request_id)
+    return Response(content, error.status, error.headers, media_type="application/json")
+
+
+def error_content(error: ServeryError, request_id: str) -> bytes:
+    """`error` as JSON, in the one shape that all errors have."""
     content: dict[str, Any] = {
         "error": error.message,
         "code": error.code,
-        "request_id": record.request_id,
+        "request_id": request_id,
     }
     if error.details:
         content["details"] = error.details
-    return Response(
-        to_json(content), error.status, error.headers, media_type="application/json"
-    )
+    return to_json(content)
 
 
 def _milliseconds(seconds: float) -> float:

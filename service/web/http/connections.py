@@ -1,0 +1,114 @@
+"""What the connections of one process share: their number, memory and clock."""
+
+import asyncio
+import logging
+import time
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from service.web.http.forwarded import TrustedProxies
+from service.web.http.limits import HttpLimits
+from service.web.http.middleware import RequestMiddleware
+from service.web.state import AppState
+
+if TYPE_CHECKING:
+    from service.web.http.connection import Connection
+
+logger = logging.getLogger(__name__)
+
+WARN_EVERY_S = 10.0
+TICK_S = 0.25  # how late a connection's time may be found to be up
+LATE_S = 1.0  # this process itself stood still: nobody's time is up for that
+LOOKED_AT = 64  # of the oldest connections, for one that is idle
+
+
+class Connections:
+    """All connections of one process.
+
+    Args:
+        app: Answers every request.
+        room: What requests share.
+        limits: What connections may cost.
+
+    Attributes:
+        body_bytes: Of requests, held until their answer, where one read was not enough.
+        unsent_bytes: Of answers, held for callers who do not read.
+    """
+
+    def __init__(self, app: RequestMiddleware, state: AppState, limits: HttpLimits):
+        self.app, self.state, self.limits = app, state, limits
+        self.accounting, self.root_path = state.accounting, state.settings.root_path
+        self.proxies = TrustedProxies(state.settings.forwarded_allow_ips)
+        self.body_bytes = self.unsent_bytes = 0
+        self._all: dict[Connection, None] = {}
+        self._by_address: dict[str, dict[Connection, None]] = {}
+        self._metrics = state.metrics
+        self._warn_again_at = 0.0
+        self._is_ticking, self._ticks_at = False, 0.0
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def add(self, connection: "Connection", address: str) -> bool:
+        """Take one in, if need be in place of the one that is idle for longest.
+
+        Returns:
+            Whether there is room for it; it is to be removed in either case.
+        """
+        if not self._is_ticking:
+            self._is_ticking = True
+            self._plan(asyncio.get_running_loop())
+        same = self._by_address.setdefault(address, {})
+        crowded: dict[Connection, None] | None = None
+        if len(same) >= self.limits.connections_per_address:
+            crowded = same
+        elif len(self._all) >= self.limits.connections:
+            crowded = self._all
+        has_room = crowded is None or self._make_room(crowded)
+        if not has_room:
+            self._warn(address)
+        self._all[connection] = same[connection] = None
+        self._metrics.connections.inc()
+        return has_room
+
+    def remove(self, connection: "Connection", address: str) -> None:
+        """It is closed."""
+        del self._all[connection]
+        same = self._by_address[address]
+        del same[connection]
+        if not same:
+            del self._by_address[address]
+        self._metrics.connections.dec()
+
+    def count_dropped(self, reason: str) -> None:
+        """One was closed for a reason of ours."""
+        self._metrics.connections_dropped.labels(reason).inc()
+
+    def _make_room(self, among: "dict[Connection, None]") -> bool:
+        for connection in islice(among, LOOKED_AT):
+            if connection.is_idle:
+                connection.drop("crowded")
+                return True
+        return False
+
+    def _warn(self, address: str) -> None:
+        now = time.monotonic()
+        if now >= self._warn_again_at:
+            self._warn_again_at = now + WARN_EVERY_S
+            logger.warning(
+                "no room for a connection from %s: %d are open, of at most %d",
+                *(address, len(self._all), self.limits.connections),
+            )
+
+    def _plan(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._ticks_at = loop.time() + TICK_S
+        loop.call_at(self._ticks_at, self._tick, loop)
+
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        if now - self._ticks_at < LATE_S:
+            for connection in list(self._all):
+                connection.check_time(now)
+        self._is_ticking = bool(self._all)  # without connections the clock stands
+        if self._is_ticking:
+            self._plan(loop)

@@ -1,0 +1,56 @@
+"""What a trusted proxy says of a request: its caller, its scheme, its prefix."""
+
+from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+ANYBODY = "*"
+
+
+class TrustedProxies:
+    """The addresses whose `X-Forwarded-…` headers are believed.
+
+    Args:
+        allowed: Addresses and networks with commas between, or `*`.
+
+    Raises:
+        ValueError: One of them is neither.
+    """
+
+    def __init__(self, allowed: str):
+        names = [name.strip() for name in allowed.split(",") if name.strip()]
+        self._all = ANYBODY in names
+        self._networks = [ip_network(name) for name in names if name != ANYBODY]
+
+    def __contains__(self, address: object) -> bool:
+        if self._all:
+            return True
+        if not self._networks:
+            return False
+        try:
+            parsed = ip_address(str(address))
+        except ValueError:
+            return False
+        return any(parsed in network for network in self._networks)
+
+    def apply(self, scope: dict[str, Any], headers: Mapping[bytes, bytes]) -> None:
+        """Change `scope` to what the proxy in front says.
+
+        Of the addresses in `X-Forwarded-For` the last that is no trusted proxy is the
+        caller; what stands before it anybody may have written.
+        """
+        scheme = _last(headers.get(b"x-forwarded-proto", b""))
+        if scheme in {"http", "https"}:
+            scope["scheme"] = scheme
+        callers = str(headers.get(b"x-forwarded-for", b""), "latin-1").split(",")
+        for caller in reversed([each.strip() for each in callers]):
+            if caller and (self._all or caller not in self):
+                scope["client"] = (caller, 0)
+                break
+        prefix = _last(headers.get(b"x-forwarded-prefix", b"")).rstrip("/")
+        if prefix.startswith("/") and not prefix.startswith("//"):
+            scope["root_path"] = prefix
+
+
+def _last(value: bytes) -> str:
+    return str(value, "latin-1").rpartition(",")[2].strip()

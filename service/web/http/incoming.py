@@ -1,0 +1,89 @@
+"""A body on its way in: its bytes, its size, its speed."""
+
+from service.errors import BodyTooLarge, Unavailable
+from service.web.http.chunked import ChunkedDecoder
+from service.web.http.connections import Connections
+from service.web.http.head import RequestHead
+
+
+class IncomingBody:
+    """The body of one request, of which something is still to come.
+
+    Args:
+        head: What the request has said of it.
+        connections: Where its bytes are counted until `release`.
+        now: On the event loop's clock, in seconds.
+
+    Attributes:
+        deadline: When all of it must have come, on the same clock.
+
+    Raises:
+        Unavailable: Too many bytes of other bodies are held.
+    """
+
+    __slots__ = (
+        "_all",
+        "_began",
+        "_bytes",
+        "_counted",
+        "_decoder",
+        "_head",
+        "deadline",
+    )
+
+    def __init__(self, head: RequestHead, connections: Connections, now: float):
+        self._all, self._head = connections, head
+        self._bytes, self._counted = bytearray(), 0
+        self._began = now
+        self.deadline = now + connections.limits.body_seconds(head.fields)
+        self._check_room(connections.limits.buffered_body_bytes - 1)
+        self._decoder: ChunkedDecoder | None = None
+        if head.is_chunked:
+            self._decoder = ChunkedDecoder(self._bytes, connections.limits.head_bytes)
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Take what belongs to it.
+
+        Returns:
+            What comes after it, or None while it is not at its end.
+
+        Raises:
+            BodyTooLarge, ProtocolError, Unavailable: It is to be refused.
+        """
+        limits = self._all.limits
+        if self._decoder is not None:
+            rest = self._decoder.feed(data, limits.body_bytes)
+        else:
+            missing = self._head.length - len(self._bytes)
+            self._bytes += data[:missing]
+            rest = data[missing:] if len(data) >= missing else None
+        came = len(self._bytes) - self._counted
+        self._counted += came
+        self._all.body_bytes += came
+        if len(self._bytes) > limits.body_bytes:
+            raise BodyTooLarge(
+                f"The body is too large: expected at most {limits.body_bytes:,} bytes, "
+                f"received {len(self._bytes):,} so far."
+            )
+        self._check_room(limits.buffered_body_bytes + self._counted)
+        return rest
+
+    def whole(self) -> bytes:
+        """All of it."""
+        return bytes(self._bytes)
+
+    def is_too_slow(self, now: float) -> bool:
+        """Whether less has come than the least speed makes since the head."""
+        took, limits = now - self._began, self._all.limits
+        least = limits.body_bytes_per_s * took
+        return took > limits.body_grace_s and len(self._bytes) < least
+
+    def release(self) -> None:
+        """Its bytes are nobody's any more."""
+        self._all.body_bytes -= self._counted
+        self._counted = 0
+
+    def _check_room(self, most: int) -> None:
+        if self._all.body_bytes > most:
+            self.release()
+            raise Unavailable("Too many bodies are under way; try again soon.")
