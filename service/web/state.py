@@ -65,10 +65,15 @@ class AppState:
         self._threads = ThreadPoolExecutor(
             available_cores(), thread_name_prefix="decode"
         )
+        self._parser = ThreadPoolExecutor(1, thread_name_prefix="parse")
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Do `work` in a thread, of which there are as many as cores."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def parse_in_thread(self, work: Callable[[], T]) -> T:
+        """Do `work` in the one thread for large bodies, which waits for no decoder."""
+        return await asyncio.get_running_loop().run_in_executor(self._parser, work)
 
     @property
     def full(self) -> bool:
@@ -79,3 +84,4 @@ class AppState:
         """Write down what is over, and let the threads end."""
         self.accounting.flush()
         self._threads.shutdown(wait=False)
+        self._parser.shutdown(wait=False)

@@ -29,7 +29,7 @@ from service.web.api.schemas import (
     error_responses,
     json_body,
 )
-from service.web.http.body import JSON
+from service.web.http.body import JSON, RequestModel
 from service.web.http.negotiation import choose
 
 MODELS = tuple(GENERATORS.values())
@@ -40,10 +40,10 @@ EXAMPLE = {"category": "sandal", "count": 4, "seed": 7}
 router = APIRouter(tags=["generate"], route_class=DirectRoute)
 
 
-class GenerateRequest(BaseModel):
+class GenerateRequest(RequestModel):
     """What to draw; an empty body draws one of each category."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(strict=True)
 
     generator: Literal["vae", "gan"] = Field(
         "vae", description="The latents of `vae` can be sent on to interpolate."

@@ -32,30 +32,47 @@ from service.web.api.schemas import (
     PREDICT_ERRORS,
     Base64Image,
     DirectRoute,
+    Schema,
     Version,
+    either,
     error_responses,
     json_body,
 )
-from service.web.http.body import JSON
+from service.web.http.body import JSON, RequestModel
 from service.web.http.negotiation import choose
 
 MODELS = (VAE,)
 MOST_STEPS = 64
+MOST_DIMS = 1024  # of any version's latent vectors; how many of this one's it says
 
 Coordinate = Annotated[float, Field(ge=-LIMIT, le=LIMIT, allow_inf_nan=False)]
 
 router = APIRouter(tags=["generate"], route_class=DirectRoute)
 
 
-class Garment(BaseModel):
+def _image_or_latent(schema: Schema) -> None:
+    """A latent needs a category, an image does not."""
+    category = schema["properties"]["category"]
+    either(["image"], ["latent"])(schema)
+    latent = schema["oneOf"][1]
+    latent["properties"]["category"] = category["anyOf"][0]
+    latent["required"].append("category")
+
+
+class Garment(RequestModel):
     """A picture, or a latent vector with its category."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(json_schema_extra=_image_or_latent)
 
     image: Base64Image | None = None
-    latent: list[Coordinate] | None = Field(
-        None, description="As generate and reconstruct give it."
-    )
+    latent: Annotated[
+        list[Coordinate],
+        Field(
+            max_length=MOST_DIMS,
+            fail_fast=True,
+            description="As generate and reconstruct give it.",
+        ),
+    ] | None = None
     category: Category | None = Field(
         None, description="Of an image the most probable one if omitted."
     )
@@ -74,10 +91,8 @@ class Garment(BaseModel):
 GARMENT = WithJsonSchema(Garment.model_json_schema())
 
 
-class InterpolateRequest(BaseModel):
+class InterpolateRequest(RequestModel):
     """Between which garments, and in how many steps."""
-
-    model_config = ConfigDict(extra="forbid")
 
     first: Annotated[Garment, GARMENT] = Field(alias="from")
     last: Annotated[Garment, GARMENT] = Field(alias="to")

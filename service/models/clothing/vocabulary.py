@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from service.contract.manifest import Manifest
 from service.engine.batching.batcher import Answer
 from service.models.clothing.garments import WORKING_SIDE, prepare_garment
+from service.web.http.wording import show
 from service.web.imaging.decode import read_photo
 from service.web.imaging.encode import to_png
 
@@ -46,7 +47,7 @@ EXAMPLE_IMAGE = (
 def _check_category(value: Any) -> str:
     if not isinstance(value, str) or value not in CATEGORIES:
         raise ValueError(
-            f"expected one of {', '.join(CATEGORIES)}; received {str(value)[:64]!r}"
+            f"expected one of {', '.join(CATEGORIES)}; received {show(value)}"
         )
     return value
 

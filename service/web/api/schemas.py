@@ -1,55 +1,120 @@
 """Types that several endpoints share, and their place in the OpenAPI document."""
 
 import binascii
+import re
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from fastapi import Query
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import SkipJsonSchema
 
-from service.web.http.body import FIELD, JSON, MULTIPART
+from service.web.http.body import JSON, RequestModel
+from service.web.http.multipart import FIELD, MULTIPART
+from service.web.http.wording import show
+
+Schema = dict[str, Any]  # JSON Schema
+
+ROWS = Field(
+    min_length=1, fail_fast=True, json_schema_extra={"maxItems": "max_request_rows"}
+)
+"""Of a list of rows. A word in place of a number is a setting, here and elsewhere:
+`service.web.api.description` says how much that is."""
 
 Version = Annotated[
-    int | None,
+    int | SkipJsonSchema[None],
     Query(
         ge=1, description="Version of the model; the newest that is ready if absent."
     ),
 ]
 
+DATA_URL = re.compile("data:[^,]{0,128},", re.IGNORECASE)
+SPACE = b" \t\r\n\f\v"
+URL_SAFE = bytes.maketrans(b"-_", b"+/")  # RFC 4648, section 5
+
 
 def _decode_base64(value: Any) -> bytes:
     if not isinstance(value, str):
-        raise ValueError(f"expected base64 text, received {type(value).__name__}")
-    if value.startswith("data:"):  # what a canvas gives: data:image/png;base64,…
-        value = value.partition(",")[2]
+        raise ValueError(f"expected base64 text, received {show(value)}")
+    prefix = DATA_URL.match(value)  # what a canvas gives: data:image/png;base64,…
     try:
-        return binascii.a2b_base64("".join(value.split()), strict_mode=True)
-    except binascii.Error as error:
-        raise ValueError(
-            f"expected base64, received {value[:24]!r}: {error}"
-        ) from error
+        text = value[prefix.end() if prefix else 0 :].encode("ascii")
+        text = text.translate(URL_SAFE, SPACE).rstrip(b"=")
+        return binascii.a2b_base64(text + b"=" * (-len(text) % 4), strict_mode=True)
+    except ValueError as error:  # binascii's own among them
+        problem = "no ASCII" if isinstance(error, UnicodeError) else error
+        raise ValueError(f"expected base64, received {show(value)}: {problem}") from None
+
+
+def either(first: Sequence[str], second: Sequence[str]) -> Callable[[Schema], None]:
+    """For `json_schema_extra`: of two groups of fields exactly one is given.
+
+    Those of the other group are left out or null, as the schema takes them.
+
+    Args:
+        first: Fields of which at least one is given.
+        second: Those in place of them, likewise.
+    """
+
+    def extra(schema: Schema) -> None:
+        properties = schema.pop("properties")
+        schema.pop("required", None)
+        rest = {n: properties[n] for n in properties if n not in {*first, *second}}
+        schema["oneOf"] = [
+            {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    **{name: _given(properties[name]) for name in given},
+                    **rest,
+                    **{name: {"type": "null"} for name in absent},
+                },
+                "required": [*given],
+            }
+            for given, absent in ((first, second), (second, first))
+        ]
+        del schema["additionalProperties"], schema["type"]
+
+    return extra
+
+
+def _given(schema: Schema) -> Schema:
+    """The schema of a field that may be null, where it is not."""
+    described = {name: schema[name] for name in ("title", "description") if name in schema}
+    kinds = [each for each in schema["anyOf"] if each != {"type": "null"}]
+    return {**kinds[0], **described}
 
 
 Base64Image = Annotated[
     bytes,
     BeforeValidator(_decode_base64),
-    Field(
-        json_schema_extra={
+    WithJsonSchema(
+        {
             "type": "string",
             "contentEncoding": "base64",
+            "format": "base64-image",
             "description": "An image file in base64; a data: URL will do.",
         }
     ),
 ]
 
 
-class ImagesRequest(BaseModel):
+class ImagesRequest(RequestModel):
     """One image or several, in base64."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(json_schema_extra=either(["image"], ["images"]))
+    rows_field = "images"
 
     image: Base64Image | None = None
-    images: list[Base64Image] | None = Field(None, min_length=1)
+    images: Annotated[list[Base64Image], ROWS] | None = None
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "ImagesRequest":
@@ -67,7 +132,7 @@ TIMEOUT_PARAMETER = {
     "name": "X-Request-Timeout-Ms",
     "in": "header",
     "required": False,
-    "schema": {"type": "integer", "minimum": 1},
+    "schema": {"type": "integer", "minimum": 1, "maximum": "max_timeout_ms"},
     "description": "Milliseconds after which the answer is worth nothing.",
 }
 
