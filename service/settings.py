@@ -80,8 +80,8 @@ class Settings(BaseSettings):
     max_json_values: int = Field(
         32_768,
         ge=1,
-        description="Values in one JSON body over 64 kB, and a sixteenth of the escapes "
-        "and of the bytes outside of strings; beyond: 422.",
+        description="Values in one JSON body over 64 kB, with 16 escapes and 16 bytes "
+        "around each; beyond: 422.",
     )
     max_request_characters: int = Field(
         500_000,

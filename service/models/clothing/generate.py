@@ -23,6 +23,7 @@ from service.models.clothing.vocabulary import (
 )
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import (
+    BINARY,
     PREDICT_ERRORS,
     DirectRoute,
     Version,
@@ -95,9 +96,6 @@ class GenerateResponse(BaseModel):
     images: list[ClothingImage]
 
 
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
-
-
 @router.post(
     "/v1/generate/clothing",
     response_model=GenerateResponse,
@@ -106,7 +104,7 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
             "description": "By the `Accept` header: JSON; one contact sheet; or a ZIP "
             "of a PNG an image with `clothing.json`. The latter two carry X-Seed, "
             "X-Temperature, X-Model and X-Version.",
-            "content": {PNG: _BINARY, ZIP: _BINARY},
+            "content": {PNG: BINARY, ZIP: BINARY},
         },
         **PREDICT_ERRORS,
         **error_responses(406),

@@ -29,6 +29,7 @@ from service.models.clothing.vocabulary import (
 )
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import (
+    BINARY,
     PREDICT_ERRORS,
     Base64Image,
     DirectRoute,
@@ -65,14 +66,17 @@ class Garment(RequestModel):
     model_config = ConfigDict(json_schema_extra=_image_or_latent)
 
     image: Base64Image | None = None
-    latent: Annotated[
-        list[Coordinate],
-        Field(
-            max_length=MOST_DIMS,
-            fail_fast=True,
-            description="As generate and reconstruct give it.",
-        ),
-    ] | None = None
+    latent: (
+        Annotated[
+            list[Coordinate],
+            Field(
+                max_length=MOST_DIMS,
+                fail_fast=True,
+                description="As generate and reconstruct give it.",
+            ),
+        ]
+        | None
+    ) = None
     category: Category | None = Field(
         None, description="Of an image the most probable one if omitted."
     )
@@ -135,7 +139,6 @@ class InterpolateResponse(BaseModel):
     frames: list[Frame]
 
 
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
 EXAMPLE = {
     "from": {"image": EXAMPLE_IMAGE},
     "to": {"image": EXAMPLE_IMAGE, "category": "sandal"},
@@ -150,7 +153,7 @@ EXAMPLE = {
         200: {
             "description": "By the `Accept` header: JSON; a GIF that goes there and "
             "back without end; or a PNG of all steps side by side.",
-            "content": {GIF: _BINARY, PNG: _BINARY},
+            "content": {GIF: BINARY, PNG: BINARY},
         },
         **PREDICT_ERRORS,
         **error_responses(406),

@@ -68,9 +68,7 @@ def _check_cast(cast: Any) -> Any:
 
 def _check_votes(votes: Any) -> Any:
     if not isinstance(votes, dict):
-        raise ValueError(
-            f"expected an object of votes by name, received {show(votes)}"
-        )
+        raise ValueError(f"expected an object of votes by name, received {show(votes)}")
     check_names(votes, VOTES)
     return votes
 

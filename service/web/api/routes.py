@@ -6,7 +6,7 @@ import pkgutil
 from fastapi import FastAPI
 
 from service import models as model_packages
-from service.web.api import health, models
+from service.web.api import docs, health, models
 from service.web.api.schemas import DirectRoute
 from service.web.http.record import Endpoint
 
@@ -33,4 +33,5 @@ def mount(app: FastAPI) -> dict[str, Endpoint]:
                 direct[route.path] = route.endpoint
     app.include_router(models.router)
     app.include_router(health.router)
+    app.include_router(docs.router)
     return direct

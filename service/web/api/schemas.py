@@ -51,7 +51,9 @@ def _decode_base64(value: Any) -> bytes:
         return binascii.a2b_base64(text + b"=" * (-len(text) % 4), strict_mode=True)
     except ValueError as error:  # binascii's own among them
         problem = "no ASCII" if isinstance(error, UnicodeError) else error
-        raise ValueError(f"expected base64, received {show(value)}: {problem}") from None
+        raise ValueError(
+            f"expected base64, received {show(value)}: {problem}"
+        ) from None
 
 
 def either(first: Sequence[str], second: Sequence[str]) -> Callable[[Schema], None]:
@@ -88,7 +90,9 @@ def either(first: Sequence[str], second: Sequence[str]) -> Callable[[Schema], No
 
 def _given(schema: Schema) -> Schema:
     """The schema of a field that may be null, where it is not."""
-    described = {name: schema[name] for name in ("title", "description") if name in schema}
+    described = {
+        name: schema[name] for name in ("title", "description") if name in schema
+    }
     kinds = [each for each in schema["anyOf"] if each != {"type": "null"}]
     return {**kinds[0], **described}
 
@@ -137,6 +141,9 @@ TIMEOUT_PARAMETER = {
 }
 
 
+IMAGE_FILE = {"type": "string", "format": "binary", "description": "An image file."}
+
+
 class DirectRoute(APIRoute):
     """A POST whose endpoint reads the request itself: the middleware calls it directly.
 
@@ -159,6 +166,8 @@ def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The entries of these statuses in the OpenAPI document."""
     return {status: {"model": ErrorResponse} for status in statuses}
 
+
+BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 PREDICT_ERRORS = error_responses(400, 404, 413, 415, 422, 500, 503, 504)
 
@@ -191,7 +200,12 @@ def images_body(example: str) -> dict[str, Any]:
     Args:
         example: An image file in base64, with which the call works.
     """
-    binary = {"type": "string", "format": "binary"}
+    files = {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": "max_request_rows",
+        "items": IMAGE_FILE,
+    }
     schema = ImagesRequest.model_json_schema()
     return {
         "requestBody": {
@@ -202,10 +216,11 @@ def images_body(example: str) -> dict[str, Any]:
                     "schema": {
                         "type": "object",
                         "required": [FIELD],
-                        "properties": {FIELD: {"type": "array", "items": binary}},
-                    }
+                        "properties": {FIELD: files},
+                    },
+                    "encoding": {FIELD: {"contentType": "image/*"}},
                 },
-                "image/*": {"schema": binary},
+                "image/*": {"schema": IMAGE_FILE},
             },
         },
         "parameters": [TIMEOUT_PARAMETER],

@@ -9,7 +9,9 @@ import re
 
 from service.errors import InvalidInput
 
-TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[^"]++', re.DOTALL)  # a string, or no string
+TOKEN = re.compile(
+    rb'"(?:[^"\\]++|\\.)*+"?|[^"]++', re.DOTALL
+)  # a string, or no string
 SHARE = 16  # bytes around a value, and escapes within it, that are allowed on average
 
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from service.errors import NotAcceptable
 
-QUALITY = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")  # RFC 9110, section 12.4.2
+# RFC 9110, section 12.4.2; Java's old clients leave out the zero: q=.2
+QUALITY = re.compile(r"0?\.\d{1,9}|0\.?|1(\.0{0,9})?")
 Range = tuple[str, str, float]  # type, subtype, quality
 
 
