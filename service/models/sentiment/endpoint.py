@@ -31,6 +31,7 @@ MODEL = "sentiment"
 MODELS = (MODEL,)
 TEXT = "text/plain"
 MOST_CHARACTERS = 100_000  # in one text: some seven times the longest review
+MOST_BYTES = 4 * MOST_CHARACTERS + 3  # of them in UTF-8, behind a byte order mark
 GROUP_CHARACTERS = 32_000  # computed at a time: 30 to 80 ms of one core
 UNKNOWN_SHARE = 0.3  # of the tokens, which hardly a text in English comes to
 EXAMPLE = "Not perfect, but I loved every minute of it."
@@ -149,6 +150,11 @@ async def predict_sentiment(request: Request, version: Version = None) -> Respon
 
 
 def _read_plain(body: bytes) -> str:
+    if len(body) > MOST_BYTES:
+        raise InvalidInput(
+            f"text: expected at most {MOST_CHARACTERS:,} characters, received "
+            f"{len(body):,} bytes."
+        )
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
