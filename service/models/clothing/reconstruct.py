@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import to_json
 
 from service.models.clothing.latents import settle
@@ -31,7 +32,7 @@ from service.web.imaging.decode import read_images
 MODELS = (VAE,)
 
 ChosenCategory = Annotated[
-    Category | None,
+    Category | SkipJsonSchema[None],
     Query(description="Of every image; the most probable one of each if absent."),
 ]
 ChosenScale = Annotated[

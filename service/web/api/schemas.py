@@ -30,10 +30,8 @@ ROWS = Field(
 `service.web.api.description` says how much that is."""
 
 Version = Annotated[
-    int | SkipJsonSchema[None],
-    Query(
-        ge=1, description="Version of the model; the newest that is ready if absent."
-    ),
+    Annotated[int, Field(ge=1)] | SkipJsonSchema[None],
+    Query(description="Version of the model; the newest that is ready if absent."),
 ]
 
 DATA_URL = re.compile("data:[^,]{0,128},", re.IGNORECASE)
