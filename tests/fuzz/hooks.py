@@ -1,4 +1,4 @@
-"""What Schemathesis cannot know: what an image file is. `schemathesis.toml` names it."""
+"""What Schemathesis cannot know: what an image file is. See `schemathesis.toml`."""
 
 import base64
 from pathlib import Path

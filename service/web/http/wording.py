@@ -83,7 +83,7 @@ def show(value: Any) -> str:
     if isinstance(value, dict):
         return f"object of {len(value):,}"
     if isinstance(value, int) and value.bit_length() > 64:
-        return f"a number of some {round(value.bit_length() * 0.30103):,} digits"
+        return f"a number of some {1 + int(value.bit_length() * 0.30103):,} digits"
     return repr(cut(str(value), ECHO_CHARACTERS))
 
 
