@@ -41,7 +41,7 @@ def create_api(state: AppState) -> tuple[FastAPI, dict[str, Endpoint]]:
         state.close()
 
     api = Api(
-        state.settings,
+        state,
         title="Servery",
         version=version("servery"),
         description=DESCRIPTION,

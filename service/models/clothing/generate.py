@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,6 +27,7 @@ from service.web.api.schemas import (
     PREDICT_ERRORS,
     DirectRoute,
     Version,
+    Whole,
     error_responses,
     json_body,
 )
@@ -52,11 +53,9 @@ class GenerateRequest(RequestModel):
     category: Category | None = Field(
         None, description="Omitted: all ten in turn; image i is of category i mod 10."
     )
-    count: int = Field(10, ge=1, le=MOST_IMAGES, description="How many images.")
-    seed: int | None = Field(
+    count: Whole = Field(10, ge=1, le=MOST_IMAGES, description="How many images.")
+    seed: Annotated[Whole, Field(ge=0, le=LARGEST_SEED)] | None = Field(
         None,
-        ge=0,
-        le=LARGEST_SEED,
         description="The same seed gives the same images, and of fewer the first ones. "
         "Omitted: one is drawn, and said in the answer.",
     )

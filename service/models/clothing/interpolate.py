@@ -35,6 +35,7 @@ from service.web.api.schemas import (
     DirectRoute,
     Schema,
     Version,
+    Whole,
     either,
     error_responses,
     json_body,
@@ -73,6 +74,10 @@ class Garment(RequestModel):
                 max_length=MOST_DIMS,
                 fail_fast=True,
                 description="As generate and reconstruct give it.",
+                json_schema_extra={
+                    "minItems": "latent_dims",
+                    "maxItems": "latent_dims",
+                },
             ),
         ]
         | None
@@ -100,7 +105,7 @@ class InterpolateRequest(RequestModel):
 
     first: Annotated[Garment, GARMENT] = Field(alias="from")
     last: Annotated[Garment, GARMENT] = Field(alias="to")
-    steps: int = Field(
+    steps: Whole = Field(
         8, ge=2, le=MOST_STEPS, strict=True, description="Both ends counted."
     )
     scale: Annotated[Scale, Field(strict=True)] = 1

@@ -9,7 +9,9 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from service.contract.manifest import Manifest
 from service.engine.batching.batcher import Answer
+from service.engine.catalog import Catalog
 from service.models.clothing.garments import WORKING_SIDE, prepare_garment
+from service.web.api.schemas import Whole
 from service.web.http.wording import show
 from service.web.imaging.decode import read_photo
 from service.web.imaging.encode import to_png
@@ -58,7 +60,7 @@ Category = Annotated[
     WithJsonSchema({"type": "string", "enum": [*CATEGORIES]}),
 ]
 Scale = Annotated[
-    int,
+    Whole,
     Field(
         ge=1,
         le=LARGEST_SCALE,
@@ -82,6 +84,13 @@ def latent_dims(contract: Manifest) -> int:
     length = contract.signatures[DECODER].inputs[0].shape[1]
     assert length is not None  # only rows are free  # noqa: S101
     return length
+
+
+def newest_latent_dims(catalog: Catalog) -> int | None:
+    """The length of the newest version's latent vectors; None while there is none."""
+    model = catalog.models.get(VAE)
+    newest = model.default if model else None
+    return latent_dims(newest.manifest) if newest and newest.manifest else None
 
 
 def weigh(categories: Sequence[str]) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Sentiment: texts about films → whether each one likes its film."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
@@ -39,8 +40,11 @@ EXAMPLE = "Not perfect, but I loved every minute of it."
 router = APIRouter(tags=["predict"], route_class=DirectRoute)
 
 
+WORD = re.compile(r"[^\s\ufeff]")
+
+
 def _check_text(text: str) -> str:
-    if not text or text.isspace():
+    if not WORD.search(text):
         raise ValueError("expected words, received a text that is empty or blank")
     if len(text) > MOST_CHARACTERS:
         raise ValueError(
@@ -53,7 +57,7 @@ TEXT_SCHEMA = {
     "type": "string",
     "minLength": 1,
     "maxLength": MOST_CHARACTERS,
-    "pattern": r"\S",
+    "pattern": r"[^\s\u001c-\u001f\u0085\ufeff]",  # ECMA's \s and Python's differ
     "description": "A text in English.",
 }
 Text = Annotated[str, AfterValidator(_check_text), WithJsonSchema(TEXT_SCHEMA)]

@@ -1,44 +1,54 @@
 """The OpenAPI document: what FastAPI says of our routes, made whole and true.
 
-Limits are those that hold here, every refusal that can come before a route is reached
-is among its answers, and names of settings stand for their values.
+Limits are those that hold here and now, every refusal that can come before a route is
+reached is among its answers, and names in place of numbers stand for their values.
 """
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
 
-from service.settings import Settings
+from service.web.state import AppState
 
 ERROR = {"$ref": "#/components/schemas/ErrorResponse"}
 
 # What the connection, the parser and the way to a route can refuse, whatever the route.
 ANYWHERE = (400, 408, 413, 414, 417, 422, 431, 500, 501, 503, 505)
+BOUNDS = ("minItems", "maxItems", "maximum")
 
 
 class Api(FastAPI):
     """FastAPI whose description knows the limits.
 
     Args:
-        limits: Whose names stand in schemas in place of numbers.
+        servery: Whose settings and models the limits are.
         **options: FastAPI's.
     """
 
-    def __init__(self, limits: Settings, **options: Any):
-        self._limits = limits
+    def __init__(self, servery: AppState, **options: Any):
+        self._servery = servery
         super().__init__(**options)
 
     def openapi(self) -> dict[str, Any]:
-        """The document, made once."""
-        if self.openapi_schema is None:
-            document = super().openapi()
-            _fill(document, self._limits)
-            for operation in _operations(document):
-                for status in ANYWHERE:
-                    operation["responses"].setdefault(str(status), _error(status))
-        return super().openapi()
+        """The document, as it is true now."""
+        document = copy.deepcopy(super().openapi())
+        for operation in _operations(document):
+            for status in ANYWHERE:
+                operation["responses"].setdefault(str(status), _error(status))
+        _fill(document, self._find_bound)
+        return document
+
+    def _find_bound(self, name: str) -> int | None:
+        """The value of a setting, or of a fact about a model that may not be there."""
+        find = self.state.facts.get(name)
+        if find is not None:
+            found: int | None = find(self._servery.engine.catalog)
+            return found
+        value: int = getattr(self._servery.settings, name)
+        return value
 
 
 def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -53,14 +63,16 @@ def _error(status: int) -> dict[str, Any]:
     }
 
 
-def _fill(node: Any, limits: Settings) -> None:
-    """Put its value for the name of a setting, wherever a number belongs."""
+def _fill(node: Any, find: Callable[[str], int | None]) -> None:
+    """Put its value for a name, wherever a number belongs; nothing if it has none."""
     if isinstance(node, list):
         for each in node:
-            _fill(each, limits)
+            _fill(each, find)
     elif isinstance(node, dict):
-        for key in ("maxItems", "maximum"):
+        for key in BOUNDS:
             if isinstance(node.get(key), str):
-                node[key] = getattr(limits, node[key])
+                value = find(node.pop(key))
+                if value is not None:
+                    node[key] = value
         for each in node.values():
-            _fill(each, limits)
+            _fill(each, find)

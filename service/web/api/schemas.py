@@ -35,6 +35,15 @@ Version = Annotated[
 ]
 
 DATA_URL = re.compile("data:[^,]{0,128},", re.IGNORECASE)
+
+
+def _read_whole(value: Any) -> Any:
+    """JSON knows no integers: 8.0 is 8 (JSON Schema 2020-12, 4.2.3)."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_read_whole)]
+
 PIECE = 1 << 20  # characters, a multiple of four
 SPACE = b" \t\r\n\f\v"
 URL_SAFE = bytes.maketrans(b"-_", b"+/")  # RFC 4648, section 5
