@@ -6,12 +6,12 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
-from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import to_json
 
 from service.models.clothing.latents import settle
 from service.models.clothing.vocabulary import (
     CATEGORIES,
+    CATEGORY_SCHEMA,
     DECODER,
     ENCODER,
     EXAMPLE_IMAGE,
@@ -32,8 +32,9 @@ from service.web.imaging.decode import read_images
 MODELS = (VAE,)
 
 ChosenCategory = Annotated[
-    Category | SkipJsonSchema[None],
+    Category | None,
     Query(description="Of every image; the most probable one of each if absent."),
+    CATEGORY_SCHEMA,  # a query has no null
 ]
 ChosenScale = Annotated[
     int,

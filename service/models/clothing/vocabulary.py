@@ -54,11 +54,8 @@ def _check_category(value: Any) -> str:
     return value
 
 
-Category = Annotated[
-    str,
-    BeforeValidator(_check_category),
-    WithJsonSchema({"type": "string", "enum": [*CATEGORIES]}),
-]
+CATEGORY_SCHEMA = WithJsonSchema({"type": "string", "enum": [*CATEGORIES]})
+Category = Annotated[str, BeforeValidator(_check_category), CATEGORY_SCHEMA]
 Scale = Annotated[
     Whole,
     Field(

@@ -15,7 +15,6 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic.json_schema import SkipJsonSchema
 
 from service.web.http.body import JSON, RequestModel
 from service.web.http.multipart import FIELD, MULTIPART
@@ -30,8 +29,11 @@ ROWS = Field(
 `service.web.api.description` says how much that is."""
 
 Version = Annotated[
-    Annotated[int, Field(ge=1)] | SkipJsonSchema[None],
-    Query(description="Version of the model; the newest that is ready if absent."),
+    int | None,
+    Query(
+        ge=1, description="Version of the model; the newest that is ready if absent."
+    ),
+    WithJsonSchema({"type": "integer", "minimum": 1}),  # a query has no null
 ]
 
 DATA_URL = re.compile("data:[^,]{0,128},", re.IGNORECASE)
