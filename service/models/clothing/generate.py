@@ -25,9 +25,9 @@ from service.web.api.model_call import ModelCall
 from service.web.api.schemas import (
     BINARY,
     PREDICT_ERRORS,
+    WHOLE,
     DirectRoute,
     Version,
-    Whole,
     error_responses,
     json_body,
 )
@@ -53,8 +53,10 @@ class GenerateRequest(RequestModel):
     category: Category | None = Field(
         None, description="Omitted: all ten in turn; image i is of category i mod 10."
     )
-    count: Whole = Field(10, ge=1, le=MOST_IMAGES, description="How many images.")
-    seed: Annotated[Whole, Field(ge=0, le=LARGEST_SEED)] | None = Field(
+    count: Annotated[int, Field(ge=1, le=MOST_IMAGES), WHOLE] = Field(
+        10, description="How many images."
+    )
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED), WHOLE] | None = Field(
         None,
         description="The same seed gives the same images, and of fewer the first ones. "
         "Omitted: one is drawn, and said in the answer.",

@@ -31,11 +31,11 @@ from service.web.api.model_call import ModelCall
 from service.web.api.schemas import (
     BINARY,
     PREDICT_ERRORS,
+    WHOLE,
     Base64Image,
     DirectRoute,
     Schema,
     Version,
-    Whole,
     either,
     error_responses,
     json_body,
@@ -105,8 +105,8 @@ class InterpolateRequest(RequestModel):
 
     first: Annotated[Garment, GARMENT] = Field(alias="from")
     last: Annotated[Garment, GARMENT] = Field(alias="to")
-    steps: Whole = Field(
-        8, ge=2, le=MOST_STEPS, strict=True, description="Both ends counted."
+    steps: Annotated[int, Field(ge=2, le=MOST_STEPS), WHOLE] = Field(
+        8, strict=True, description="Both ends counted."
     )
     scale: Annotated[Scale, Field(strict=True)] = 1
 

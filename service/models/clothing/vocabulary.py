@@ -11,7 +11,7 @@ from service.contract.manifest import Manifest
 from service.engine.batching.batcher import Answer
 from service.engine.catalog import Catalog
 from service.models.clothing.garments import WORKING_SIDE, prepare_garment
-from service.web.api.schemas import Whole
+from service.web.api.schemas import WHOLE
 from service.web.http.wording import show
 from service.web.imaging.decode import read_photo
 from service.web.imaging.encode import to_png
@@ -57,12 +57,13 @@ def _check_category(value: Any) -> str:
 CATEGORY_SCHEMA = WithJsonSchema({"type": "string", "enum": [*CATEGORIES]})
 Category = Annotated[str, BeforeValidator(_check_category), CATEGORY_SCHEMA]
 Scale = Annotated[
-    Whole,
+    int,
     Field(
         ge=1,
         le=LARGEST_SCALE,
         description="Every pixel is drawn so many times as wide and as high.",
     ),
+    WHOLE,
 ]
 
 

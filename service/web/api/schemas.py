@@ -44,7 +44,7 @@ def _read_whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Whole = Annotated[int, BeforeValidator(_read_whole)]
+WHOLE = BeforeValidator(_read_whole)  # behind the bounds, or the description loses them
 
 PIECE = 1 << 20  # characters, a multiple of four
 SPACE = b" \t\r\n\f\v"
