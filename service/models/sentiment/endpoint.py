@@ -33,7 +33,7 @@ MODELS = (MODEL,)
 TEXT = "text/plain"
 MOST_CHARACTERS = 100_000  # in one text: some seven times the longest review
 MOST_BYTES = 4 * MOST_CHARACTERS + 3  # of them in UTF-8, behind a byte order mark
-GROUP_CHARACTERS = 32_000  # computed at a time: 30 to 80 ms of one core
+GROUP_CHARACTERS = 16_000  # computed at a time: 30 to 50 ms of one core
 UNKNOWN_SHARE = 0.3  # of the tokens, which hardly a text in English comes to
 EXAMPLE = "Not perfect, but I loved every minute of it."
 
