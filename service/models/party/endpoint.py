@@ -52,6 +52,7 @@ VoteName = Literal[
 """In the order of the model's input; a test compares it with the manifest."""
 
 VOTES: tuple[str, ...] = get_args(VoteName)
+NAMES = dict.fromkeys(VOTES)
 CODES = {"yea": 1, "nay": -1, "unknown": 0}
 MOST_SPOKEN = 5  # votes named in an answer
 
@@ -69,7 +70,7 @@ def _check_cast(cast: Any) -> Any:
 def _check_votes(votes: Any) -> Any:
     if not isinstance(votes, dict):
         raise ValueError(f"expected an object of votes by name, received {show(votes)}")
-    check_names(votes, VOTES)
+    check_names(votes, NAMES)
     return votes
 
 

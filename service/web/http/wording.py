@@ -98,16 +98,17 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
-def check_names(given: Mapping[str, Any], known: Sequence[str]) -> None:
+def check_names(given: Mapping[str, Any], known: Mapping[str, None]) -> None:
     """Refuse an object with names that are not known, in one error however many.
 
     Raises:
         PydanticCustomError: Names the first ones; `describe` understands it.
     """
+    if given.keys() <= known.keys():
+        return
     unknown = [name for name in given if name not in known]
-    if unknown:
-        told = {"unknown": unknown[:MOST_FAULTS], "known": known}
-        raise PydanticCustomError(UNKNOWN_FIELDS, "unknown names", told)
+    told = {"unknown": unknown[:MOST_FAULTS], "known": [*known]}
+    raise PydanticCustomError(UNKNOWN_FIELDS, "unknown names", told)
 
 
 def describe_unknown(names: Iterable[str], known: Sequence[str]) -> list[str]:
