@@ -5,7 +5,7 @@ PHOTO := artifacts/photo/1/manifest.json
 PEERS := mosec litserve bentoml mlserver ray pytriton
 
 .DEFAULT_GOAL := help
-.PHONY: help serve photo test lint types train bench bench-peers peers dashboard lock clean
+.PHONY: help serve photo test fuzz lint types train bench bench-peers peers dashboard lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -24,6 +24,9 @@ $(PHOTO): | .venv/serve.stamp
 
 test: .venv/dev.stamp ## run the tests
 	$(BIN)/pytest
+
+fuzz: .venv/dev.stamp ## throw thousands of generated requests at every endpoint, an hour
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),5000) $(BIN)/pytest -m slow tests/fuzz
 
 lint: .venv/dev.stamp ## check style and imports
 	$(BIN)/ruff check .

@@ -36,6 +36,8 @@ caller as it stands, so it never carries internals: those belong in the log.
 
 from typing import Any, ClassVar
 
+MOST_CHARACTERS = 2000  # of a message, whatever of the caller's is in it
+
 
 class ServeryError(Exception):
     """The root.
@@ -50,6 +52,7 @@ class ServeryError(Exception):
     code: ClassVar[str] = "internal"
 
     def __init__(self, message: str, *, details: list[dict[str, Any]] | None = None):
+        message = message[:MOST_CHARACTERS]
         super().__init__(message)
         self.message = message
         self.details = details

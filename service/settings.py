@@ -94,6 +94,17 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         16 * 1024 * 1024, ge=1, description="Bytes of one request's body; beyond: 413."
     )
+    max_json_values: int = Field(
+        32_768,
+        ge=1,
+        description="Values in one JSON body over 64 kB, with 16 escapes and 16 bytes "
+        "around each; beyond: 422.",
+    )
+    max_request_characters: int = Field(
+        500_000,
+        ge=1,
+        description="Characters of all texts in one request to sentiment; beyond: 422.",
+    )
     max_image_pixels: int = Field(
         52_000_000,
         ge=1,

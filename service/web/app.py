@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,9 +13,11 @@ from starlette.responses import Response
 
 from service.errors import MalformedBody, MethodNotAllowed, NotFound, ServeryError
 from service.web.api import routes
-from service.web.http import body
+from service.web.api.description import Api
+from service.web.api.query import refuse_unknown
 from service.web.http.middleware import RequestMiddleware
 from service.web.http.record import INTERNAL, Endpoint, error_response
+from service.web.http.wording import describe, show
 from service.web.state import AppState
 
 DESCRIPTION = "Versioned TensorFlow SavedModels, served in full batches."
@@ -38,12 +40,16 @@ def create_api(state: AppState) -> tuple[FastAPI, dict[str, Endpoint]]:
         await state.engine.stop()
         state.close()
 
-    api = FastAPI(
+    api = Api(
+        state,
         title="Servery",
         version=version("servery"),
         description=DESCRIPTION,
         lifespan=lifespan,
-        redirect_slashes=False,  # to http:// and whatever host the caller names
+        docs_url=None,  # ours load nothing from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,  # it would name a scheme and a host that may be foreign
+        dependencies=[Depends(refuse_unknown)],
     )
     add_error_handlers(api)
     return api, routes.mount(api)
@@ -64,7 +70,7 @@ async def _answer(request: Request, error: Exception) -> Response:
 
 async def _answer_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    return await _answer(request, body.describe(error.errors()))
+    return await _answer(request, describe(error.errors()))
 
 
 async def _answer_fault(request: Request, error: Exception) -> Response:
@@ -78,12 +84,14 @@ async def _answer_http(request: Request, error: Exception) -> Response:
 
 
 def _translate(request: Request, error: HTTPException) -> ServeryError:
-    path = request.url.path
+    path = show(request.url.path)
     if error.status_code == HTTPStatus.NOT_FOUND:
         return NotFound(f"There is nothing at {path}; /docs lists what is.")
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = (error.headers or {}).get("Allow", "another method")
+        allowed = "GET, HEAD" if allowed == "GET" else allowed
+        received = request.scope["record"].method
         return MethodNotAllowed(
-            f"{path}: expected {allowed}, received {request.method}.", allowed=allowed
+            f"{path}: expected {allowed}, received {received}.", allowed=allowed
         )
     return MalformedBody(str(error.detail))

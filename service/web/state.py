@@ -66,10 +66,15 @@ class AppState:
         metrics.in_flight_limit.set(settings.max_in_flight)
         self.decoders = DecoderPool(settings)
         self._threads = ThreadPoolExecutor(available_cores(), thread_name_prefix="work")
+        self._parser = ThreadPoolExecutor(1, thread_name_prefix="parse")
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Do `work` in a thread, of which there are as many as cores."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def parse_in_thread(self, work: Callable[[], T]) -> T:
+        """Do `work` in the one thread for large bodies, which waits for no decoder."""
+        return await asyncio.get_running_loop().run_in_executor(self._parser, work)
 
     @property
     def full(self) -> bool:
@@ -80,4 +85,5 @@ class AppState:
         """Write down what is over, and let the threads end."""
         self.accounting.flush()
         self._threads.shutdown(wait=False)
+        self._parser.shutdown(wait=False)
         self.decoders.close()

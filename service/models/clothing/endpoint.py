@@ -3,9 +3,10 @@
 from fastapi import APIRouter
 
 from service.models.clothing import generate, interpolate, reconstruct
-from service.models.clothing.vocabulary import GENERATORS
+from service.models.clothing.vocabulary import GENERATORS, newest_latent_dims
 
 MODELS = tuple(GENERATORS.values())
+FACTS = {"latent_dims": newest_latent_dims}  # for the description of the API
 
 router = APIRouter()
 router.include_router(generate.router)

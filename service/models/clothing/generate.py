@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,13 +23,15 @@ from service.models.clothing.vocabulary import (
 )
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import (
+    BINARY,
     PREDICT_ERRORS,
+    WHOLE,
     DirectRoute,
     Version,
     error_responses,
     json_body,
 )
-from service.web.http.body import JSON
+from service.web.http.body import JSON, RequestModel
 from service.web.http.negotiation import choose
 
 MODELS = tuple(GENERATORS.values())
@@ -40,10 +42,10 @@ EXAMPLE = {"category": "sandal", "count": 4, "seed": 7}
 router = APIRouter(tags=["generate"], route_class=DirectRoute)
 
 
-class GenerateRequest(BaseModel):
+class GenerateRequest(RequestModel):
     """What to draw; an empty body draws one of each category."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(strict=True)
 
     generator: Literal["vae", "gan"] = Field(
         "vae", description="The latents of `vae` can be sent on to interpolate."
@@ -51,11 +53,11 @@ class GenerateRequest(BaseModel):
     category: Category | None = Field(
         None, description="Omitted: all ten in turn; image i is of category i mod 10."
     )
-    count: int = Field(10, ge=1, le=MOST_IMAGES, description="How many images.")
-    seed: int | None = Field(
+    count: Annotated[int, Field(ge=1, le=MOST_IMAGES), WHOLE] = Field(
+        10, description="How many images."
+    )
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED), WHOLE] | None = Field(
         None,
-        ge=0,
-        le=LARGEST_SEED,
         description="The same seed gives the same images, and of fewer the first ones. "
         "Omitted: one is drawn, and said in the answer.",
     )
@@ -95,9 +97,6 @@ class GenerateResponse(BaseModel):
     images: list[ClothingImage]
 
 
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
-
-
 @router.post(
     "/v1/generate/clothing",
     response_model=GenerateResponse,
@@ -106,7 +105,7 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
             "description": "By the `Accept` header: JSON; one contact sheet; or a ZIP "
             "of a PNG an image with `clothing.json`. The latter two carry X-Seed, "
             "X-Temperature, X-Model and X-Version.",
-            "content": {PNG: _BINARY, ZIP: _BINARY},
+            "content": {PNG: BINARY, ZIP: BINARY},
         },
         **PREDICT_ERRORS,
         **error_responses(406),

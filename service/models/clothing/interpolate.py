@@ -29,33 +29,59 @@ from service.models.clothing.vocabulary import (
 )
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import (
+    BINARY,
     PREDICT_ERRORS,
+    WHOLE,
     Base64Image,
     DirectRoute,
+    Schema,
     Version,
+    either,
     error_responses,
     json_body,
 )
-from service.web.http.body import JSON
+from service.web.http.body import JSON, RequestModel
 from service.web.http.negotiation import choose
 
 MODELS = (VAE,)
 MOST_STEPS = 64
+MOST_DIMS = 1024  # of any version's latent vectors; how many of this one's it says
 
 Coordinate = Annotated[float, Field(ge=-LIMIT, le=LIMIT, allow_inf_nan=False)]
 
 router = APIRouter(tags=["generate"], route_class=DirectRoute)
 
 
-class Garment(BaseModel):
+def _image_or_latent(schema: Schema) -> None:
+    """A latent needs a category, an image does not."""
+    category = schema["properties"]["category"]
+    either(["image"], ["latent"])(schema)
+    latent = schema["oneOf"][1]
+    latent["properties"]["category"] = category["anyOf"][0]
+    latent["required"].append("category")
+
+
+class Garment(RequestModel):
     """A picture, or a latent vector with its category."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(json_schema_extra=_image_or_latent)
 
     image: Base64Image | None = None
-    latent: list[Coordinate] | None = Field(
-        None, description="As generate and reconstruct give it."
-    )
+    latent: (
+        Annotated[
+            list[Coordinate],
+            Field(
+                max_length=MOST_DIMS,
+                fail_fast=True,
+                description="As generate and reconstruct give it.",
+                json_schema_extra={
+                    "minItems": "latent_dims",
+                    "maxItems": "latent_dims",
+                },
+            ),
+        ]
+        | None
+    ) = None
     category: Category | None = Field(
         None, description="Of an image the most probable one if omitted."
     )
@@ -74,15 +100,13 @@ class Garment(BaseModel):
 GARMENT = WithJsonSchema(Garment.model_json_schema())
 
 
-class InterpolateRequest(BaseModel):
+class InterpolateRequest(RequestModel):
     """Between which garments, and in how many steps."""
-
-    model_config = ConfigDict(extra="forbid")
 
     first: Annotated[Garment, GARMENT] = Field(alias="from")
     last: Annotated[Garment, GARMENT] = Field(alias="to")
-    steps: int = Field(
-        8, ge=2, le=MOST_STEPS, strict=True, description="Both ends counted."
+    steps: Annotated[int, Field(ge=2, le=MOST_STEPS), WHOLE] = Field(
+        8, strict=True, description="Both ends counted."
     )
     scale: Annotated[Scale, Field(strict=True)] = 1
 
@@ -120,7 +144,6 @@ class InterpolateResponse(BaseModel):
     frames: list[Frame]
 
 
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
 EXAMPLE = {
     "from": {"image": EXAMPLE_IMAGE},
     "to": {"image": EXAMPLE_IMAGE, "category": "sandal"},
@@ -135,7 +158,7 @@ EXAMPLE = {
         200: {
             "description": "By the `Accept` header: JSON; a GIF that goes there and "
             "back without end; or a PNG of all steps side by side.",
-            "content": {GIF: _BINARY, PNG: _BINARY},
+            "content": {GIF: BINARY, PNG: BINARY},
         },
         **PREDICT_ERRORS,
         **error_responses(406),

@@ -11,6 +11,7 @@ from service.models.clothing.garments import read_garment
 from service.models.clothing.latents import settle
 from service.models.clothing.vocabulary import (
     CATEGORIES,
+    CATEGORY_SCHEMA,
     DECODER,
     ENCODER,
     EXAMPLE_IMAGE,
@@ -31,6 +32,7 @@ MODELS = (VAE,)
 ChosenCategory = Annotated[
     Category | None,
     Query(description="Of every image; the most probable one of each if absent."),
+    CATEGORY_SCHEMA,  # a query has no null
 ]
 ChosenScale = Annotated[
     int,

@@ -9,6 +9,9 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from service.contract.manifest import Manifest
 from service.engine.batching.batcher import Answer
+from service.engine.catalog import Catalog
+from service.web.api.schemas import WHOLE
+from service.web.http.wording import show
 from service.web.imaging.encode import to_png
 
 VAE, GAN = "clothing_vae", "clothing_gan"
@@ -44,16 +47,13 @@ EXAMPLE_IMAGE = (
 def _check_category(value: Any) -> str:
     if not isinstance(value, str) or value not in CATEGORIES:
         raise ValueError(
-            f"expected one of {', '.join(CATEGORIES)}; received {str(value)[:64]!r}"
+            f"expected one of {', '.join(CATEGORIES)}; received {show(value)}"
         )
     return value
 
 
-Category = Annotated[
-    str,
-    BeforeValidator(_check_category),
-    WithJsonSchema({"type": "string", "enum": [*CATEGORIES]}),
-]
+CATEGORY_SCHEMA = WithJsonSchema({"type": "string", "enum": [*CATEGORIES]})
+Category = Annotated[str, BeforeValidator(_check_category), CATEGORY_SCHEMA]
 Scale = Annotated[
     int,
     Field(
@@ -61,6 +61,7 @@ Scale = Annotated[
         le=LARGEST_SCALE,
         description="Every pixel is drawn so many times as wide and as high.",
     ),
+    WHOLE,
 ]
 
 
@@ -69,6 +70,13 @@ def latent_dims(contract: Manifest) -> int:
     length = contract.signatures[DECODER].inputs[0].shape[1]
     assert length is not None  # only rows are free  # noqa: S101
     return length
+
+
+def newest_latent_dims(catalog: Catalog) -> int | None:
+    """The length of the newest version's latent vectors; None while there is none."""
+    model = catalog.models.get(VAE)
+    newest = model.default if model else None
+    return latent_dims(newest.manifest) if newest and newest.manifest else None
 
 
 def weigh(categories: Sequence[str]) -> np.ndarray:

@@ -16,7 +16,15 @@ from pydantic import (
 
 from service.engine.batching.tensors import Tensors
 from service.web.api.model_call import ModelCall
-from service.web.api.schemas import PREDICT_ERRORS, DirectRoute, Version, json_body
+from service.web.api.schemas import (
+    PREDICT_ERRORS,
+    ROWS,
+    DirectRoute,
+    Version,
+    json_body,
+)
+from service.web.http.body import RequestModel
+from service.web.http.wording import show
 
 MODEL = "mammogram"
 MODELS = (MODEL,)
@@ -50,7 +58,7 @@ def _check_word(words: Any) -> Callable[[Any], Any]:
         if not isinstance(word, str) or word not in known:
             raise ValueError(
                 f"expected {', '.join(known[:-1])} or {known[-1]}, "
-                f"received {str(word)[:64]!r}"
+                f"received {show(word)}"
             )
         return word
 
@@ -64,7 +72,7 @@ def _check_age(age: Any) -> int:
     if not is_whole or not YOUNGEST <= age <= OLDEST:
         raise ValueError(
             f"expected whole years from {YOUNGEST} to {OLDEST} or {UNKNOWN}, "
-            f"received {str(age)[:64]!r}"
+            f"received {show(age)}"
         )
     return int(age)
 
@@ -79,17 +87,21 @@ AGE_SCHEMA = {
 }
 
 
-class Mass(BaseModel):
-    """Findings on one mass; whatever is left out, null or unknown is not known."""
+def _word(words: Any, description: str) -> tuple[BeforeValidator, WithJsonSchema]:
+    """How a finding is read, and how that is said."""
+    schema = {"enum": [*get_args(words), None], "description": description}
+    return BeforeValidator(_check_word(words)), WithJsonSchema(schema)
 
-    model_config = ConfigDict(extra="forbid")
+
+class Mass(RequestModel):
+    """Findings on one mass; whatever is left out, null or unknown is not known."""
 
     age: Annotated[int, BeforeValidator(_check_age), WithJsonSchema(AGE_SCHEMA)] = (
         Field(default_factory=int)  # 0: unknown
     )
-    shape: Annotated[Shape, BeforeValidator(_check_word(Shape))] = "unknown"
-    margin: Annotated[Margin, BeforeValidator(_check_word(Margin))] = "unknown"
-    density: Annotated[Density, BeforeValidator(_check_word(Density))] = "unknown"
+    shape: Annotated[Shape, *_word(Shape, "Its outline.")] = "unknown"
+    margin: Annotated[Margin, *_word(Margin, "Of its outline.")] = "unknown"
+    density: Annotated[Density, *_word(Density, "In the picture.")] = "unknown"
 
     def is_blank(self) -> bool:
         """Whether nothing is known."""
@@ -98,14 +110,32 @@ class Mass(BaseModel):
 
 
 MASSES_SCHEMA = WithJsonSchema(
-    {"type": "array", "minItems": 1, "items": Mass.model_json_schema()}
+    {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": "max_request_rows",
+        "items": Mass.model_json_schema(),
+    }
 )  # whole: a reference would point out of the OpenAPI document
+
+
+def _one_or_several(schema: dict[str, Any]) -> None:
+    """The schema of one mass, its findings side by side; or of a list of masses."""
+    masses = schema["properties"].pop("masses")["anyOf"][0]
+    one = {"type": "object", "additionalProperties": False}
+    findings = {"properties": schema.pop("properties"), "minProperties": 1}
+    several = {"properties": {"masses": masses}, "required": ["masses"]}
+    schema["oneOf"] = [one | findings, one | several]
+    del schema["additionalProperties"], schema["type"]
 
 
 class MammogramRequest(Mass):
     """One mass, its findings side by side; or several, as a list."""
 
-    masses: Annotated[list[Mass], Field(min_length=1), MASSES_SCHEMA] | None = None
+    model_config = ConfigDict(json_schema_extra=_one_or_several)
+    rows_field = "masses"
+
+    masses: Annotated[list[Mass], ROWS, MASSES_SCHEMA] | None = None
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "MammogramRequest":
@@ -175,7 +205,6 @@ async def predict_mammogram(request: Request, version: Version = None) -> Respon
     """
     call = ModelCall(request, MODEL, version)
     masses = (await call.json(MammogramRequest)).all_masses()
-    call.check_count(len(masses))
     rows = await call.decode(lambda: _decode(masses), in_thread=False)
     answer = await call.infer(rows)
     constants = call.manifest(answer).constants

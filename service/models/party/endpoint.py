@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 from fastapi import APIRouter, Request, Response
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -18,7 +17,16 @@ from pydantic import (
 
 from service.engine.batching.tensors import Tensors
 from service.web.api.model_call import ModelCall
-from service.web.api.schemas import PREDICT_ERRORS, DirectRoute, Version, json_body
+from service.web.api.schemas import (
+    PREDICT_ERRORS,
+    ROWS,
+    DirectRoute,
+    Version,
+    either,
+    json_body,
+)
+from service.web.http.body import RequestModel
+from service.web.http.wording import check_names, show
 
 MODEL = "party"
 MODELS = (MODEL,)
@@ -44,6 +52,7 @@ VoteName = Literal[
 """In the order of the model's input; a test compares it with the manifest."""
 
 VOTES: tuple[str, ...] = get_args(VoteName)
+NAMES = dict.fromkeys(VOTES)
 CODES = {"yea": 1, "nay": -1, "unknown": 0}
 MOST_SPOKEN = 5  # votes named in an answer
 
@@ -52,30 +61,23 @@ NOTHING_KNOWN = "no vote is known: the probability is the share of democrats in 
 router = APIRouter(tags=["predict"], route_class=DirectRoute)
 
 
-def _check_name(name: str) -> str:
-    if name not in VOTES:
-        raise ValueError(f"expected one of {', '.join(VOTES)}, received {name[:64]!r}")
-    return name
-
-
 def _check_cast(cast: Any) -> Any:
     if not isinstance(cast, str) or cast not in CODES:
-        raise ValueError(f"expected yea, nay or unknown, received {str(cast)[:64]!r}")
+        raise ValueError(f"expected yea, nay or unknown, received {show(cast)}")
     return cast
 
 
-def _check_object(votes: Any) -> Any:
+def _check_votes(votes: Any) -> Any:
     if not isinstance(votes, dict):
-        raise ValueError(
-            f"expected an object of votes by name, received {type(votes).__name__}"
-        )
+        raise ValueError(f"expected an object of votes by name, received {show(votes)}")
+    check_names(votes, NAMES)
     return votes
 
 
 Cast = Annotated[Literal["yea", "nay", "unknown"], BeforeValidator(_check_cast)]
 Votes = Annotated[
-    dict[Annotated[str, AfterValidator(_check_name)], Cast],
-    BeforeValidator(_check_object),
+    dict[str, Cast],
+    BeforeValidator(_check_votes),
     WithJsonSchema(
         {
             "type": "object",
@@ -87,13 +89,14 @@ Votes = Annotated[
 ]
 
 
-class PartyRequest(BaseModel):
+class PartyRequest(RequestModel):
     """The votes of one member, or of several."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(json_schema_extra=either(["votes"], ["members"]))
+    rows_field = "members"
 
     votes: Votes | None = None
-    members: list[Votes] | None = Field(None, min_length=1)
+    members: Annotated[list[Votes], ROWS] | None = None
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "PartyRequest":
@@ -163,7 +166,6 @@ async def predict_party(request: Request, version: Version = None) -> Response:
     """
     call = ModelCall(request, MODEL, version)
     members = (await call.json(PartyRequest)).all_members()
-    call.check_count(len(members))
     rows = await call.decode(lambda: _decode(members), in_thread=False)
     answer = await call.infer(rows)
     probabilities, attributions = answer.outputs

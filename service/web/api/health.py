@@ -38,7 +38,12 @@ async def readyz(request: Request) -> Health:
     return Health(status="ready")
 
 
-@router.get("/metrics", tags=["operations"], response_class=Response)
+@router.get(
+    "/metrics",
+    tags=["operations"],
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 async def metrics(request: Request) -> Response:
     """Metrics of all processes, for Prometheus."""
     state = _state(request)
@@ -48,9 +53,9 @@ async def metrics(request: Request) -> Response:
 
 
 @router.get("/", include_in_schema=False)
-async def root() -> Response:
+async def root(request: Request) -> Response:
     """Where a browser ends up."""
-    return RedirectResponse("/docs")
+    return RedirectResponse(request.scope.get("root_path", "") + "/docs")
 
 
 def _state(request: Request) -> AppState:

@@ -3,35 +3,38 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
-from pydantic import BaseModel
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service.contract.manifest import Manifest
 from service.engine.batching.batcher import Answer
-from service.engine.batching.tensors import Tensors, count_rows
+from service.engine.batching.tensors import Tensors, count_rows, merge_rows
 from service.engine.catalog import VersionStatus
-from service.errors import EngineGone, ModelNotFound, ModelNotReady, TooManyRows
+from service.errors import EngineGone, ModelNotFound, ModelNotReady
 from service.web.api.schemas import ImagesRequest, how_to_get
 from service.web.http.body import (
     JSON,
-    MULTIPART,
+    RequestModel,
+    check_count,
+    is_large,
     media_type,
-    parse_files,
     parse_json,
     read_body,
     refuse,
 )
 from service.web.http.limits import read_timeout_ms
+from service.web.http.multipart import MULTIPART, parse_files
 from service.web.http.record import RequestRecord
 from service.web.state import AppState
 
 T = TypeVar("T")
-Schema = TypeVar("Schema", bound=BaseModel)
+Schema = TypeVar("Schema", bound=RequestModel)
 
 MISSING_RETRY_S = 60  # to build a model takes minutes
 
@@ -97,7 +100,23 @@ class ModelCall:
             MalformedBody, InvalidInput: See `service.web.http.body.parse_json`.
         """
         _, body = await self.body(JSON)
-        return parse_json(body, schema)
+        return await self.parse(body, schema)
+
+    async def parse(self, body: bytes, schema: type[Schema]) -> Schema:
+        """These bytes as an instance of `schema`, which stand for a body.
+
+        Raises:
+            MalformedBody, TooManyRows, InvalidInput: See `parse_json`.
+        """
+        settings = self.state.settings
+        work = partial(
+            parse_json,
+            body,
+            schema,
+            max_rows=settings.max_request_rows,
+            max_values=settings.max_json_values,
+        )
+        return await self._parse(body, work)
 
     async def json_or_nothing(self, schema: type[Schema]) -> Schema:
         """The body as an instance of `schema`; no body is an empty object.
@@ -109,20 +128,22 @@ class ModelCall:
         _, body = await self.body(*kinds)
         if body and kinds != (JSON,):
             raise refuse("", JSON)
-        return parse_json(body or b"{}", schema)
+        return await self.parse(body or b"{}", schema)
 
     async def images(self) -> list[bytes]:
         """The image files in the body: multipart, raw or base64 in JSON.
 
         Raises:
-            MalformedBody, InvalidInput, TooManyRows: See `service.web.http.body`.
+            MalformedBody, InvalidInput, TooManyRows: See `parse_json`, `parse_files`.
         """
         kind, body = await self.body(MULTIPART, "image/*", JSON)
         if kind == MULTIPART:
+            content_type = self._record.headers[b"content-type"]
             most = self.state.settings.max_request_rows
-            return await parse_files(self._request, body, most)
+            work = partial(parse_files, content_type, body, most)
+            return await self._parse(body, work)
         if kind == JSON:
-            return parse_json(body, ImagesRequest).all_images()
+            return (await self.parse(body, ImagesRequest)).all_images()
         return [body]
 
     def check_count(self, count: int) -> None:
@@ -131,9 +152,7 @@ class ModelCall:
         Raises:
             TooManyRows: More than `max_request_rows`.
         """
-        most = self.state.settings.max_request_rows
-        if count > most:
-            raise TooManyRows(f"Expected at most {most} rows, received {count}.")
+        check_count(count, self.state.settings.max_request_rows)
 
     async def decode(self, work: Callable[[], T], *, in_thread: bool) -> T:
         """Make rows of what was sent, on the clock of the stage `decode`.
@@ -184,6 +203,25 @@ class ModelCall:
             ClientDisconnectedError: Nobody waits for the answer any more.
         """
         self._record.rows = count_rows(rows)
+        return await self._infer(rows, signature)
+
+    async def infer_in_turn(self, groups: Sequence[Tensors]) -> Answer:
+        """Have the engine compute one group of rows after the other.
+
+        So that a request of many dear rows keeps no more of the engine busy than one
+        group does, and others get their turn in between.
+
+        Raises:
+            ServeryError, ClientDisconnectedError: See `infer`.
+        """
+        self._record.rows = sum(map(count_rows, groups))
+        if len(groups) > 1:
+            self.pin()
+        answers = [await self._infer(rows, "serving_default") for rows in groups]
+        outputs = merge_rows([answer.outputs for answer in answers])
+        return replace(answers[-1], outputs=outputs)
+
+    async def _infer(self, rows: Tensors, signature: str) -> Answer:
         self._asked = self.state.engine.catalog
         future = self.state.engine.submit(
             self._model, self._version, signature, rows, self._deadline
@@ -219,6 +257,12 @@ class ModelCall:
     def count(self, labels: Iterable[str]) -> None:
         """Have it counted what is answered, by its labels."""
         self._record.labels = tuple(labels)
+
+    async def _parse(self, body: bytes, work: Callable[[], T]) -> T:
+        """Do it here, or where a large body keeps nobody waiting."""
+        if is_large(body):
+            return await self.state.parse_in_thread(work)
+        return work()
 
     async def _timed(self, stage: str, work: Callable[[], T], *, in_thread: bool) -> T:
         began = time.perf_counter()

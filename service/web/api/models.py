@@ -9,7 +9,7 @@ from starlette.responses import FileResponse
 from service.engine.catalog import ModelStatus, VersionStatus
 from service.engine.disk import find_folder
 from service.errors import NotFound
-from service.web.api.schemas import error_responses, how_to_get
+from service.web.api.schemas import BINARY, error_responses, how_to_get
 from service.web.state import AppState
 
 REPORTS = "report"  # the folder of a version's pictures
@@ -103,7 +103,10 @@ async def show_model(request: Request, name: str) -> ModelResponse:
     "/v1/models/{name}/versions/{version}/report/{file}",
     tags=["models"],
     response_class=FileResponse,
-    responses=error_responses(404),
+    responses={
+        200: {"content": dict.fromkeys(("image/png", "image/gif"), BINARY)},
+        **error_responses(404),
+    },
 )
 async def show_report(
     request: Request, name: str, version: int, file: str

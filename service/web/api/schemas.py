@@ -2,21 +2,46 @@
 
 import binascii
 import contextlib
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from fastapi import Query
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
-from service.web.http.body import FIELD, JSON, MULTIPART
+from service.web.http.body import JSON, RequestModel
+from service.web.http.multipart import FIELD, MULTIPART
+
+Schema = dict[str, Any]  # JSON Schema
+
+ROWS = Field(
+    min_length=1, fail_fast=True, json_schema_extra={"maxItems": "max_request_rows"}
+)
+"""Of a list of rows. A word in place of a number is a setting, here and elsewhere:
+`service.web.api.description` says how much that is."""
 
 Version = Annotated[
     int | None,
     Query(
         ge=1, description="Version of the model; the newest that is ready if absent."
     ),
+    WithJsonSchema({"type": "integer", "minimum": 1}),  # a query has no null
 ]
 
+
+def _read_whole(value: Any) -> Any:
+    """JSON knows no integers: 8.0 is 8 (JSON Schema 2020-12, 4.2.3)."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_read_whole)  # behind the bounds, or the description loses them
 
 URL_SAFE = bytes.maketrans(b"-_", b"+/")
 SPACES = b" \t\r\n\f\v"
@@ -78,26 +103,69 @@ def _json_type(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
+def either(first: Sequence[str], second: Sequence[str]) -> Callable[[Schema], None]:
+    """For `json_schema_extra`: of two groups of fields exactly one is given.
+
+    Those of the other group are left out or null, as the schema takes them.
+
+    Args:
+        first: Fields of which at least one is given.
+        second: Those in place of them, likewise.
+    """
+
+    def extra(schema: Schema) -> None:
+        properties = schema.pop("properties")
+        schema.pop("required", None)
+        rest = {n: properties[n] for n in properties if n not in {*first, *second}}
+        schema["oneOf"] = [
+            {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    **{name: _given(properties[name]) for name in given},
+                    **rest,
+                    **{name: {"type": "null"} for name in absent},
+                },
+                "required": [*given],
+            }
+            for given, absent in ((first, second), (second, first))
+        ]
+        del schema["additionalProperties"], schema["type"]
+
+    return extra
+
+
+def _given(schema: Schema) -> Schema:
+    """The schema of a field that may be null, where it is not."""
+    described = {
+        name: schema[name] for name in ("title", "description") if name in schema
+    }
+    kinds = [each for each in schema["anyOf"] if each != {"type": "null"}]
+    return {**kinds[0], **described}
+
+
 Base64Image = Annotated[
     bytes,
     BeforeValidator(_decode_base64),
-    Field(
-        json_schema_extra={
+    WithJsonSchema(
+        {
             "type": "string",
             "contentEncoding": "base64",
+            "format": "base64-image",
             "description": "An image file in base64; a data: URL will do.",
         }
     ),
 ]
 
 
-class ImagesRequest(BaseModel):
+class ImagesRequest(RequestModel):
     """One image or several, in base64."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(json_schema_extra=either(["image"], ["images"]))
+    rows_field = "images"
 
     image: Base64Image | None = None
-    images: list[Base64Image] | None = Field(None, min_length=1)
+    images: Annotated[list[Base64Image], ROWS] | None = None
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "ImagesRequest":
@@ -115,9 +183,12 @@ TIMEOUT_PARAMETER = {
     "name": "X-Request-Timeout-Ms",
     "in": "header",
     "required": False,
-    "schema": {"type": "integer", "minimum": 1},
+    "schema": {"type": "integer", "minimum": 1, "maximum": "max_timeout_ms"},
     "description": "Milliseconds after which the answer is worth nothing.",
 }
+
+
+IMAGE_FILE = {"type": "string", "format": "binary", "description": "An image file."}
 
 
 class DirectRoute(APIRoute):
@@ -142,6 +213,8 @@ def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The entries of these statuses in the OpenAPI document."""
     return {status: {"model": ErrorResponse} for status in statuses}
 
+
+BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 PREDICT_ERRORS = error_responses(400, 404, 413, 415, 422, 500, 503, 504)
 
@@ -174,7 +247,12 @@ def images_body(example: str) -> dict[str, Any]:
     Args:
         example: An image file in base64, with which the call works.
     """
-    binary = {"type": "string", "format": "binary"}
+    files = {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": "max_request_rows",
+        "items": IMAGE_FILE,
+    }
     schema = ImagesRequest.model_json_schema()
     return {
         "requestBody": {
@@ -185,10 +263,11 @@ def images_body(example: str) -> dict[str, Any]:
                     "schema": {
                         "type": "object",
                         "required": [FIELD],
-                        "properties": {FIELD: {"type": "array", "items": binary}},
-                    }
+                        "properties": {FIELD: files},
+                    },
+                    "encoding": {FIELD: {"contentType": "image/*"}},
                 },
-                "image/*": {"schema": binary},
+                "image/*": {"schema": IMAGE_FILE},
             },
         },
         "parameters": [TIMEOUT_PARAMETER],

@@ -1,38 +1,65 @@
 """A request's body to what its content type says it is, within limits.
 
-bytes ─ limit ─ content type ─┬─ JSON ─ schema ─ base64 ─┐
-          │          │        ├─ multipart ─ files ──────┼─▶ bytes of images
-    BodyTooLarge     │        └─ image/* ────────────────┘
-          UnsupportedMediaType      MalformedBody, InvalidInput
+bytes ─ limit ─ content type ─┬─ JSON ─ cost ─ rows ─ schema ─ base64 ─┐
+          │          │        ├─ multipart ─ files ────────────────────┼─▶ image files
+    BodyTooLarge     │        └─ image/* ──────────────────────────────┘
+          UnsupportedMediaType      MalformedBody, TooManyRows, InvalidInput
 """
 
 import zlib
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ValidationError
-from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import from_json
 from starlette.requests import Request
 
 from service.errors import (
     BodyTooLarge,
-    InvalidInput,
     MalformedBody,
     TooManyRows,
     UnsupportedMediaType,
 )
+from service.web.http.json_cost import check_cost
 from service.web.http.record import ClientDisconnectedError
+from service.web.http.wording import ECHO_CHARACTERS, check_names, cut, describe
 from service.web.state import AppState
 
-Schema = TypeVar("Schema", bound=BaseModel)
-
 JSON = "application/json"
-MULTIPART = "multipart/form-data"
-FIELD = "file"  # of a multipart form
+QUICK_BYTES = 65_536  # of a body, which are parsed in less than 5 ms
 WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # as zlib numbers its formats
-MOST_PARTS = 1000  # of a multipart form, whatever they are
+
+
+class RequestModel(BaseModel):
+    """What a body in JSON must be: every name in it is known.
+
+    Attributes:
+        rows_field: The field whose list is counted before it is looked at, if any.
+        names: All that are known, in order.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    rows_field: ClassVar[str | None] = None
+    names: ClassVar[dict[str, None]] = {}
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Keep the names: to look them up costs more than the rest of a small body."""
+        fields = cls.model_fields.items()
+        cls.names = dict.fromkeys(field.alias or name for name, field in fields)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_names(cls, content: Any) -> Any:
+        """One error for all unknown names: Pydantic gives as many as there are."""
+        if isinstance(content, dict):
+            check_names(content, cls.names)
+        return content
+
+
+Schema = TypeVar("Schema", bound=RequestModel)
 
 
 def media_type(headers: Mapping[bytes, bytes]) -> str:
@@ -118,80 +145,66 @@ async def _receive_body(request: Request, limit: int) -> bytes:
             return b"".join(chunks)
 
 
-def parse_json(body: bytes, schema: type[Schema]) -> Schema:
-    """The body as an instance of `schema`.
+def parse_json(
+    body: bytes, schema: type[Schema], *, max_rows: int, max_values: int
+) -> Schema:
+    """The body as an instance of `schema`; what it would cost is looked at first.
+
+    Args:
+        body: JSON in UTF-8.
+        schema: What it must be.
+        max_rows: In the list that is the schema's `rows_field`.
+        max_values: See `service.web.http.json_cost`.
 
     Raises:
         MalformedBody: No JSON.
-        InvalidInput: JSON of another form; `details` names every field.
+        TooManyRows: More than `max_rows`.
+        InvalidInput: JSON of another form; `details` names the fields.
+    """
+    if is_large(body):
+        check_cost(body, max_values)
+    if body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        raise MalformedBody("The body is not JSON: expected UTF-8, received UTF-16.")
+    try:
+        content = from_json(body.removeprefix(BOM_UTF8))
+    except ValueError as error:
+        raise MalformedBody(f"The body is not JSON: {error}.") from error
+    rows = content.get(schema.rows_field) if isinstance(content, dict) else None
+    if isinstance(rows, list):
+        check_count(len(rows), max_rows)
+    return validate(content, schema)
+
+
+def validate(content: Any, schema: type[Schema]) -> Schema:
+    """What was parsed as an instance of `schema`.
+
+    Raises:
+        InvalidInput: It is of another form; `details` names the fields.
     """
     try:
-        return schema.model_validate_json(body)
+        return schema.model_validate(content)
     except ValidationError as error:
         raise describe(error.errors(include_url=False)) from error
 
 
-def describe(errors: Sequence[Mapping[str, Any]]) -> InvalidInput:
-    """Pydantic's errors as ours."""
-    details = [
-        {
-            "field": ".".join(str(part) for part in each["loc"]) or "body",
-            "error": each["msg"].removeprefix("Value error, "),
-        }
-        for each in errors
-    ]
-    if errors[0]["type"] == "json_invalid":
-        reason = details[0]["error"].removeprefix("Invalid JSON: ")
-        return MalformedBody(f"The body is not JSON: {reason}.")
-    first = f"{details[0]['field']}: {details[0]['error']}"
-    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-    return InvalidInput(f"The request is not valid: {first}{more}.", details=details)
+def is_large(body: bytes) -> bool:
+    """Whether to parse it takes so long that others should not wait for it."""
+    return len(body) > QUICK_BYTES
 
 
-async def parse_files(request: Request, body: bytes, most: int) -> list[bytes]:
-    """The files in the fields named `file` of a multipart form, in order.
+def check_count(count: int, most: int) -> None:
+    """Refuse more rows than a request may have.
 
     Raises:
-        MalformedBody: The form does not parse.
-        InvalidInput: It has no such file, or text in place of one.
         TooManyRows: More than `most`.
     """
-
-    async def stream() -> AsyncGenerator[bytes, None]:
-        yield body
-
-    parser = MultiPartParser(
-        request.headers, stream(), max_files=MOST_PARTS, max_fields=MOST_PARTS
-    )
-    parser.spool_max_size = len(body)  # it is in memory already: no need for a disk
-    try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        raise MalformedBody(
-            f"The multipart form does not parse: {error.message}"
-        ) from error
-    try:
-        return await _read_files(form, most)
-    finally:
-        await form.close()
-
-
-async def _read_files(form: FormData, most: int) -> list[bytes]:
-    values = form.getlist(FIELD)
-    files = [value for value in values if isinstance(value, UploadFile)]
-    if len(files) != len(values) or not files:
-        names = "text" if values else ", ".join(form) or "no fields"
-        raise InvalidInput(
-            f"Expected one or more files in the field {FIELD!r}, received {names}."
-        )
-    if len(files) > most:
-        raise TooManyRows(f"Expected at most {most} files, received {len(files)}.")
-    return [await file.read() for file in files]
+    if count > most:
+        raise TooManyRows(f"Expected at most {most} rows, received {count:,}.")
 
 
 def refuse(received: str, *expected: str) -> UnsupportedMediaType:
     """The error for a content type that is none of those expected."""
     return UnsupportedMediaType(
         f"Expected a content type of {' or '.join(expected)}, "
-        f"received {received or 'none'}."
+        f"received {cut(received, ECHO_CHARACTERS) or 'none'}."
     )

@@ -17,6 +17,10 @@ from service.web.http.record import Endpoint, RequestRecord, respond
 from service.web.state import AppState
 
 FULL = "Too many requests are under way; try again soon."
+SAFE = (  # what browsers heed, on all that is read, unless a page says otherwise
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
 
 
 class RequestMiddleware:
@@ -24,7 +28,7 @@ class RequestMiddleware:
 
     Args:
         app: The application.
-        room: What its requests share.
+        state: What its requests share.
         direct: By path, the endpoints that are called without the framework in between,
             where there is no query; their paths name their routes.
     """
@@ -87,13 +91,20 @@ class RequestMiddleware:
         self, scope: Scope, receive: Receive, send: Send, record: RequestRecord
     ) -> None:
         """The framework's way; a HEAD is answered as the GET that it is the head of."""
+        is_read, is_head = scope["method"] in {"GET", "HEAD"}, scope["method"] == "HEAD"
 
         async def send_recorded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
+                if is_read:
+                    named = {name for name, _ in message["headers"]}
+                    safe = [each for each in SAFE if each[0] not in named]
+                    message["headers"] = [*message["headers"], *safe]
+            elif is_head:
+                message["body"] = b""
             await send(message)
 
-        if scope["method"] == "HEAD":
+        if is_head:
             scope["method"] = "GET"
         await self.app(scope, receive, send_recorded)
 

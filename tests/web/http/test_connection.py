@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.web.loopback import BIG, ECHO, HOLD, Loopback, chunked, request
+from tests.web.http.loopback import BIG, ECHO, HOLD, Loopback, chunked, request
 
 MB = 1_000_000
 

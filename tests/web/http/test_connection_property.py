@@ -12,7 +12,7 @@ import pytest
 
 from service.web.http import connection
 from service.web.http.record import RequestRecord
-from tests.web.loopback import ECHO, SOON, Loopback, chunked, request
+from tests.web.http.loopback import ECHO, SOON, Loopback, chunked, request
 
 REQUESTS = 20_000
 IN_A_ROW = 12  # on a connection

@@ -24,6 +24,9 @@ CHROME_IMG = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
         ("image/png, application/json", JSON),  # equal: ours first
         ("image/png, application/json;q=0.9", PNG),
         ("application/json; q=0.2, image/png ; q=0.3", PNG),
+        ("application/json; q=.2, image/png; q=.3", PNG),
+        ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", JSON),  # Java's
+        ("application/json;q=0.12345, image/png;q=0.2", PNG),
         ("image/png;q=0.3, application/zip;q=0.5, */*;q=0.1", ZIP),
         ("application/json;q=0, */*", PNG),
         ("application/json;q=0, image/*;q=0, */*;q=0.001", ZIP),

@@ -1,0 +1,78 @@
+"""The OpenAPI document: what FastAPI says of our routes, made whole and true.
+
+Limits are those that hold here and now, every refusal that can come before a route is
+reached is among its answers, and names in place of numbers stand for their values.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+
+from service.web.state import AppState
+
+ERROR = {"$ref": "#/components/schemas/ErrorResponse"}
+
+# What the connection, the parser and the way to a route can refuse, whatever the route.
+ANYWHERE = (400, 408, 413, 414, 417, 422, 431, 500, 501, 503, 505)
+BOUNDS = ("minItems", "maxItems", "maximum")
+
+
+class Api(FastAPI):
+    """FastAPI whose description knows the limits.
+
+    Args:
+        servery: Whose settings and models the limits are.
+        **options: FastAPI's.
+    """
+
+    def __init__(self, servery: AppState, **options: Any):
+        self._servery = servery
+        super().__init__(**options)
+
+    def openapi(self) -> dict[str, Any]:
+        """The document, as it is true now."""
+        document = copy.deepcopy(super().openapi())
+        for operation in _operations(document):
+            for status in ANYWHERE:
+                operation["responses"].setdefault(str(status), _error(status))
+        _fill(document, self._find_bound)
+        return document
+
+    def _find_bound(self, name: str) -> int | None:
+        """The value of a setting, or of a fact about a model that may not be there."""
+        find = self.state.facts.get(name)
+        if find is not None:
+            found: int | None = find(self._servery.engine.catalog)
+            return found
+        value: int = getattr(self._servery.settings, name)
+        return value
+
+
+def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for methods in document["paths"].values():
+        yield from methods.values()
+
+
+def _error(status: int) -> dict[str, Any]:
+    return {
+        "description": HTTPStatus(status).phrase,
+        "content": {"application/json": {"schema": ERROR}},
+    }
+
+
+def _fill(node: Any, find: Callable[[str], int | None]) -> None:
+    """Put its value for a name, wherever a number belongs; nothing if it has none."""
+    if isinstance(node, list):
+        for each in node:
+            _fill(each, find)
+    elif isinstance(node, dict):
+        for key in BOUNDS:
+            if isinstance(node.get(key), str):
+                value = find(node.pop(key))
+                if value is not None:
+                    node[key] = value
+        for each in node.values():
+            _fill(each, find)

@@ -1,0 +1,35 @@
+"""The service does what its description says, by Schemathesis, on the real server."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.server import Server, until
+
+EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "10")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_the_description_is_true(tmp_path: Path) -> None:
+    with Server(tmp_path / "log") as server:
+        until(lambda: server.is_ready() and not is_loading(server))
+        ended = subprocess.run(
+            [
+                Path(sys.executable).with_name("schemathesis"),
+                *("run", f"{server.url}/openapi.json", "--checks", "all"),
+                *("--max-examples", EXAMPLES, "--continue-on-failure", "--no-color"),
+            ],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        )
+        assert ended.returncode == 0, ended.stdout[-16_000:] + ended.stderr[-2000:]
+
+
+def is_loading(server: Server) -> bool:
+    models = server.client.get("/v1/models").json()["models"]
+    return any(v["state"] == "loading" for m in models for v in m["versions"])
