@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from service.contract.contract import Contract
 from service.contract.integrity import hash_files
 from service.contract.manifest import FILENAME, Manifest, Training
 from service.contract.signature import Signature, TensorSpec
@@ -57,8 +58,8 @@ def write_version(
 class Multiplier:
     """What `MultiplierLoader` loads. Blocks in `run` while `free` is not set."""
 
-    def __init__(self, factor: int):
-        self.factor = factor
+    def __init__(self, factor: int, contract: Contract):
+        self.factor, self.contract = factor, contract
         self.free = threading.Event()
         self.free.set()
         self.began = threading.Event()
@@ -88,11 +89,11 @@ class MultiplierLoader:
         self.loaded: dict[tuple[str, int], Multiplier] = {}
         self.held: dict[str, threading.Event] = {}  # models whose loading waits
 
-    def load(self, folder: Path, manifest: Manifest) -> Multiplier:
-        if manifest.name in self.held and not self.held[manifest.name].wait(30):
+    def load(self, folder: Path, contract: Contract) -> Multiplier:
+        if contract.name in self.held and not self.held[contract.name].wait(30):
             raise TimeoutError
-        model = Multiplier(int((folder / "factor").read_text()))
-        self.loaded[manifest.name, manifest.version] = model
+        model = Multiplier(int((folder / "factor").read_text()), contract)
+        self.loaded[contract.name, contract.version] = model
         return model
 
 

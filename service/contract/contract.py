@@ -44,6 +44,12 @@ class Contract(Frozen):
         """Whether rows of several requests to this signature share batches."""
         return signature not in self.unbatched
 
+    def keeping_state(self, signature: str) -> "Contract":
+        """The same, but for a signature that was found to keep state."""
+        stateful = tuple(sorted({*self.stateful, signature}))
+        changed = self.without_batching(signature, STATEFUL)
+        return changed.model_copy(update={"stateful": stateful})
+
     def without_batching(self, signature: str, reason: str) -> "Contract":
         """The same, but for a signature that turned out not to batch."""
         unbatched = {**self.unbatched, signature: reason}

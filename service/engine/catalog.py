@@ -5,6 +5,7 @@ from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.contract.contract import Contract
 from service.contract.manifest import Manifest
 from service.errors import ModelNotFound, ModelNotReady, VersionNotFound
 
@@ -26,7 +27,12 @@ class VersionStatus(BaseModel):
     version: int
     state: VersionState
     reason: str | None = Field(None, description="why, where the state is failed")
-    manifest: Manifest | None = None
+    manifest: Manifest | None = Field(
+        None, description="what its author says of it, where there is any"
+    )
+    contract: Contract | None = Field(
+        None, description="what can be asked of it, once it has been loaded"
+    )
 
 
 class ModelStatus(BaseModel):

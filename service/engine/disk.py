@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from service.contract.manifest import FILENAME
+from service.contract.version import MARKS
 
 LAST_VERSION = 2**32 - 1  # what a frame to the engine can name
 MOST_ENTRIES = 10_000  # files of one version; a link to a parent folder makes more
@@ -47,7 +47,7 @@ class Scan:
 
 
 def find_versions(artifacts: Path) -> dict[str, list[int]]:
-    """Versions by model, rising: every `<model>/<integer>/` that has a manifest."""
+    """Versions by model, rising: every `<model>/<integer>/` with one of `MARKS`."""
     found = scan_artifacts(artifacts).versions
     return {name: list(versions) for name, versions in found.items()}
 
@@ -103,7 +103,7 @@ def _choose_folders(model: Path) -> tuple[dict[int, Path], list[str]]:
             notes.append(f"{name[:20]}… is ignored: expected at most {LAST_VERSION}")
             continue
         try:
-            if (model / name / FILENAME).stat():
+            if _is_version(model / name):
                 candidates.setdefault(int(name), []).append(name)
         except (FileNotFoundError, NotADirectoryError):
             continue  # it is still being written, or none of ours
@@ -118,6 +118,21 @@ def _choose_folders(model: Path) -> tuple[dict[int, Path], list[str]]:
             for other in others
         ]
     return chosen, notes
+
+
+def _is_version(folder: Path) -> bool:
+    """Whether a folder holds a manifest or a SavedModel.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    for mark in MARKS:
+        try:
+            (folder / mark).stat()
+        except FileNotFoundError:
+            continue
+        return True
+    return False
 
 
 def _fingerprint(folder: Path) -> VersionFolder:

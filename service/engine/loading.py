@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from service.contract.integrity import check_files
-from service.contract.manifest import Manifest, ManifestError, read_manifest
+from service.contract.contract import Contract
+from service.contract.version import Version, read_version
 from service.engine.compute.threads import lower_priority
 from service.engine.reconciler import Key
 from service.engine.versions import Model
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 class Loader(Protocol):
     """What brings versions into memory: `TensorFlowRuntime`, or a fake."""
 
-    def load(self, folder: Path, manifest: Manifest) -> Model:
+    def load(self, folder: Path, contract: Contract) -> Model:
         """Load the version that lies in `folder`."""
 
 
@@ -51,12 +52,11 @@ class LoadingThread:
             loop = asyncio.get_running_loop()
             self._loader = await loop.run_in_executor(self._thread, self._make_loader)
 
-    async def load(self, key: Key, folder: Path) -> tuple[Manifest, Model]:
+    async def load(self, key: Key, folder: Path) -> tuple[Version, Model]:
         """Load and warm a version.
 
         Raises:
-            ManifestError: The manifest cannot be read, is that of another version, or
-                the files beside it are not the ones it lists.
+            ManifestError, SavedModelError: See `read_version`.
             Exception: Whatever the runtime finds wrong with it.
         """
         loop = asyncio.get_running_loop()
@@ -71,25 +71,19 @@ class LoadingThread:
         """Load nothing more. What is being loaded cannot be interrupted."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _load(self, key: Key, folder: Path) -> tuple[Manifest, Model]:
+    def _load(self, key: Key, folder: Path) -> tuple[Version, Model]:
         assert self._loader is not None  # `prepare` made it  # noqa: S101
-        manifest = read_manifest(folder)
-        if (manifest.name, manifest.version) != key:
-            raise ManifestError(
-                f"{folder}: expected the manifest of {key[0]} {key[1]}, "
-                f"received that of {manifest.name} {manifest.version}"
-            )
         began = time.perf_counter()
-        unlisted = check_files(folder, manifest)
-        if unlisted:
-            logger.info("%s %d: files not in the manifest: %s", *key, unlisted)
-        model = self._loader.load(folder, manifest)
+        version = read_version(folder, *key)
+        if version.unlisted:
+            logger.info("%s %d: files not in the manifest: %s", *key, version.unlisted)
+        model = self._loader.load(folder, version.contract)
         seconds = time.perf_counter() - began
         warm_seconds = model.warm()
         labels = (key[0], str(key[1]))
         self._metrics.load_seconds.labels(*labels).set(seconds)
         self._metrics.warm_seconds.labels(*labels).set(warm_seconds)
-        return manifest, model
+        return replace(version, contract=model.contract), model
 
 
 def _settle_memory(*, retired: bool) -> None:

@@ -69,7 +69,8 @@ class Registry:
             self._statuses.set(key, VersionState.FAILED, reason=str(error))
             return
         self._journal.absolve(key)
-        self._statuses.set(key, VersionState.READY, manifest=self._loaded[key].manifest)
+        version = self._loaded[key].version
+        self._statuses.set(key, VersionState.READY, version=version)
         logger.info("%s %d is ready", *key)
 
     async def settle(self) -> None:
@@ -97,11 +98,11 @@ class Registry:
     async def _load(self, key: Key, folder: VersionFolder) -> LoadedVersion:
         marker = self._markers[key] = self._journal.open(key, folder.fingerprint)
         marker.load()
-        manifest, model = await self._thread.load(key, folder.path)
+        version, model = await self._thread.load(key, folder.path)
         marker.rest()
         return LoadedVersion(
             model,
-            manifest,
+            version,
             self._settings,
             self._metrics,
             partial(self._died, key, folder.fingerprint),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from service.contract.manifest import Manifest
+from service.contract.version import Version
 from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionStatus
 from service.engine.reconciler import Key, Known
 from service.metrics import Metrics
@@ -48,17 +48,25 @@ class Statuses:
         *,
         fingerprint: str | None = None,
         reason: str | None = None,
-        manifest: Manifest | None = None,
+        version: Version | None = None,
     ) -> None:
-        """A version has this state now; its fingerprint and manifest stay if None."""
+        """A version has this state now; what is None stays as it was known before."""
         before = self._statuses.get(key)
+        manifest = contract = None
+        if version is not None:
+            manifest, contract = version.manifest, version.contract
+        elif before is not None:
+            manifest, contract = before.manifest, before.contract
         if before is not None:
             self._count(before, key, 0)
-            manifest = manifest or before.manifest
         if fingerprint is not None:
             self._fingerprints[key] = fingerprint
         status = VersionStatus(
-            version=key[1], state=state, reason=reason, manifest=manifest
+            version=key[1],
+            state=state,
+            reason=reason,
+            manifest=manifest,
+            contract=contract,
         )
         self._statuses[key] = status
         self._count(status, key, 1)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-from service.contract.manifest import Manifest
+from service.contract.contract import Contract
+from service.contract.version import Version
 from service.engine.activity import Marker
 from service.engine.batching.batcher import Answer, Batcher
 from service.engine.batching.queue import QueuedRequest
@@ -25,10 +26,14 @@ SHARED_S = 0.0003  # and one that takes less than this is not worth two
 
 
 class Model(Protocol):
-    """What computes for a version: `runtime.LoadedModel`, or a fake."""
+    """What computes for a version: `TensorFlowModel`, or a fake."""
 
-    def run(self, signature: str, rows: Tensors) -> Tensors:
-        """Compute a batch of an allowed size."""
+    @property
+    def contract(self) -> Contract:
+        """What it was loaded by, with what was found to be otherwise."""
+
+    def run(self, signature: str, tensors: Tensors, /) -> Tensors:
+        """Compute a batch of an allowed size, or a request that is not batched."""
 
     def warm(self) -> float:
         """Run every batch size once; seconds."""
@@ -43,59 +48,62 @@ class LoadedVersion:
 
     Args:
         model: What computes.
-        manifest: Its contract.
+        version: What is known of it.
         settings: See there.
         metrics: Where batches are counted.
         on_death: Called when a batcher has died.
         marker: Told when batches begin and end.
 
     Attributes:
-        manifest: Its contract.
+        version: What is known of it.
         batchers: By signature.
     """
 
     def __init__(
         self,
         model: Model,
-        manifest: Manifest,
+        version: Version,
         settings: Settings,
         metrics: Metrics,
         on_death: Callable[[], None],
         marker: Marker,
     ):
-        self.manifest = manifest
-        self._name, self._model, self._marker = manifest.name, model, marker
+        self.version = version
+        contract = self._contract = version.contract
+        self._name, self._model, self._marker = contract.name, model, marker
         self._most_rows = settings.max_request_rows
         self._workers = ComputeThreads(
-            CONCURRENT_BATCHES, f"{manifest.name}-{manifest.version}"
+            CONCURRENT_BATCHES, f"{contract.name}-{contract.version}"
         )
         self._took: dict[tuple[str, int], float] = {}  # seconds, by signature and size
         self._checkers = {
-            name: TensorChecker(each) for name, each in manifest.signatures.items()
+            name: TensorChecker(each, has_rows=contract.batches(name))
+            for name, each in contract.signatures.items()
         }
         self._metrics = {
-            signature: BatchMetrics(metrics, manifest.name, on_death)
-            for signature in manifest.signatures
+            signature: BatchMetrics(metrics, contract.name, on_death)
+            for signature in contract.signatures
         }
         self.batchers = {
             signature: Batcher(
                 partial(self._run, signature),
-                _batch_sizes(manifest, settings),
+                _batch_sizes(contract, settings),
                 settings.max_queue_rows,
                 self._metrics[signature],
-                version=manifest.version,
-                concurrent_batches=CONCURRENT_BATCHES,
+                version=contract.version,
+                concurrent_batches=self._concurrency(signature),
                 is_quick=partial(self._takes_less, SHARED_S, signature),
             )
-            for signature in manifest.signatures
+            for signature in contract.signatures
         }
 
     def submit(
         self, signature: str, rows: Tensors, deadline: float
     ) -> asyncio.Future[Answer]:
-        """Check rows and queue them; see `Engine.submit`."""
+        """Check tensors and queue them; see `Engine.submit`."""
         self._checker(signature).check(rows, self._most_rows)
-        return self._batcher(signature).submit(rows, deadline)
+        whole = not self._contract.batches(signature)
+        return self._batcher(signature).submit(rows, deadline, whole=whole)
 
     def queue(self, signature: str, requests: Sequence[QueuedRequest]) -> None:
         """Check the rows of many and queue them; see `Engine.queue`."""
@@ -107,6 +115,8 @@ class LoadedVersion:
             except InvalidInput as error:
                 request.fail(error)
             else:
+                if not self._contract.batches(signature):
+                    request.keep_whole()
                 fit.append(request)
         self._batcher(signature).queue(fit)
 
@@ -118,6 +128,10 @@ class LoadedVersion:
         for each in self._metrics.values():
             each.flush()
         self._workers.close()
+
+    def _concurrency(self, signature: str) -> int:
+        """Batches at once: what keeps state is asked one request at a time."""
+        return 1 if signature in self._contract.stateful else CONCURRENT_BATCHES
 
     def _checker(self, signature: str) -> TensorChecker:
         try:
@@ -159,7 +173,7 @@ class LoadedVersion:
         return outputs
 
 
-def _batch_sizes(manifest: Manifest, settings: Settings) -> tuple[int, ...]:
-    most = settings.max_batch_rows or max(manifest.batch_sizes)
-    allowed = tuple(size for size in manifest.batch_sizes if size <= most)
-    return allowed or manifest.batch_sizes[:1]
+def _batch_sizes(contract: Contract, settings: Settings) -> tuple[int, ...]:
+    most = settings.max_batch_rows or max(contract.batch_sizes)
+    allowed = tuple(size for size in contract.batch_sizes if size <= most)
+    return allowed or contract.batch_sizes[:1]

@@ -14,7 +14,8 @@ import tensorflow as tf
 from PIL import Image
 from prometheus_client import CollectorRegistry
 
-from service.contract.manifest import Manifest, read_manifest
+from service.contract.contract import Contract
+from service.contract.manifest import read_manifest
 from service.engine.compute.tensorflow_runtime import TensorFlowModel
 from service.engine.engine import Engine
 from service.metrics import Metrics
@@ -49,9 +50,9 @@ def read_png(png: str | bytes) -> np.ndarray:
 class CpuLoader:
     """Loads as `Runtime` does, but leaves TensorFlow's settings to the other tests."""
 
-    def load(self, folder: Path, manifest: Manifest) -> TensorFlowModel:
+    def load(self, folder: Path, contract: Contract) -> TensorFlowModel:
         with tf.device("/CPU:0"):
-            return TensorFlowModel(tf.saved_model.load(str(folder)), manifest, "/CPU:0")
+            return TensorFlowModel(tf.saved_model.load(str(folder)), contract, "/CPU:0")
 
 
 class Application:

@@ -120,12 +120,15 @@ class Batcher:
         """Rows that no batch has taken yet."""
         return self._waiting.rows
 
-    def submit(self, rows: Tensors, deadline: float) -> asyncio.Future[Answer]:
+    def submit(
+        self, rows: Tensors, deadline: float, *, whole: bool = False
+    ) -> asyncio.Future[Answer]:
         """Queue `rows` until a batch takes them.
 
         Args:
             rows: At least one row, already validated against the signature.
             deadline: `time.monotonic()` at which the answer is worth nothing.
+            whole: Whether it shares no batch, and is neither cut nor padded.
 
         Returns:
             A future. Cancelling it takes the rows out of the queue. It fails with
@@ -138,6 +141,8 @@ class Batcher:
         """
         recipient = _Waiter()
         request = QueuedRequest(rows, deadline, recipient)
+        if whole:
+            request.keep_whole()
         self._admit(request)
         self._wake()
         recipient.future.add_done_callback(lambda _: request.cancel())
@@ -256,11 +261,15 @@ class Batcher:
     async def _compute(self, batch: list[Slice]) -> None:
         parts = [part.rows for part in batch]
         rows = sum([part.count for part in batch])
-        size = self._padded(rows)
+        whole = batch[0].request.whole
+        size = rows if whole else self._padded(rows)
         began = time.monotonic()
         try:
-            outputs = await self._run(merge_rows(parts, size))
-            _check_rows(outputs, size)
+            if whole:
+                outputs = await self._run(parts[0])
+            else:
+                outputs = await self._run(merge_rows(parts, size))
+                _check_rows(outputs, size)
         except Exception as error:
             raise _RunError from error
         seconds = time.monotonic() - began
@@ -277,9 +286,12 @@ class Batcher:
     ) -> None:
         answered: dict[Recipient, list[QueuedRequest]] = {}
         counts = [part.count for part in batch]
-        for part, rows in zip(batch, cut_rows(outputs, counts), strict=True):
+        pieces: Iterable[Tensors] = [outputs]
+        if not batch[0].request.whole:
+            pieces = cut_rows(outputs, counts)
+        for part, piece in zip(batch, pieces, strict=True):
             request = part.request
-            if request.computed(part.start, rows, began, seconds):
+            if request.computed(part, piece, began, seconds):
                 answered.setdefault(request.recipient, []).append(request)
         for recipient, requests in answered.items():
             try:

@@ -7,7 +7,12 @@ from typing import Protocol
 
 import numpy as np
 
-from service.engine.batching.tensors import Tensors, merge_rows, slice_rows
+from service.engine.batching.tensors import (
+    Tensors,
+    count_rows,
+    merge_rows,
+    slice_rows,
+)
 from service.errors import DeadlineExceeded, ServeryError
 
 
@@ -44,6 +49,7 @@ class QueuedRequest:
         submitted: `time.monotonic()` when it came.
         holder: Where it waits.
         taken: Rows that batches have taken.
+        whole: Whether it shares no batch, and is not cut: all of it counts as one row.
         settled: Whether it has had its answer, or nobody wants one any more.
         queue_s: Seconds that it waited, while none of its rows was running.
         compute_s: Seconds that any of its rows was.
@@ -64,6 +70,7 @@ class QueuedRequest:
         "settled",
         "submitted",
         "taken",
+        "whole",
     )  # fmt: skip
 
     def __init__(
@@ -71,13 +78,17 @@ class QueuedRequest:
     ):
         self.rows, self.deadline = rows, deadline
         self.recipient, self.number = recipient, number
-        self.count = len(rows[0])
+        self.count, self.whole = count_rows(rows), False
         self.submitted = self._until = time.monotonic()
         self.holder: Holder | None = None
         self.taken = self._computed = 0
         self.settled = False
         self.queue_s = self.compute_s = 0.0
         self._parts: list[tuple[int, Tensors]] = []
+
+    def keep_whole(self) -> None:
+        """Let it share no batch; to be said before it is queued."""
+        self.count, self.whole = 1, True
 
     @property
     def outputs(self) -> Tensors:
@@ -87,18 +98,18 @@ class QueuedRequest:
         return merge_rows([rows for _, rows in sorted(self._parts, key=itemgetter(0))])
 
     def computed(
-        self, start: int, outputs: Tensors, began: float, seconds: float
+        self, part: "Slice", outputs: Tensors, began: float, seconds: float
     ) -> bool:
         """Note a part of its outputs, and say whether it is to be answered now.
 
         Args:
-            start: The first of the rows that were computed.
-            outputs: One row for each.
+            part: The rows that were computed.
+            outputs: What came of them: a row for each, unless it is kept whole.
             began: `time.monotonic()` when their batch did.
             seconds: That it took.
         """
-        self._parts.append((start, outputs))
-        self._computed += len(outputs[0])
+        self._parts.append((part.start, outputs))
+        self._computed += part.count
         ended = began + seconds  # of batches that overlap the time counts once
         self.compute_s += max(0.0, ended - max(began, self._until))
         self._until = max(self._until, ended)
@@ -151,8 +162,8 @@ class Slice:
         return slice_rows(self.request.rows, self.start, self.start + self.count)
 
 
-Shapes = tuple[tuple[np.dtype[np.generic], tuple[int, ...]], ...]
-"""Of each input: its dtype, and its shape without the rows."""
+Shapes = tuple[tuple[np.dtype[np.generic], tuple[int, ...]], ...] | QueuedRequest
+"""Of each input: its dtype, and its shape without the rows. Or a request kept whole."""
 
 
 class _Line:
@@ -206,7 +217,9 @@ class RowQueue:
 
     def add(self, request: QueuedRequest) -> None:
         """Put it at the back."""
-        shapes = tuple([(each.dtype, each.shape[1:]) for each in request.rows])
+        shapes: Shapes = request
+        if not request.whole:
+            shapes = tuple([(each.dtype, each.shape[1:]) for each in request.rows])
         line = self._lines.get(shapes)
         if line is None:
             line = self._lines[shapes] = _Line(shapes)

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from service.contract.dtypes import numpy_dtype
-from service.contract.signature import Signature
+from service.contract.dtypes import dtype_name, numpy_dtype
+from service.contract.signature import Signature, TensorSpec
 from service.errors import InvalidInput, TooManyRows
 
 Array = npt.NDArray[np.generic]
@@ -19,8 +19,8 @@ Strings travel as `object` arrays of `bytes`.
 
 
 def count_rows(rows: Tensors) -> int:
-    """The number of rows, which all arrays share."""
-    return len(rows[0])
+    """The number of rows, which all arrays share; 1 for what has none."""
+    return len(rows[0]) if rows and rows[0].ndim else 1
 
 
 def slice_rows(rows: Tensors, start: int, stop: int) -> Tensors:
@@ -34,6 +34,11 @@ def cut_rows(rows: Tensors, counts: Iterable[int]) -> Iterator[Tensors]:
     for count in counts:
         yield slice_rows(rows, first, first + count)
         first += count
+
+
+def cut_callers(tensors: Tensors, counts: Sequence[int]) -> Iterable[Tensors]:
+    """The same for what travels in one frame: of one caller it need not be rows."""
+    return [tensors] if len(counts) == 1 else cut_rows(tensors, counts)
 
 
 def merge_rows(parts: Sequence[Tensors], size: int | None = None) -> Tensors:
@@ -53,44 +58,55 @@ def merge_rows(parts: Sequence[Tensors], size: int | None = None) -> Tensors:
 
 
 class TensorChecker:
-    """What the rows of a signature look like, made ready to check them quickly."""
+    """What the inputs of a signature look like, made ready to check them quickly.
 
-    def __init__(self, signature: Signature):
-        self._specs = signature.inputs
+    Args:
+        signature: See there.
+        has_rows: Whether the first dimension counts rows, which all inputs share.
+    """
+
+    def __init__(self, signature: Signature, *, has_rows: bool = True):
+        self._specs, self._has_rows = signature.inputs, has_rows
         self._dtypes = [numpy_dtype(spec.dtype) for spec in signature.inputs]
-        self._shapes = [list(spec.shape[1:]) for spec in signature.inputs]
+        first = 1 if has_rows else 0
+        self._shapes = [list(spec.shape[first:]) for spec in signature.inputs]
 
-    def check(self, rows: Tensors, most: int) -> None:
-        """Check rows alone, so that no batch fails for them.
+    def check(self, tensors: Tensors, most: int) -> None:
+        """Check the inputs of one request alone, so that no batch fails for them.
 
         Args:
-            rows: One array for each input.
+            tensors: One array for each input.
             most: Rows that one request may have.
 
         Raises:
             InvalidInput: The number of inputs, a dtype or a shape is wrong.
             TooManyRows: More than `most`.
         """
-        if len(rows) != len(self._specs):
+        if len(tensors) != len(self._specs):
             raise InvalidInput(
-                f"expected {len(self._specs)} inputs, received {len(rows)}"
+                f"expected {len(self._specs)} inputs, received {len(tensors)}"
             )
-        count = len(rows[0])
-        if count > most:
+        count = count_rows(tensors)
+        if self._has_rows and count > most:
             raise TooManyRows(f"expected at most {most} rows, received {count}")
         for spec, dtype, wanted, array in zip(
-            self._specs, self._dtypes, self._shapes, rows, strict=True
+            self._specs, self._dtypes, self._shapes, tensors, strict=True
         ):
-            size, *shape = array.shape
-            if not (
-                array.dtype == dtype
-                and size == count > 0
-                and (shape == wanted or _fits(shape, wanted))
+            shape = list(array.shape)
+            if self._has_rows and (not shape or shape.pop(0) != count or not count):
+                raise _wrong(spec, array)
+            if array.dtype != dtype or not (
+                shape == wanted or spec.any_rank or _fits(shape, wanted)
             ):
-                raise InvalidInput(
-                    f"{spec.name}: expected {spec.dtype} {list(spec.shape)} with at "
-                    f"least one row, received {array.dtype} {list(array.shape)}"
-                )
+                raise _wrong(spec, array)
+
+
+def _wrong(spec: TensorSpec, array: Array) -> InvalidInput:
+    rows = " with at least one row, as many as the other inputs," if spec.shape else ","
+    return InvalidInput(
+        f"{spec.name}: expected {spec.dtype} {list(spec.shape)}{rows} received "
+        f"{dtype_name(array.dtype)} {list(array.shape)}"
+    )
 
 
 def _fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:

@@ -14,7 +14,7 @@ from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors
 from service.engine.catalog import Catalog
 from service.engine.ipc.client_connection import ClientConnection, Group, PendingCall
-from service.errors import EngineGone, InvalidInput, QueueFull
+from service.errors import EngineGone, QueueFull
 from service.processes.sockets import is_ours, unix_address
 
 logger = logging.getLogger(__name__)
@@ -87,11 +87,6 @@ class EngineClient:
         if connection is None:
             future.set_exception(EngineGone("The engine is starting; try again soon."))
             return future
-        if len({len(array) for array in rows}) != 1:  # else others' rows would shift
-            counts = [len(array) for array in rows]
-            message = f"expected as many rows in every input, received {counts}"
-            future.set_exception(InvalidInput(message))
-            return future
         if connection.congested and (
             connection.unsent_bytes + size > self._max_backlog_bytes
         ):
@@ -100,7 +95,7 @@ class EngineClient:
             return future
         number = next(self._numbers) & 0xFFFFFFFF
         shapes: tuple[Any, ...] = (number,)  # alone
-        if size <= BULKY_BYTES:
+        if size <= BULKY_BYTES and _share_rows(rows):  # else others' rows would shift
             shapes = tuple([(array.dtype, array.shape[1:]) for array in rows])
         group: Group = (name, version or 0, signature, shapes)
         future.add_done_callback(partial(_finish, connection, number))
@@ -179,3 +174,9 @@ def _count_bytes(rows: Tensors) -> int:
             for array in rows
         ]
     )
+
+
+def _share_rows(tensors: Tensors) -> bool:
+    """Whether all have a first dimension, and the same one."""
+    firsts = {each.shape[:1] for each in tensors}
+    return len(firsts) == 1 and () not in firsts

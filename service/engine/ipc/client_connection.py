@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from service.engine.batching.batcher import Answer
-from service.engine.batching.tensors import Tensors, count_rows, cut_rows
+from service.engine.batching.tensors import Tensors, count_rows, cut_callers
 from service.engine.catalog import Catalog
 from service.engine.ipc.connection import Connection
 from service.engine.ipc.frames import (
@@ -142,7 +142,7 @@ class ClientConnection(Connection):
                 call.fail(error)
 
     def _receive_answers(self, answer: AnswerFrame) -> None:
-        parts = cut_rows(answer.tensors, [each.rows for each in answer.callers])
+        parts = cut_callers(answer.tensors, [each.rows for each in answer.callers])
         for caller, outputs in zip(answer.callers, parts, strict=True):
             call = self.pending.get(caller.number)
             if call is not None and not call.future.done():

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Sequence
 
 from service.engine.batching.queue import QueuedRequest
-from service.engine.batching.tensors import cut_rows
+from service.engine.batching.tensors import cut_callers
 from service.engine.catalog import Catalog
 from service.engine.engine import Engine
 from service.engine.ipc.connection import Connection
@@ -80,7 +80,7 @@ class _ServerConnection(Connection):
                 cancelled.cancel()
             return
         version, name, signature, callers, tensors = unpack_request(body)
-        parts = cut_rows(tensors, [each.rows for each in callers])
+        parts = cut_callers(tensors, [each.rows for each in callers])
         requests = [
             QueuedRequest(part, caller.deadline, self, caller.number)
             for caller, part in zip(callers, parts, strict=True)

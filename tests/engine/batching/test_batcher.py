@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.engine.batching.batcher import Answer, Batcher
-from service.engine.batching.queue import QueuedRequest
+from service.engine.batching.queue import QueuedRequest, Slice
 from service.engine.batching.tensors import Tensors
 from service.errors import (
     DeadlineExceeded,
@@ -366,9 +366,9 @@ def test_what_is_quick_is_not_shared() -> None:
 def test_time_in_two_lanes_counts_once() -> None:
     request = QueuedRequest(rows_of(1, 2, 3), soon(), recipient=_Nobody())
     came = request.submitted
-    assert not request.computed(0, rows_of(2), came + 1, 4)
-    assert not request.computed(1, rows_of(4), came + 2, 2)
-    assert request.computed(2, rows_of(6), came + 6, 1)
+    assert not request.computed(Slice(request, 0, 1), rows_of(2), came + 1, 4)
+    assert not request.computed(Slice(request, 1, 1), rows_of(4), came + 2, 2)
+    assert request.computed(Slice(request, 2, 1), rows_of(6), came + 6, 1)
     assert request.queue_s == pytest.approx(2)
     assert request.compute_s == pytest.approx(5)
 

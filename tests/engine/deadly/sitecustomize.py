@@ -26,7 +26,8 @@ WAYS: dict[str, Callable[[], object]] = {
 class DeadlyModel:
     """Multiplies; dies as its folder's `deadly` says: `{"when": …, "how": …}`."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, contract: Any):
+        self.contract = contract
         self.factor = int((folder / "factor").read_text())
         file = folder / "deadly"
         self.plan = json.loads(file.read_text()) if file.exists() else {"when": "never"}
@@ -53,8 +54,8 @@ class DeadlyRuntime:
     def __init__(self, *_: Any):
         pass
 
-    def load(self, folder: Path, manifest: Any) -> DeadlyModel:
-        return DeadlyModel(folder)
+    def load(self, folder: Path, contract: Any) -> DeadlyModel:
+        return DeadlyModel(folder, contract)
 
 
 module = types.ModuleType("service.engine.compute.tensorflow_runtime")
