@@ -103,10 +103,22 @@ class Catalog(BaseModel):
         )
 
     def manifest(self, name: str, version: int) -> Manifest | None:
+        """The manifest of a version, if it is known here."""
+        status = self._status(name, version)
+        return status.manifest if status else None
+
+    def contract(self, name: str, version: int) -> Contract | None:
         """The contract of a version that has been ready, if it is known here."""
+        status = self._status(name, version)
+        return status.contract if status else None
+
+    def labels_of(self, name: str) -> dict[str, int]:
+        """The versions of a model that have a label, by it."""
+        return {}
+
+    def _status(self, name: str, version: int) -> VersionStatus | None:
         versions = self.models[name].versions if name in self.models else ()
-        found = [each.manifest for each in versions if each.version == version]
-        return found[0] if found else None
+        return next((each for each in versions if each.version == version), None)
 
     def problems(self) -> list[str]:
         """What stands between the engine and readiness; empty when it is ready.

@@ -15,8 +15,9 @@ from service.errors import MalformedBody, MethodNotAllowed, NotFound, ServeryErr
 from service.web.api import routes
 from service.web.api.description import Api
 from service.web.api.query import refuse_unknown
+from service.web.http.direct import DirectEndpoints
 from service.web.http.middleware import RequestMiddleware
-from service.web.http.record import INTERNAL, Endpoint, error_response
+from service.web.http.record import INTERNAL, error_response
 from service.web.http.wording import describe, show
 from service.web.state import AppState
 
@@ -29,7 +30,7 @@ def create_app(state: AppState) -> RequestMiddleware:
     return RequestMiddleware(api, state, direct)
 
 
-def create_api(state: AppState) -> tuple[FastAPI, dict[str, Endpoint]]:
+def create_api(state: AppState) -> tuple[FastAPI, DirectEndpoints]:
     """FastAPI with our routes and our error shape; by path, its direct endpoints."""
 
     @asynccontextmanager

@@ -83,6 +83,10 @@ class Application:
         (answer,) = self.ask_all([(path, request)], method)
         return answer
 
+    def get(self, path: str) -> httpx.Response:
+        """The answer to a GET."""
+        return self.ask(path, "GET")
+
     def ask_all(
         self, requests: Sequence[tuple[str, dict[str, Any]]], method: str = "POST"
     ) -> list[httpx.Response]:

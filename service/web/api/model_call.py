@@ -57,7 +57,7 @@ class ModelCall:
         settings = self.state.settings
         asked_ms = read_timeout_ms(self._record.headers, settings.max_timeout_ms)
         timeout_ms = asked_ms or settings.timeout_ms
-        self._deadline = self._record.started + timeout_ms / 1000
+        self.deadline = self._record.started + timeout_ms / 1000
         if model:
             self.use_model(model)
 
@@ -181,7 +181,7 @@ class ModelCall:
             ClientDisconnectedError: Nobody waits for the answer any more.
         """
         began = time.perf_counter()
-        work = self.state.decoders.read(images, read, self._deadline, fields)
+        work = self.state.decoders.read(images, read, self.deadline, fields)
         rows: np.ndarray = await self._record.wait_for(asyncio.ensure_future(work))
         self._record.stages["decode"] = time.perf_counter() - began
         return (rows,)
@@ -224,7 +224,7 @@ class ModelCall:
     async def _infer(self, rows: Tensors, signature: str) -> Answer:
         self._asked = self.state.engine.catalog
         future = self.state.engine.submit(
-            self._model, self._version, signature, rows, self._deadline
+            self._model, self._version, signature, rows, self.deadline
         )
         answer: Answer = await self._record.wait_for(future)
         self._record.version = answer.version

@@ -10,6 +10,7 @@ from service.engine.catalog import ModelStatus, VersionStatus
 from service.engine.disk import find_folder
 from service.errors import NotFound
 from service.web.api.schemas import BINARY, error_responses, how_to_get
+from service.web.api.tensorflow_serving.status import describe_model
 from service.web.state import AppState
 
 REPORTS = "report"  # the folder of a version's pictures
@@ -60,6 +61,9 @@ class ModelResponse(BaseModel):
         description="the one that answers; null if none"
     )
     versions: list[VersionDetail]
+    model_version_status: list[dict[str, Any]] = Field(
+        description="the same as TensorFlow Serving says it, the newest first"
+    )
     notes: list[str] = Field(description="what is odd about its folder")
 
 
@@ -87,6 +91,7 @@ async def show_model(request: Request, name: str) -> ModelResponse:
             state=each.state,
             reason=each.reason,
             manifest=each.manifest,
+            contract=each.contract,
             reports=_reports(name, each),
         )
         for each in model.versions
@@ -95,6 +100,7 @@ async def show_model(request: Request, name: str) -> ModelResponse:
         name=name,
         default_version=default,
         versions=versions,
+        model_version_status=describe_model(model),
         notes=list(model.notes),
     )
 
@@ -158,5 +164,6 @@ def _summary(model: ModelStatus) -> ModelSummary:
         task=known[-1].task if known else None,
         default_version=default.version if default else None,
         versions=versions,
+        model_version_status=describe_model(model),
         notes=list(model.notes),
     )

@@ -3,15 +3,17 @@
 import importlib
 import pkgutil
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from service import models as model_packages
 from service.web.api import docs, health, models
 from service.web.api.schemas import DirectRoute
-from service.web.http.record import Endpoint
+from service.web.api.tensorflow_serving import endpoints as tensorflow_serving
+from service.web.api.v2 import endpoints as v2
+from service.web.http.direct import DirectEndpoints
 
 
-def mount(app: FastAPI) -> dict[str, Endpoint]:
+def mount(app: FastAPI) -> DirectEndpoints:
     """Add the API's routes, and the `router` of every package in `service.models`.
 
     The `endpoint` module of each also names its `MODELS`, so that one that is missing
@@ -19,22 +21,27 @@ def mount(app: FastAPI) -> dict[str, Endpoint]:
     a number, what finds that number in the catalog.
 
     Returns:
-        By path, the endpoints of `DirectRoute`s.
+        The endpoints of `DirectRoute`s.
     """
-    direct: dict[str, Endpoint] = {}
+    routers: list[APIRouter] = []
     app.state.endpoint_models = set()
     app.state.facts = {}
     for package in pkgutil.iter_modules(model_packages.__path__):
         endpoint = importlib.import_module(
             f"{model_packages.__name__}.{package.name}.endpoint"
         )
-        app.include_router(endpoint.router)
+        routers.append(endpoint.router)
         app.state.endpoint_models.update(endpoint.MODELS)
         app.state.facts.update(getattr(endpoint, "FACTS", {}))
-        for route in endpoint.router.routes:
-            if isinstance(route, DirectRoute):
-                direct[route.path] = route.endpoint
-    app.include_router(models.router)
-    app.include_router(health.router)
-    app.include_router(docs.router)
-    return direct
+    apis = (models, tensorflow_serving, v2, health, docs)
+    routers += [each.router for each in apis]
+    for router in routers:
+        app.include_router(router)
+    return DirectEndpoints(
+        {
+            route.path: route.endpoint
+            for router in routers
+            for route in router.routes
+            if isinstance(route, DirectRoute)
+        }
+    )

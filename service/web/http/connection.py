@@ -235,8 +235,9 @@ class Connection(asyncio.Protocol):
             head.check()
         finally:
             record.path = head.path
-        if head.path in self._all.app.direct:
-            record.route = head.path
+        found = self._all.app.direct.find(head.path)
+        if found is not None:
+            record.route = found.route
         length, most = head.length, self._limits.body_bytes
         if length > most:
             raise BodyTooLarge(

@@ -3,7 +3,7 @@
 Whatever happens inside, it has an id and an answer in our one error shape.
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -12,8 +12,9 @@ from starlette.routing import Match
 from starlette.types import Message, Receive, Scope, Send
 
 from service.errors import MethodNotAllowed, NotFound, Unavailable
+from service.web.http.direct import DirectEndpoints
 from service.web.http.head import METHODS
-from service.web.http.record import Endpoint, RequestRecord, respond
+from service.web.http.record import RequestRecord, respond
 from service.web.state import AppState
 
 FULL = "Too many requests are under way; try again soon."
@@ -29,11 +30,11 @@ class RequestMiddleware:
     Args:
         app: The application.
         state: What its requests share.
-        direct: By path, the endpoints that are called without the framework in between,
-            where there is no query; their paths name their routes.
+        direct: Endpoints that are called without the framework in between, where there
+            is no query.
     """
 
-    def __init__(self, app: Starlette, state: AppState, direct: Mapping[str, Endpoint]):
+    def __init__(self, app: Starlette, state: AppState, direct: DirectEndpoints):
         self.app, self.state, self.direct = app, state, direct
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,9 +48,9 @@ class RequestMiddleware:
             record = RequestRecord(scope["method"], scope["path"], "", headers)
         scope["record"], scope["servery"] = record, self.state
         path = scope["path"].removeprefix(scope.get("root_path", ""))
-        endpoint = self.direct.get(path)
-        if endpoint is not None:
-            record.route = path
+        found = self.direct.find(path)
+        if found is not None:
+            record.route = found.route
         full = self.state.full
         work: Awaitable[Response | None]
         self.state.accounting.enter(record)
@@ -58,8 +59,9 @@ class RequestMiddleware:
                 work = _refuse()
             elif path == "*":  # OPTIONS: the server as a whole
                 work = _answer_options()
-            elif endpoint and scope["method"] == "POST" and not scope["query_string"]:
-                work = endpoint(Request(scope, receive))
+            elif found and scope["method"] == "POST" and not scope["query_string"]:
+                scope["path_params"] = found.params
+                work = found.endpoint(Request(scope, receive))
             else:
                 work = self._serve(scope, receive, send, record)
             response = await respond(work, record)
@@ -67,7 +69,7 @@ class RequestMiddleware:
                 record.status = response.status_code
                 await response(scope, receive, send)
         finally:
-            if endpoint is None:
+            if found is None:
                 record.route = getattr(scope.get("route"), "path", "unmatched")
             self.state.accounting.leave(record)
 

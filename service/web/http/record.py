@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.errors import ServeryError
+from service.errors import InvalidInput, ServeryError
 
 logger = logging.getLogger(__name__)
 
@@ -46,10 +46,12 @@ class RequestRecord:
         labels: What a model answered with.
         stages: Seconds, by what they were spent on.
         abandoned: Whether the caller has hung up.
+        invalid_status: What the protocol answers to input that is wrong: ours 422.
     """
 
     __slots__ = (
-        "_awaited", "_ended", "abandoned", "batch_rows", "code", "headers", "labels",
+        "_awaited", "_ended", "abandoned", "batch_rows", "code", "headers",
+        "invalid_status", "labels",
         "method", "model", "path", "request_id", "route", "rows", "seconds", "stages",
         "started", "status", "version",
     )  # fmt: skip
@@ -69,6 +71,7 @@ class RequestRecord:
         self.labels: Sequence[str] = ()
         self.stages: dict[str, float] = {}
         self.abandoned = False
+        self.invalid_status = InvalidInput.status
         self._awaited: asyncio.Future[Any] | None = None
 
     async def wait_for(self, future: asyncio.Future[Any]) -> Any:
@@ -161,7 +164,10 @@ def error_response(error: ServeryError, record: RequestRecord) -> Response:
     """`error` in the one shape that all errors have."""
     record.code = error.code
     content = error_content(error, record.request_id)
-    return Response(content, error.status, error.headers, media_type="application/json")
+    status = error.status
+    if status == InvalidInput.status:
+        status = record.invalid_status
+    return Response(content, status, error.headers, media_type="application/json")
 
 
 def error_content(error: ServeryError, request_id: str) -> bytes:

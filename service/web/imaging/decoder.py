@@ -54,12 +54,24 @@ class Job:
     most_work: int
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Other work that would hold the interpreter lock for too long elsewhere.
+
+    Attributes:
+        work: A function of a module with its arguments; its result is pickled.
+    """
+
+    work: Callable[[], Any]
+
+
 def serve(connection: socket.socket, memory: int) -> None:
     """Answer jobs until the other end is closed."""
     with connection.makefile("rwb") as stream:
         while head := stream.read(LENGTH.size):
-            job: Job = pickle.loads(stream.read(LENGTH.unpack(head)[0]))  # noqa: S301
-            facts, rows = answer(job, memory)
+            job = pickle.loads(stream.read(LENGTH.unpack(head)[0]))  # noqa: S301
+            do = perform if isinstance(job, Task) else answer
+            facts, rows = do(job, memory)
             del job
             text = to_json(facts)
             stream.write(LENGTH.pack(len(text)) + text + LENGTH.pack(len(rows)))
@@ -99,6 +111,18 @@ def answer(job: Job, memory: int) -> tuple[dict[str, Any], bytes]:
     facts: dict[str, Any] = {"rows": len(rows), "pixels": pixels}
     facts |= {"shape": stacked.shape[1:], "dtype": stacked.dtype.name}
     return facts, stacked.tobytes()
+
+
+def perform(task: Task, memory: int) -> tuple[dict[str, Any], bytes]:
+    """Do other work.
+
+    Returns:
+        Nothing and the pickled result; or `code` and `message` of an error, and `log`.
+    """
+    try:
+        return {}, pickle.dumps(task.work(), pickle.HIGHEST_PROTOCOL)
+    except Exception as error:  # noqa: BLE001  # it goes into the reply
+        return _describe(error, memory), b""
 
 
 def _measure(data: bytes, job: Job, pixels_left: int) -> tuple[int, int]:

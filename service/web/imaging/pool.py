@@ -21,7 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from pydantic_core import from_json
@@ -37,9 +37,11 @@ from service.errors import (
 )
 from service.processes.cores import available_cores
 from service.settings import Settings
-from service.web.imaging.decoder import LENGTH, Job
+from service.web.imaging.decoder import LENGTH, Job, Task
 
 logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 SMALL_WORK = 1_000_000  # pixels, passes counted, of the small lane: some 20 ms
 MOST_AT_ONCE, MOST_BYTES_AT_ONCE = 16, 256 * 1024  # images and bytes in one job
@@ -100,7 +102,7 @@ class Decoder:
         ours.setblocking(False)
         self._socket = ours
 
-    async def ask(self, job: Job) -> tuple[dict[str, Any], bytes]:
+    async def ask(self, job: Job | Task) -> tuple[dict[str, Any], bytes]:
         """The reply to `job`; see `decoder.answer`.
 
         Raises:
@@ -243,6 +245,32 @@ class DecoderPool:
                 "The request's time was up before its images were decoded."
             ) from error
 
+    async def run(self, work: Callable[[], Result], deadline: float) -> Result:
+        """Do other work that would hold the interpreter lock for too long here.
+
+        It waits in the lane of large pictures.
+
+        Args:
+            work: A function of a module with its arguments, all of which can be
+                pickled, as its result can.
+            deadline: `time.monotonic()` after which nobody wants it.
+
+        Raises:
+            ServeryError: What `work` raised.
+            DeadlineExceeded, QueueFull: See `read`.
+        """
+        try:
+            async with asyncio.timeout(deadline - time.monotonic()):
+                facts, data = await self._in_lane(self._large, Task(work), 0)
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                "The request's time was up before its body was read."
+            ) from error
+        if "code" in facts:
+            raise _error(facts, 0, 1, ())
+        result: Result = pickle.loads(data)  # noqa: S301  # our own process wrote it
+        return result
+
     async def _read_all(
         self,
         images: Sequence[bytes],
@@ -277,7 +305,7 @@ class DecoderPool:
         return facts, rows
 
     async def _in_lane(
-        self, lane: Lane, job: Job, work: int
+        self, lane: Lane, job: Job | Task, work: int
     ) -> tuple[dict[str, Any], bytes]:
         decoder = await self._wait_for(lane, work)
         asked = asyncio.ensure_future(decoder.ask(job))

@@ -1,0 +1,163 @@
+"""What the protocols that carry tensors do alike: find the version, ask, answer."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+from pydantic_core import from_json
+from starlette.requests import Request
+
+from service.contract.contract import Contract
+from service.contract.inputs import Array, arrange
+from service.engine.batching.batcher import Answer
+from service.engine.catalog import VersionStatus
+from service.errors import MalformedBody, ModelNotReady, VersionNotFound
+from service.web.api.model_call import ModelCall
+from service.web.http.body import QUICK_BYTES, read_body
+
+T = TypeVar("T")
+
+HEAVY_BYTES = 1 << 20  # of a JSON body, from which it is parsed in another process
+HEAVY_ELEMENTS = 250_000  # of outputs, from which they are written there
+QUICK_ELEMENTS = 10_000  # which are written at once
+BAD_REQUEST = 400  # what these protocols answer to input that is wrong
+
+
+class TensorCall:
+    """One request for tensors, of a model and version that its path names.
+
+    Args:
+        request: Its path has `name`, and may have `version` or `label`.
+
+    Raises:
+        ModelNotFound, VersionNotFound, ModelNotReady: It cannot answer.
+    """
+
+    def __init__(self, request: Request):
+        self._record = request.scope["record"]
+        self._record.invalid_status = BAD_REQUEST
+        self.state = request.scope["servery"]
+        self._request = request
+        path = request.path_params
+        self._name = self._record.model = path["name"]
+        self._version = read_version_number(path.get("version"))
+        status = find_status(self.state.engine.catalog, path, self._version)
+        if path.get("label") is not None:
+            self._version = status.version
+        self.contract = contract_of(self._name, status)
+        self._asked = self.state.engine.catalog
+        self._call = ModelCall(request, "", self._version)
+        self._call.use_model(self._name)
+
+    async def body(self) -> bytes:
+        """The bytes of the body, whatever its content type says."""
+        return await read_body(self._request, self.state.settings.max_body_bytes)
+
+    async def parse(self, size: int, work: Callable[[], T]) -> T:
+        """Do `work`, which reads so many bytes of JSON, where it holds nobody up.
+
+        Args:
+            size: Bytes.
+            work: A function of a module with arguments that can be pickled.
+        """
+        if size <= QUICK_BYTES:
+            return work()
+        if size <= HEAVY_BYTES:
+            return await self.state.parse_in_thread(work)  # type: ignore[no-any-return]
+        return await self.state.decoders.run(work, self._call.deadline)  # type: ignore[no-any-return]
+
+    async def infer(self, signature: str, given: dict[str, Array]) -> Answer:
+        """Have the engine compute inputs by name.
+
+        Raises:
+            InvalidInput, SignatureNotFound: See `arrange`.
+            ServeryError: See `ModelCall.infer`.
+        """
+        tensors = arrange(self.contract, signature, given)
+        answer = await self._call.infer(tensors, signature)
+        if answer.version != self.contract.version:  # the newest has changed meanwhile
+            for catalog in (self.state.engine.catalog, self._asked):
+                contract = catalog.contract(self._name, answer.version)
+                if contract is not None:
+                    self.contract = contract
+        return answer
+
+    async def write(self, outputs: tuple[Array, ...], work: Callable[[], T]) -> T:
+        """Do `work`, which writes these outputs as JSON, where it holds nobody up."""
+        size = sum(each.size for each in outputs)
+        if size <= QUICK_ELEMENTS:
+            return work()
+        if size <= HEAVY_ELEMENTS:
+            return await self.state.in_thread(work)  # type: ignore[no-any-return]
+        return await self.state.decoders.run(work, self._call.deadline)  # type: ignore[no-any-return]
+
+    def shorten_deadline(self, timeout_ms: float | None) -> None:
+        """Let the caller's own timeout count, where it is the shorter one."""
+        if timeout_ms is not None:
+            sooner = self._record.started + timeout_ms / 1000
+            self._call.deadline = min(self._call.deadline, sooner)
+
+
+def find_status(
+    catalog: Any, path: dict[str, Any], version: int | None
+) -> VersionStatus:
+    """The version that a path means.
+
+    Raises:
+        ModelNotFound, VersionNotFound, ModelNotReady: See `Catalog.find`.
+    """
+    label = path.get("label")
+    if label is None:
+        found: VersionStatus = catalog.find(path["name"], version)
+        return found
+    labels = catalog.labels_of(path["name"])
+    if label not in labels:
+        known = ", ".join(labels) or "none"
+        raise VersionNotFound(
+            f"{path['name']} has no label {label[:64]!r}; there are: {known}."
+        )
+    named: VersionStatus = catalog.find(path["name"], labels[label])
+    return named
+
+
+def contract_of(name: str, status: VersionStatus) -> Contract:
+    """The contract of a version that has been ready.
+
+    Raises:
+        ModelNotReady: It has not been.
+    """
+    if status.contract is None:
+        raise ModelNotReady(f"{name} {status.version} is {status.state}.")
+    return status.contract
+
+
+def read_version_number(text: str | None) -> int | None:
+    """The version in a path.
+
+    Raises:
+        VersionNotFound: It is no number that a version can have.
+    """
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal()) or len(text) > 10 or not int(text):
+        raise VersionNotFound(
+            f"expected a version from 1 on, a whole number; received {text[:32]!r}"
+        )
+    return int(text)
+
+
+def read_json(body: bytes) -> Any:
+    """The JSON of a body; NaN and Infinity are numbers.
+
+    Raises:
+        MalformedBody: It is none, or nested too deeply.
+    """
+    try:
+        return from_json(body, allow_inf_nan=True)
+    except ValueError as error:
+        raise MalformedBody(f"The body is not JSON: {str(error)[:200]}.") from error
+
+
+def later(function: Callable[..., T], *arguments: Any, **named: Any) -> Callable[[], T]:
+    """A function with its arguments, to be done elsewhere."""
+    return partial(function, *arguments, **named)

@@ -1,0 +1,287 @@
+"""The calls of the Open Inference Protocol over REST, with Triton's extensions."""
+
+from collections.abc import Callable, Coroutine
+from importlib.metadata import version as package_version
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from service.contract.contract import Contract
+from service.contract.signature import TensorSpec
+from service.engine.catalog import ModelStatus, VersionState
+from service.errors import InvalidInput, ModelNotReady
+from service.web.api.schemas import DirectRoute, error_responses
+from service.web.api.tensor_call import (
+    TensorCall,
+    contract_of,
+    find_status,
+    later,
+    read_json,
+    read_version_number,
+)
+from service.web.api.v2.datatypes import DATATYPES
+from service.web.api.v2.infer import (
+    DEFAULT_SIGNATURE,
+    HEADER,
+    InferRequest,
+    ParsedRequest,
+    parse_infer,
+    parse_raw,
+    render_infer,
+    split_body,
+)
+from service.web.api.v2.statistics import describe_statistics
+from service.web.http.body import JSON
+from service.web.http.wording import describe
+
+BINARY = "application/octet-stream"
+PLATFORM = "tensorflow_savedmodel"
+EXTENSIONS = (
+    "binary_tensor_data",
+    "classification",
+    "model_configuration",
+    "model_repository",
+    "schedule_policy",
+    "statistics",
+)
+CONFIG_TYPES = {"string": "TYPE_STRING", "float16": "TYPE_FP16", "float32": "TYPE_FP32",
+                "float64": "TYPE_FP64", "bfloat16": "TYPE_BF16"}  # fmt: skip
+STATES = {VersionState.READY: "READY", VersionState.LOADING: "LOADING"}
+ERRORS = error_responses(400, 404, 413, 500, 503, 504)
+INFER_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            JSON: {
+                "schema": {"type": "object", "required": ["inputs"]},
+                "example": {
+                    "inputs": [
+                        {"name": "x", "shape": [2], "datatype": "FP32", "data": [1, 2]}
+                    ]
+                },
+            }
+        },
+    }
+}
+
+Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
+
+router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
+
+
+async def infer(request: Request) -> Response:
+    """Tensors to tensors, as JSON or as raw bytes."""
+    call = TensorCall(request)
+    body = await call.body()
+    header = request.headers.get(HEADER)
+    text, raw = split_body(body, header)
+    if header is not None and not text:
+        parsed = parse_raw(raw, call.contract)
+    elif raw:
+        parsed = _parse(text, raw, call.contract)
+    else:
+        parsed = await call.parse(len(text), later(_parse_json, text, call.contract))
+    call.shorten_deadline(parsed.timeout_ms)
+    answer = await call.infer(parsed.signature, parsed.inputs)
+    work = later(render_infer, parsed, call.contract, answer.version, answer.outputs)
+    if all(each.binary for each in parsed.outputs):
+        content, length = work()
+    else:
+        content, length = await call.write(answer.outputs, work)
+    if length is None:
+        return Response(content, media_type=JSON)
+    return Response(content, media_type=BINARY, headers={HEADER: str(length)})
+
+
+@router.get("", response_class=Response)
+async def server_metadata(request: Request) -> Response:
+    """The server's name, version and extensions."""
+    return _answer(
+        {
+            "name": "servery",
+            "version": package_version("servery"),
+            "extensions": EXTENSIONS,
+        }
+    )
+
+
+@router.get("/health/live", response_class=Response)
+async def live(request: Request) -> Response:
+    """Whether this process answers at all."""
+    return _answer({"live": True})
+
+
+@router.get("/health/ready", response_class=Response, responses=error_responses(503))
+async def ready(request: Request) -> Response:
+    """Whether models answer."""
+    state = request.scope["servery"]
+    if state.draining or state.engine.catalog.problems():
+        raise ModelNotReady("The server is not ready; /readyz says why.")
+    return _answer({"ready": True})
+
+
+async def model_ready(request: Request) -> Response:
+    """Whether a version answers."""
+    contract = _contract(request)
+    return _answer({"name": contract.name, "ready": True})
+
+
+async def model_metadata(request: Request) -> Response:
+    """The inputs and outputs of a version, by its default signature."""
+    contract = _contract(request)
+    signature = _default_signature(contract)
+    model = request.scope["servery"].engine.catalog.model(contract.name)
+    versions = [
+        str(each.version) for each in model.versions if each.state is VersionState.READY
+    ]
+    return _answer(
+        {
+            "name": contract.name,
+            "versions": versions,
+            "platform": PLATFORM,
+            "inputs": [_tensor(each) for each in contract.signatures[signature].inputs],
+            "outputs": [
+                _tensor(each) for each in contract.signatures[signature].outputs
+            ],
+        }
+    )
+
+
+async def model_config(request: Request) -> Response:
+    """The same as Triton's configuration says it."""
+    contract = _contract(request)
+    name = _default_signature(contract)
+    signature, batches = contract.signatures[name], contract.batches(name)
+    content: dict[str, Any] = {
+        "name": contract.name,
+        "platform": PLATFORM,
+        "backend": "tensorflow",
+        "max_batch_size": max(contract.batch_sizes) if batches else 0,
+        "input": [_config(each, batches=batches) for each in signature.inputs],
+        "output": [_config(each, batches=batches) for each in signature.outputs],
+    }
+    if batches:
+        content["dynamic_batching"] = {
+            "preferred_batch_size": list(contract.batch_sizes)
+        }
+    return _answer(content)
+
+
+async def model_statistics(request: Request) -> Response:
+    """What was asked of a model so far, all versions together."""
+    request.scope["record"].invalid_status = 400
+    state, path = request.scope["servery"], request.path_params
+    catalog = state.engine.catalog
+    number = read_version_number(path.get("version"))
+    models: list[ModelStatus] = list(catalog.models.values())
+    if "name" in path:
+        find_status(catalog, path, number)
+        models = [catalog.model(path["name"])]
+    state.accounting.flush()
+    found = await state.in_thread(later(describe_statistics, state.metrics, models))
+    return _answer({"model_stats": found})
+
+
+@router.post("/repository/index", response_class=Response)
+async def repository_index(request: Request) -> Response:
+    """All models and versions, and their states."""
+    request.scope["record"].invalid_status = 400
+    body = await request.body()
+    only_ready = False
+    if body:
+        content = read_json(body)
+        if not isinstance(content, dict):
+            raise InvalidInput("expected an object, received another value")
+        only_ready = bool(content.get("ready", False))
+    models = request.scope["servery"].engine.catalog.models
+    return _answer(
+        [
+            {
+                "name": name,
+                "version": str(each.version),
+                "state": STATES.get(each.state, "UNAVAILABLE"),
+                "reason": each.reason or "",
+            }
+            for name, model in models.items()
+            for each in model.versions
+            if each.state is VersionState.READY or not only_ready
+        ]
+    )
+
+
+def _parse_json(text: bytes, contract: Contract) -> ParsedRequest:
+    return _parse(text, memoryview(b""), contract)
+
+
+def _parse(text: bytes, raw: memoryview, contract: Contract) -> ParsedRequest:
+    content = read_json(text)
+    try:
+        request = InferRequest.model_validate(content)
+    except ValidationError as error:
+        raise describe(error.errors(include_url=False)[:10]) from error
+    return parse_infer(request, raw, contract)
+
+
+def _contract(request: Request) -> Contract:
+    request.scope["record"].invalid_status = 400
+    path = request.path_params
+    number = read_version_number(path.get("version"))
+    status = find_status(request.scope["servery"].engine.catalog, path, number)
+    return contract_of(path["name"], status)
+
+
+def _default_signature(contract: Contract) -> str:
+    if DEFAULT_SIGNATURE in contract.signatures:
+        return DEFAULT_SIGNATURE
+    return next(iter(contract.signatures))
+
+
+def _tensor(spec: TensorSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "datatype": DATATYPES.get(spec.dtype, spec.dtype.upper()),
+        "shape": [-1 if size is None else size for size in spec.shape],
+    }
+
+
+def _config(spec: TensorSpec, *, batches: bool) -> dict[str, Any]:
+    shape = spec.shape[1:] if batches else spec.shape
+    return {
+        "name": spec.name,
+        "data_type": CONFIG_TYPES.get(spec.dtype, f"TYPE_{spec.dtype.upper()}"),
+        "dims": [-1 if size is None else size for size in shape],
+    }
+
+
+def _answer(content: Any) -> Response:
+    return Response(to_json(content), media_type=JSON)
+
+
+def _place() -> None:
+    """Add the calls that name a model, with and without a version."""
+    calls: tuple[tuple[str, str, Endpoint, dict[int | str, Any]], ...] = (
+        ("POST", "/infer", infer, ERRORS),
+        ("GET", "/ready", model_ready, error_responses(400, 404, 503)),
+        ("GET", "", model_metadata, error_responses(400, 404, 503)),
+        ("GET", "/config", model_config, error_responses(400, 404, 503)),
+        ("GET", "/stats", model_statistics, error_responses(400, 404, 503)),
+    )
+    router.add_api_route(
+        "/models/stats", model_statistics, methods=["GET"], response_class=Response
+    )
+    for where in ("/models/{name}", "/models/{name}/versions/{version}"):
+        for method, path, endpoint, errors in calls:
+            router.add_api_route(
+                where + path,
+                endpoint,
+                methods=[method],
+                response_class=Response,
+                responses=errors,
+                openapi_extra=INFER_BODY if path == "/infer" else None,
+                route_class_override=DirectRoute if path == "/infer" else None,
+            )
+
+
+_place()
