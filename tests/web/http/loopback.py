@@ -26,6 +26,7 @@ from service.web.app import add_error_handlers
 from service.web.http.body import read_body
 from service.web.http.connection import Connection
 from service.web.http.connections import Connections
+from service.web.http.direct import DirectEndpoints
 from service.web.http.limits import HttpLimits
 from service.web.http.middleware import RequestMiddleware
 from service.web.state import AppState
@@ -60,7 +61,9 @@ class Loopback:
         metrics = Metrics(self.registry)
         engine = EngineClient(Path("nowhere"))
         self.state = AppState(self.settings, engine, metrics, cast(Any, self.log))
-        direct = {ECHO: _echo, SOON: _soon, HOLD: self._hold, BIG: _big}
+        direct = DirectEndpoints(
+            {ECHO: _echo, SOON: _soon, HOLD: self._hold, BIG: _big}
+        )
         self._app = RequestMiddleware(self._api(), self.state, direct)
         self.connections = Connections(
             self._app, self.state, HttpLimits.of(self.settings)
