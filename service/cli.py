@@ -1,6 +1,7 @@
 """The `servery` command line."""
 
 import asyncio
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ def cli() -> None:
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="TCP port; 0 takes a free one.  [default: 8000]")
 @click.option(
+    "--grpc-port", type=int, help="TCP port for gRPC; 0 = none.  [default: 0]"
+)
+@click.option(
     "--artifacts",
     type=click.Path(path_type=Path),
     help="Folder that holds <model>/<version>/.  [default: artifacts]",
@@ -37,19 +41,23 @@ def serve(**options: Any) -> None:
     a variable. `servery settings` lists them.
     """
     from service.processes.supervisor import AddressTakenError, Supervisor, listen
+    from service.rpc.port import reserve
 
     given = {name: value for name, value in options.items() if value is not None}
     settings = _settings(given)
     configure_logging(settings.log_level, "supervisor")
     try:
         listener = listen(settings.host, settings.port)
+        held = reserve(settings.host, settings.grpc_port)
     except AddressTakenError as error:
         raise click.ClickException(
             f"{error}. Choose another port with --port."
         ) from error
     host, port = listener.getsockname()[:2]
-    click.echo(f"Servery on http://{host}:{port}, documented at /docs", err=True)
-    asyncio.run(Supervisor(settings, listener).run())
+    grpc = f", gRPC on {host}:{settings.grpc_port}" if held else ""
+    click.echo(f"Servery on http://{host}:{port}, documented at /docs{grpc}", err=True)
+    with held or nullcontext():
+        asyncio.run(Supervisor(settings, listener).run())
 
 
 @cli.command()

@@ -78,6 +78,7 @@ class _DrainingServer(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         if time.monotonic() >= self._leave_at:
             self.should_exit = True
+            self._state.leaving.set()
         return await super().on_tick(counter)
 
 

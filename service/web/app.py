@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -18,6 +19,9 @@ from service.web.http.middleware import RequestMiddleware
 from service.web.http.record import Endpoint, error_response
 from service.web.state import AppState
 
+if TYPE_CHECKING:
+    from service.rpc.server import RpcServer
+
 DESCRIPTION = "Versioned TensorFlow SavedModels, served in full batches."
 
 
@@ -29,11 +33,16 @@ def create_app(state: AppState) -> RequestMiddleware:
 
 def create_api(state: AppState) -> tuple[FastAPI, dict[str, Endpoint]]:
     """FastAPI with our routes and our error shape; by path, its direct endpoints."""
+    rpc = _create_rpc(state)
 
     @asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         await state.engine.start()
+        if rpc is not None:
+            await rpc.start()
         yield
+        if rpc is not None:
+            await rpc.stop()
         await state.engine.stop()
         state.close()
 
@@ -49,6 +58,15 @@ def create_api(state: AppState) -> tuple[FastAPI, dict[str, Endpoint]]:
         },
     )
     return api, routes.mount(api)
+
+
+def _create_rpc(state: AppState) -> "RpcServer | None":
+    """gRPC, which is imported only where a port is set for it."""
+    if not state.settings.grpc_port:
+        return None
+    from service.rpc.server import RpcServer
+
+    return RpcServer(state)
 
 
 async def _answer(request: Request, error: Exception) -> Response:
