@@ -52,7 +52,8 @@ def to_array(proto: Any, most_bytes: int = MOST_BYTES) -> np.ndarray:
             too many or too few values.
     """
     types = load_module("tensorflow.core.framework.types_pb2")
-    enum = types.DataType.Name(proto.dtype) if proto.dtype else "none"
+    known = types.DataType.values()
+    enum = types.DataType.Name(proto.dtype) if proto.dtype in known else proto.dtype
     if enum not in DTYPES:
         raise TensorProtoError(
             f"expected a dtype of {', '.join(sorted(ENUMS))}, received {enum}"
