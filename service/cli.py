@@ -1,7 +1,7 @@
 """The `servery` command line."""
 
 import asyncio
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -46,17 +46,22 @@ def serve(**options: Any) -> None:
     given = {name: value for name, value in options.items() if value is not None}
     settings = _settings(given)
     configure_logging(settings.log_level, "supervisor")
-    try:
-        listener = listen(settings.host, settings.port)
-        held = reserve(settings.host, settings.grpc_port)
-    except AddressTakenError as error:
-        raise click.ClickException(
-            f"{error}. Choose another port with --port."
-        ) from error
-    host, port = listener.getsockname()[:2]
-    grpc = f", gRPC on {host}:{settings.grpc_port}" if held else ""
-    click.echo(f"Servery on http://{host}:{port}, documented at /docs{grpc}", err=True)
-    with held or nullcontext():
+    with ExitStack() as ports:
+        try:
+            listener = ports.enter_context(listen(settings.host, settings.port))
+            held = reserve(settings.host, settings.grpc_port)
+        except AddressTakenError as error:
+            raise click.ClickException(
+                f"{error}. Choose another port with --port or --grpc-port."
+            ) from error
+        host, port = listener.getsockname()[:2]
+        grpc = ""
+        if held is not None:
+            ports.enter_context(held)
+            grpc = f", gRPC on {host}:{settings.grpc_port}"
+        click.echo(
+            f"Servery on http://{host}:{port}, documented at /docs{grpc}", err=True
+        )
         asyncio.run(Supervisor(settings, listener).run())
 
 

@@ -41,8 +41,7 @@ def check_work(data: bytes, descriptor: Descriptor) -> None:
         while pending:
             position, end, kind = pending.pop()
             while position < end:
-                work += PER_FIELD
-                if work > MOST_WORK:
+                if (work := work + PER_FIELD) > MOST_WORK:
                     raise InvalidInput(_TOO_MUCH)
                 tag, position = _varint(data, position)
                 start, position = _skip(data, position, tag & 7)
@@ -55,6 +54,8 @@ def check_work(data: bytes, descriptor: Descriptor) -> None:
                     pending.append((start, min(position, end), field.message_type))
                 else:
                     work += position - start
+        if work > MOST_WORK:
+            raise InvalidInput(_TOO_MUCH)
     except (IndexError, ValueError) as error:
         raise MalformedBody(
             f"expected a message {descriptor.full_name}, received {len(data):,} bytes "

@@ -113,6 +113,11 @@ def _no_raw(request: Any) -> None:
     del request.raw_input_contents[:]
 
 
+def _nothing(request: Any) -> None:
+    request.ClearField("inputs")
+    _no_raw(request)
+
+
 def _set(**fields: Any) -> Callable[[Any], None]:
     def change(request: Any) -> None:
         for name, value in fields.items():
@@ -168,40 +173,77 @@ def _output(*names: str) -> Callable[[Any], None]:
     return change
 
 
+case = pytest.param
+
+
 @pytest.mark.parametrize(
     ("change", "code", "words"),
     [
-        pytest.param(_set(model_name="nobody"), NOT_FOUND, ["nobody", "echo"], id="model"),
-        pytest.param(_set(model_name=""), NOT_FOUND, ["''"], id="no-model"),
-        pytest.param(_set(model_version="9"), NOT_FOUND, ["9", "1, 2"], id="version"),
-        pytest.param(_set(model_version="-1"), INVALID, ["version", "-1"], id="negative-version"),
-        pytest.param(_set(model_version="9" * 99), INVALID, ["version"], id="huge-version"),
-        pytest.param(_parameter("signature_name", string_param="other"), NOT_FOUND, ["other", "serving_default"], id="signature"),
-        pytest.param(_parameter("timeout", int64_param=-1), INVALID, ["timeout", "-1"], id="timeout"),
-        pytest.param(_set(name="q"), INVALID, ["inputs x", "q"], id="unknown-input"),
-        pytest.param(_another_input("more"), INVALID, ["x", "more"], id="extra-input"),
-        pytest.param(_another_input("x"), INVALID, ["x", "twice"], id="input-twice"),
-        pytest.param(lambda r: r.ClearField("inputs"), INVALID, ["0", "1"], id="raw-without-input"),
-        pytest.param(lambda r: (r.ClearField("inputs"), _no_raw(r)), INVALID, ["x", "none"], id="no-input"),
-        pytest.param(_set(datatype="INT32"), INVALID, ["float32", "int32"], id="dtype"),
-        pytest.param(_set(datatype="FP128"), INVALID, ["FP32", "FP128"], id="unknown-datatype"),
-        pytest.param(_shape(4), INVALID, ["[-1, 2]", "[4]"], id="rank"),
-        pytest.param(_shape(-2, -2), INVALID, ["-2"], id="negative-size"),
-        pytest.param(_shape(2**62, 2**62), INVALID, ["at most"], id="overflowing-shape"),
-        pytest.param(_shape(0, 2**62), INVALID, ["at most"], id="absurd-beside-zero"),
-        pytest.param(_shape(*[1] * 40), INVALID, ["32", "40"], id="dimensions"),
-        pytest.param(_raw(b"\0" * 15), INVALID, ["16 bytes", "15"], id="too-few-bytes"),
-        pytest.param(_raw(b"\0" * 17), INVALID, ["16 bytes", "17"], id="too-many-bytes"),
-        pytest.param(_raw(b"\0" * 16, b""), INVALID, ["1 inputs", "2"], id="more-raw-than-inputs"),
-        pytest.param(_no_raw, INVALID, ["4 elements", "0"], id="nothing-in-it"),
-        pytest.param(_typed("fp32_contents", 1.0), INVALID, ["4", "1"], id="too-few-values"),
-        pytest.param(_typed("fp64_contents", 1, 2, 3, 4), INVALID, ["fp32_contents", "fp64"], id="wrong-list"),
-        pytest.param(_typed("fp32_contents", 1, 2, 3, 4, raw=True), INVALID, ["both"], id="typed-and-raw"),
-        pytest.param(_output("nothing"), INVALID, ["y", "nothing"], id="output"),
-        pytest.param(_output("y", "y"), INVALID, ["twice"], id="output-twice"),
-        pytest.param(_output("y" * 2000), INVALID, ["1024"], id="long-name"),
+        case(_set(model_name="nobody"), NOT_FOUND, ["nobody", "echo"], id="model"),
+        case(_set(model_name=""), NOT_FOUND, ["''"], id="no-model"),
+        case(_set(model_version="9"), NOT_FOUND, ["9", "1, 2"], id="version"),
+        case(
+            _set(model_version="-1"), INVALID, ["version", "-1"], id="negative-version"
+        ),
+        case(_set(model_version="9" * 99), INVALID, ["version"], id="huge-version"),
+        case(
+            _parameter("signature_name", string_param="other"),
+            NOT_FOUND,
+            ["other", "serving_default"],
+            id="signature",
+        ),
+        case(
+            _parameter("timeout", int64_param=-1),
+            INVALID,
+            ["timeout", "-1"],
+            id="timeout",
+        ),
+        case(_set(name="q"), INVALID, ["inputs x", "q"], id="unknown-input"),
+        case(_another_input("more"), INVALID, ["x", "more"], id="extra-input"),
+        case(_another_input("x"), INVALID, ["x", "twice"], id="input-twice"),
+        case(
+            lambda r: r.ClearField("inputs"),
+            INVALID,
+            ["0", "1"],
+            id="raw-without-input",
+        ),
+        case(
+            _nothing,
+            INVALID,
+            ["x", "none"],
+            id="no-input",
+        ),
+        case(_set(datatype="INT32"), INVALID, ["float32", "int32"], id="dtype"),
+        case(_set(datatype="FP128"), INVALID, ["FP32", "FP128"], id="unknown-datatype"),
+        case(_shape(4), INVALID, ["[-1, 2]", "[4]"], id="rank"),
+        case(_shape(-2, -2), INVALID, ["-2"], id="negative-size"),
+        case(_shape(2**62, 2**62), INVALID, ["at most"], id="overflowing-shape"),
+        case(_shape(0, 2**62), INVALID, ["at most"], id="absurd-beside-zero"),
+        case(_shape(*[1] * 40), INVALID, ["32", "40"], id="dimensions"),
+        case(_raw(b"\0" * 15), INVALID, ["16 bytes", "15"], id="too-few-bytes"),
+        case(_raw(b"\0" * 17), INVALID, ["16 bytes", "17"], id="too-many-bytes"),
+        case(
+            _raw(b"\0" * 16, b""), INVALID, ["1 inputs", "2"], id="more-raw-than-inputs"
+        ),
+        case(_no_raw, INVALID, ["4 elements", "0"], id="nothing-in-it"),
+        case(_typed("fp32_contents", 1.0), INVALID, ["4", "1"], id="too-few-values"),
+        case(
+            _typed("fp64_contents", 1, 2, 3, 4),
+            INVALID,
+            ["fp32_contents", "fp64"],
+            id="wrong-list",
+        ),
+        case(
+            _typed("fp32_contents", 1, 2, 3, 4, raw=True),
+            INVALID,
+            ["both"],
+            id="typed-and-raw",
+        ),
+        case(_output("nothing"), INVALID, ["y", "nothing"], id="output"),
+        case(_output("y", "y"), INVALID, ["twice"], id="output-twice"),
+        case(_output("y" * 2000), INVALID, ["1024"], id="long-name"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_said(
     serving: Serving, change: Callable[[Any], Any], code: Any, words: list[str]
 ) -> None:
@@ -270,7 +312,7 @@ def test_the_server_is_alive_and_not_ready_while_a_model_is_broken(
      ("broken", "", False), ("nobody", "", False)],
 )  # fmt: skip
 def test_a_model_is_ready_or_not(
-    serving: Serving, name: str, version: str, ready: bool
+    serving: Serving, *, name: str, version: str, ready: bool
 ) -> None:
     assert ask(serving, "ModelReady", name=name, version=version).ready is ready
 

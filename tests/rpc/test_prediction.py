@@ -122,34 +122,76 @@ def _spec(name: str, value: Any) -> Callable[[Any], None]:
     return lambda message: setattr(message.model_spec, name, value)
 
 
+case = pytest.param
+
+
 @pytest.mark.parametrize(
     ("change", "code", "words"),
     [
-        pytest.param(lambda m: m.ClearField("model_spec"), INVALID, ["model_spec"], id="no-spec"),
-        pytest.param(_spec("name", "nobody"), NOT_FOUND, ["nobody", "echo"], id="model"),
-        pytest.param(_spec("version_label", "stable"), NOT_FOUND, ["stable"], id="label"),
-        pytest.param(_spec("signature_name", "other"), NOT_FOUND, ["other"], id="signature"),
-        pytest.param(lambda m: setattr(m.model_spec.version, "value", 9), NOT_FOUND, ["9", "1, 2"], id="version"),
-        pytest.param(lambda m: setattr(m.model_spec.version, "value", -1), NOT_FOUND, ["-1"], id="negative-version"),
-        pytest.param(lambda m: setattr(m.model_spec.version, "value", 0), NOT_FOUND, ["0"], id="version-0"),
-        pytest.param(lambda m: m.ClearField("inputs"), INVALID, ["x", "none"], id="no-input"),
-        pytest.param(lambda m: m.inputs["q"].CopyFrom(m.inputs["x"]), INVALID, ["x", "q"], id="extra-input"),
-        pytest.param(lambda m: m.output_filter.append("q"), INVALID, ["y", "q"], id="output"),
-        pytest.param(lambda m: m.output_filter.extend(["y", "y"]), INVALID, ["y, y"], id="output-twice"),
-        pytest.param(_tensor(dtype=types_pb2.DT_DOUBLE), INVALID, ["x", "float64"], id="dtype"),
-        pytest.param(_tensor(dtype=0), INVALID, ["float32", "DT_INVALID"], id="no-dtype"),
-        pytest.param(_tensor(dtype=types_pb2.DT_VARIANT), INVALID, ["DT_VARIANT"], id="no-data"),
-        pytest.param(_tensor(dtype=9999), INVALID, ["float32", "9999"], id="unknown-dtype"),
-        pytest.param(_shape(4), INVALID, ["[-1, 2]", "[4]"], id="rank"),
-        pytest.param(_shape(-2, -2), INVALID, ["-2"], id="negative-size"),
-        pytest.param(_shape(2**62, 2**62), INVALID, ["at most"], id="overflowing-shape"),
-        pytest.param(_tensor(tensor_content=b"\0" * 15), INVALID, ["16", "15"], id="too-few-bytes"),
-        pytest.param(_tensor(tensor_content=b"\0" * 17), INVALID, ["16", "17"], id="too-many-bytes"),
-        pytest.param(_tensor(float_val=[1, 2]), INVALID, ["4", "2"], id="too-few-values"),
-        pytest.param(_tensor(float_val=[1] * 5), INVALID, ["4", "5"], id="too-many-values"),
-        pytest.param(_tensor(float_val=[]), INVALID, ["4", "0"], id="no-values"),
+        case(
+            lambda m: m.ClearField("model_spec"), INVALID, ["model_spec"], id="no-spec"
+        ),
+        case(_spec("name", "nobody"), NOT_FOUND, ["nobody", "echo"], id="model"),
+        case(_spec("version_label", "stable"), NOT_FOUND, ["stable"], id="label"),
+        case(_spec("signature_name", "other"), NOT_FOUND, ["other"], id="signature"),
+        case(
+            lambda m: setattr(m.model_spec.version, "value", 9),
+            NOT_FOUND,
+            ["9", "1, 2"],
+            id="version",
+        ),
+        case(
+            lambda m: setattr(m.model_spec.version, "value", -1),
+            NOT_FOUND,
+            ["-1"],
+            id="negative-version",
+        ),
+        case(
+            lambda m: setattr(m.model_spec.version, "value", 0),
+            NOT_FOUND,
+            ["0"],
+            id="version-0",
+        ),
+        case(lambda m: m.ClearField("inputs"), INVALID, ["x", "none"], id="no-input"),
+        case(
+            lambda m: m.inputs["q"].CopyFrom(m.inputs["x"]),
+            INVALID,
+            ["x", "q"],
+            id="extra-input",
+        ),
+        case(lambda m: m.output_filter.append("q"), INVALID, ["y", "q"], id="output"),
+        case(
+            lambda m: m.output_filter.extend(["y", "y"]),
+            INVALID,
+            ["y, y"],
+            id="output-twice",
+        ),
+        case(_tensor(dtype=types_pb2.DT_DOUBLE), INVALID, ["x", "float64"], id="dtype"),
+        case(_tensor(dtype=0), INVALID, ["float32", "DT_INVALID"], id="no-dtype"),
+        case(
+            _tensor(dtype=types_pb2.DT_VARIANT), INVALID, ["DT_VARIANT"], id="no-data"
+        ),
+        case(_tensor(dtype=9999), INVALID, ["float32", "9999"], id="unknown-dtype"),
+        case(_shape(4), INVALID, ["[-1, 2]", "[4]"], id="rank"),
+        case(_shape(-2, -2), INVALID, ["-2"], id="negative-size"),
+        case(_shape(2**62, 2**62), INVALID, ["at most"], id="overflowing-shape"),
+        case(
+            _tensor(tensor_content=b"\0" * 15),
+            INVALID,
+            ["16", "15"],
+            id="too-few-bytes",
+        ),
+        case(
+            _tensor(tensor_content=b"\0" * 17),
+            INVALID,
+            ["16", "17"],
+            id="too-many-bytes",
+        ),
+        case(_tensor(float_val=[1, 2]), INVALID, ["4", "2"], id="too-few-values"),
+        case(_tensor(float_val=[1] * 5), INVALID, ["4", "5"], id="too-many-values"),
+        case(_tensor(float_val=[]), INVALID, ["4", "0"], id="no-values"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_said(
     serving: Serving, change: Callable[[Any], Any], code: Any, words: list[str]
 ) -> None:
