@@ -1,7 +1,8 @@
 """One RPC on its way through: what a handler asks of the engine."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,7 +14,10 @@ from service.errors import ModelNotReady
 from service.web.http.record import RequestRecord
 from service.web.state import AppState
 
+T = TypeVar("T")
 Array = np.ndarray
+
+MANY_VALUES = 1 << 14  # strings of so many take about a millisecond
 
 
 class RpcCall:
@@ -26,10 +30,12 @@ class RpcCall:
 
     Attributes:
         deadline: `time.monotonic()` at which the answer is worth nothing.
+        is_long: Whether its message is so long that others should not wait for it.
     """
 
     def __init__(self, state: AppState, record: RequestRecord, seconds: float | None):
         self.state, self.record = state, record
+        self.is_long = False
         settings = state.settings
         most = settings.max_timeout_ms / 1000
         allowed = settings.timeout_ms / 1000 if seconds is None else min(seconds, most)
@@ -48,6 +54,15 @@ class RpcCall:
         contract = contract_of(self.state.engine.catalog.find(model, version))
         self.record.model = model  # a name that is known: it labels metrics
         return contract
+
+    async def decode(self, work: Callable[[], T]) -> T:
+        """Make arrays of the message: in a thread, where it is long."""
+        return await self.state.in_thread(work) if self.is_long else work()
+
+    async def encode(self, outputs: Sequence[Array], work: Callable[[], T]) -> T:
+        """Make a message of outputs: in a thread, where they have many values."""
+        is_long = sum([array.size for array in outputs]) > MANY_VALUES
+        return await self.state.in_thread(work) if is_long else work()
 
     async def infer(
         self,

@@ -14,6 +14,7 @@ from service.contract.dtypes import STRING, dtype_name, numpy_dtype
 from service.contract.packed import extend
 from service.errors import InvalidInput
 from service.rpc.generated import open_inference_pb2 as protocol
+from service.rpc.wire import MOST_WORK, PER_FIELD
 from service.web.api.v2.datatypes import (
     DATATYPES,
     NAMES,
@@ -32,6 +33,8 @@ LISTS = {
     "FP32": "fp32_contents", "FP64": "fp64_contents", "BYTES": "bytes_contents",
 }  # fmt: skip
 """Where the values of a datatype are; those of FP16 and BF16 are raw bytes only."""
+
+MOST_STRINGS = MOST_WORK // PER_FIELD  # as raw bytes no more than in a list
 
 _FIELDS: Mapping[str, FieldDescriptor] = (
     protocol.InferTensorContents.DESCRIPTOR.fields_by_name
@@ -82,9 +85,7 @@ def parse_inputs(request: protocol.ModelInferRequest) -> dict[str, Array]:
                 f"{what}: expected contents or raw_input_contents, received both"
             )
         else:
-            data = memoryview(raw[index])
-            shape = list(tensor.shape)
-            inputs[tensor.name] = from_raw(data, tensor.datatype, shape, what)
+            inputs[tensor.name] = _from_raw(tensor, memoryview(raw[index]), what)
     return inputs
 
 
@@ -128,6 +129,18 @@ def render_outputs(
 
 def _classified(wanted: WantedOutput, array: Array, labels: Sequence[str]) -> Array:
     return classify(array, wanted.top, labels) if wanted.top else array
+
+
+def _from_raw(tensor: Any, data: memoryview, what: str) -> Array:
+    shape = list(tensor.shape)
+    if tensor.datatype == "BYTES":
+        count = count_elements(shape, numpy_dtype(STRING), what)
+        if count > MOST_STRINGS:
+            raise InvalidInput(
+                f"{what}: expected at most {MOST_STRINGS:,} elements of BYTES, received "
+                f"{count:,}"
+            )
+    return from_raw(data, tensor.datatype, shape, what)
 
 
 def _from_list(tensor: Any, filled: list[str], what: str) -> Array:

@@ -4,7 +4,7 @@ https://github.com/kserve/open-inference-protocol, with Triton's extensions for
 configuration, statistics, streams and the repository's index.
 """
 
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version as package_version
 from typing import Any
 
@@ -61,15 +61,16 @@ async def infer(request: protocol.ModelInferRequest, call: RpcCall) -> Any:
         where = ".".join(map(str, first["loc"]))
         raise InvalidInput(f"{where}: {first['msg']}") from error
     parsed = parse_infer(asked, memoryview(b""), contract)
-    inputs = parse_inputs(request)
+    inputs = await call.decode(partial(parse_inputs, request))
     answer = await call.infer(contract, parsed.signature, inputs, parsed.timeout_ms)
     response = protocol.ModelInferResponse(
         model_name=contract.name, model_version=str(answer.version), id=request.id
     )
     typed = bool(request.inputs) and not request.raw_input_contents
-    render_outputs(
-        parsed.outputs, answer.outputs, contract.labels, response, typed=typed
+    render = partial(
+        render_outputs, parsed.outputs, answer.outputs, contract.labels, response
     )
+    await call.encode(answer.outputs, partial(render, typed=typed))
     return response
 
 

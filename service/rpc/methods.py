@@ -123,7 +123,8 @@ class _Serving:
         try:
             if full:
                 raise Unavailable(FULL)
-            request = await self._parse(data)
+            call.is_long = len(data) > LONG_BYTES
+            request = await call.decode(partial(self._parse, data))
             answer = await self._method.handler(request, call)
             record.status = 200
             return answer
@@ -141,16 +142,9 @@ class _Serving:
         finally:
             state.accounting.leave(record)
 
-    async def _parse(self, data: bytes) -> Message:
-        if len(data) <= LONG_BYTES:
-            return self._parse_now(data)
-        return await self._state.in_thread(partial(self._parse_checked, data))
-
-    def _parse_checked(self, data: bytes) -> Message:
-        check_work(data, self._input)
-        return self._parse_now(data)
-
-    def _parse_now(self, data: bytes) -> Message:
+    def _parse(self, data: bytes) -> Message:
+        if len(data) > LONG_BYTES:
+            check_work(data, self._input)
         try:
             return self._request.FromString(data)
         except DecodeError as error:

@@ -4,7 +4,8 @@ Rules and answers are those of its prediction_service.proto and of servables/ten
 in its sources; MultiInference is not there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -43,13 +44,18 @@ async def predict(request: Any, call: RpcCall) -> Any:
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     wanted = _filtered(request.output_filter, find_signature(contract, name))
     most = call.state.settings.max_body_bytes
-    inputs = {key: _array(key, proto, most) for key, proto in request.inputs.items()}
+    inputs = await call.decode(partial(_arrays, request.inputs, most))
     answer = await call.infer(contract, name, inputs)
     response = _predict.PredictResponse()
     _answer_spec(response, contract, name)
-    for spec, array in _outputs(contract, name, answer.outputs):
-        if spec.name in wanted:
-            response.outputs[spec.name].CopyFrom(to_proto(array, spec.dtype))
+    pairs = _outputs(contract, name, answer.outputs)
+
+    def fill() -> None:
+        for spec, array in pairs:
+            if spec.name in wanted:
+                response.outputs[spec.name].CopyFrom(to_proto(array, spec.dtype))
+
+    await call.encode(answer.outputs, fill)
     return response
 
 
@@ -175,11 +181,14 @@ def _filtered(names: Sequence[str], signature: Signature) -> Sequence[str]:
     return names or known
 
 
-def _array(name: str, proto: Any, most_bytes: int) -> Array:
-    try:
-        return to_array(proto, most_bytes)
-    except TensorProtoError as error:
-        raise InvalidInput(f"input {name[:256]}: {error}") from error
+def _arrays(protos: Mapping[str, Any], most_bytes: int) -> dict[str, Array]:
+    arrays = {}
+    for name, proto in protos.items():
+        try:
+            arrays[name] = to_array(proto, most_bytes)
+        except TensorProtoError as error:
+            raise InvalidInput(f"input {name[:256]}: {error}") from error
+    return arrays
 
 
 def _describe(spec: TensorSpec, info: Any) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from service.contract.dtypes import NAMES
-from service.rpc.contents import LISTS
+from service.rpc.contents import LISTS, MOST_STRINGS
 from service.rpc.generated import open_inference_pb2 as protocol
 from service.rpc.inference import SERVICE
 from service.web.api.v2.datatypes import DATATYPES, from_raw, to_raw
@@ -273,6 +273,14 @@ def test_an_announced_giant_costs_nothing(serving: Serving) -> None:
     began = time.perf_counter()
     refused(INVALID, "received 2", call=lambda: infer(serving, request))
     assert time.perf_counter() - began < 1
+
+
+def test_strings_are_as_many_raw_as_in_a_list_and_no_more(serving: Serving) -> None:
+    texts = np.array([b"a"] * (MOST_STRINGS + 1), dtype=object)
+    most = raw_request(texts[:-1], "BYTES", "string")
+    assert infer(serving, most).outputs[0].shape == [MOST_STRINGS]
+    more = raw_request(texts, "BYTES", "string")
+    refused(INVALID, "65,536", "65,537", call=lambda: infer(serving, more))
 
 
 def test_complex_outputs_are_refused_not_faulty(serving: Serving) -> None:
