@@ -13,6 +13,7 @@ WIRE_DTYPES: dict[int, np.dtype[Any]] = {
     FieldDescriptor.TYPE_DOUBLE: np.dtype("<f8"),
 }
 _DELIMITED = 2
+MOST_AT_ONCE = 1 << 18  # values; between two parts other threads have their turn
 
 
 def extend(message: Message, field: FieldDescriptor, array: Array) -> None:
@@ -30,9 +31,11 @@ def extend(message: Message, field: FieldDescriptor, array: Array) -> None:
     if wire is None or not array.size:
         getattr(message, field.name).extend(array.ravel().tolist())
         return
-    data = array.astype(wire, copy=False).tobytes()
-    tag = _varint(field.number << 3 | _DELIMITED)
-    message.MergeFromString(b"".join((tag, _varint(len(data)), data)))
+    flat, tag = array.ravel(), _varint(field.number << 3 | _DELIMITED)
+    for start in range(0, flat.size, MOST_AT_ONCE):
+        part = flat[start : start + MOST_AT_ONCE]
+        data = part.astype(wire, copy=False).tobytes()
+        message.MergeFromString(b"".join((tag, _varint(len(data)), data)))
 
 
 def _varint(value: int) -> bytes:

@@ -137,8 +137,8 @@ def _from_raw(tensor: Any, data: memoryview, what: str) -> Array:
         count = count_elements(shape, numpy_dtype(STRING), what)
         if count > MOST_STRINGS:
             raise InvalidInput(
-                f"{what}: expected at most {MOST_STRINGS:,} elements of BYTES, received "
-                f"{count:,}"
+                f"{what}: expected at most {MOST_STRINGS:,} elements of BYTES, "
+                f"received {count:,}"
             )
     return from_raw(data, tensor.datatype, shape, what)
 

@@ -10,7 +10,10 @@ import grpc
 import numpy as np
 import pytest
 
+from service.contract.contract import from_manifest
 from service.engine.batching.batcher import Answer
+from service.errors import ModelNotReady
+from service.rpc.call import contract_of
 from service.rpc.generated import open_inference_pb2 as protocol
 from service.rpc.inference import SERVICE
 from service.rpc.wire import MOST_WORK
@@ -118,6 +121,12 @@ def test_an_engine_that_gives_up_says_so(narrow: Serving) -> None:
 def test_a_message_over_the_limit_is_refused(narrow: Serving) -> None:
     large = protocol.ModelInferRequest(raw_input_contents=[bytes(BODY_BYTES)])
     refused(EXHAUSTED, str(BODY_BYTES), call=lambda: infer(narrow, large))
+
+
+def test_metadata_has_a_limit(narrow: Serving) -> None:
+    large = [("x-long", "a" * 20_000)]
+    refused(EXHAUSTED, call=lambda: infer(narrow, pairs(), metadata=large))
+    assert infer(narrow, pairs()).outputs
 
 
 def test_a_compressed_message_is_as_long_as_what_comes_out(narrow: Serving) -> None:
@@ -228,3 +237,20 @@ def test_what_is_under_way_is_finished_and_nothing_new_is_taken(
 
 def make_answer(serving: Serving) -> Any:
     return Answer(serving.engine.last[3], 0, 0, 2, 2)
+
+
+def test_a_version_has_the_contract_of_its_status_or_of_its_manifest(
+    narrow: Serving,
+) -> None:
+    status = narrow.engine.catalog.find("echo", 1)
+    contract = contract_of(status)
+    assert contract.signatures == status.manifest.signatures  # type: ignore[union-attr]
+
+    class Newer:
+        contract = from_manifest(status.manifest)  # type: ignore[arg-type]
+
+    newer: Any = Newer()
+    assert contract_of(newer) is newer.contract
+    failed = narrow.engine.catalog.model("broken").versions[0]
+    with pytest.raises(ModelNotReady, match="failed"):
+        contract_of(failed)
