@@ -5,7 +5,8 @@ PHOTO := artifacts/photo/1/manifest.json
 PEERS := mosec litserve bentoml mlserver ray pytriton
 
 .DEFAULT_GOAL := help
-.PHONY: help serve photo test fuzz lint types train bench bench-peers peers dashboard lock clean
+.PHONY: help serve photo clients protos test test-all fuzz lint types train bench bench-peers \
+	peers dashboard lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -22,11 +23,25 @@ photo: $(PHOTO) ## fetch and convert the photo model, 95 MB, once
 $(PHOTO): | .venv/serve.stamp
 	$(BIN)/python -m training photo
 
-test: .venv/dev.stamp ## run the tests
+test: .venv/dev.stamp .venv-clients/stamp ## run the tests
 	$(BIN)/pytest
 
 fuzz: .venv/dev.stamp ## throw thousands of generated requests at every endpoint, an hour
 	FUZZ_EXAMPLES=$(or $(EXAMPLES),5000) $(BIN)/pytest -m slow tests/fuzz
+protos: .venv/dev.stamp ## make Python of the protocol buffers in service/rpc/protos
+	$(BIN)/python -m grpc_tools.protoc -Iservice/rpc/protos \
+		--python_out=service/rpc/generated --pyi_out=service/rpc/generated \
+		service/rpc/protos/open_inference.proto
+
+# Other servers' clients want other versions than we do, and know our messages by the
+# same names: they live apart, and tests call them as programs.
+clients: .venv-clients/stamp ## build the environment of other servers' clients
+
+.venv-clients/stamp: requirements-clients.lock
+	$(PYTHON) -m venv --clear .venv-clients
+	.venv-clients/bin/python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes -r requirements-clients.lock
+	@touch $@
 
 lint: .venv/dev.stamp ## check style and imports
 	$(BIN)/ruff check .
@@ -77,9 +92,13 @@ lock: .venv/dev.stamp ## pin the newest dependencies that pyproject.toml allows
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
 		--no-emit-index-url --no-emit-find-links --python-version 3.11 --extra gpu \
 		--constraint requirements.lock pyproject.toml --output-file requirements-gpu.lock
+	echo 'tritonclient[grpc,http]>=2.73,<3' | $(BIN)/uv pip compile --quiet --upgrade \
+		--universal --generate-hashes --no-header --no-emit-index-url \
+		--no-emit-find-links --python-version 3.11 - \
+		--output-file requirements-clients.lock
 
 clean: ## remove .venv and the caches
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-clients .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

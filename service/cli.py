@@ -1,7 +1,7 @@
 """The `servery` command line."""
 
 import asyncio
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,9 @@ def cli() -> None:
 @cli.command()
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="TCP port; 0 takes a free one.  [default: 8000]")
+@click.option(
+    "--grpc-port", type=int, help="TCP port for gRPC; 0 = none.  [default: 0]"
+)
 @click.option(
     "--artifacts",
     type=click.Path(path_type=Path),
@@ -46,21 +49,29 @@ def serve(**options: Any) -> None:
         show_address,
     )
     from service.processes.supervisor import Supervisor
+    from service.rpc.port import reserve
 
     given = {name: value for name, value in options.items() if value is not None}
     settings = _settings(given)
     number = settings.number_of_http_processes()
-    try:
-        listeners = listen_together(settings.host, settings.port, number)
-    except AddressTakenError as error:
-        raise click.ClickException(
-            f"{error}. Choose another port with --port."
-        ) from error
-    supervisor = Supervisor(settings, listeners)
-    address = show_address(*listeners[0].getsockname()[:2])
-    with suppress(OSError):  # nobody needs to read it
-        click.echo(f"Servery on http://{address}, documented at /docs", err=True)
-    raise SystemExit(asyncio.run(supervisor.run()))
+    with ExitStack() as ports:
+        try:
+            listeners = listen_together(settings.host, settings.port, number)
+            held = reserve(settings.host, settings.grpc_port)
+        except AddressTakenError as error:
+            raise click.ClickException(
+                f"{error}. Choose another port with --port or --grpc-port."
+            ) from error
+        supervisor = Supervisor(settings, listeners)
+        address = show_address(*listeners[0].getsockname()[:2])
+        grpc = ""
+        if held is not None:
+            ports.enter_context(held)
+            grpc = f", gRPC on {show_address(settings.host, settings.grpc_port)}"
+        with suppress(OSError):  # nobody needs to read it
+            text = f"Servery on http://{address}, documented at /docs{grpc}"
+            click.echo(text, err=True)
+        raise SystemExit(asyncio.run(supervisor.run()))
 
 
 @cli.command()

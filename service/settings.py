@@ -23,6 +23,9 @@ class Settings(BaseSettings):
     port: int = Field(
         8000, ge=0, le=65535, description="TCP port; 0 takes one that is free."
     )
+    grpc_port: int = Field(
+        0, ge=0, le=65535, description="TCP port for gRPC, 8500 by custom; 0 = none."
+    )
     artifacts: Path = Field(
         Path("artifacts"), description="Folder that holds <model>/<version>/."
     )

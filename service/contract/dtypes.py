@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 import ml_dtypes  # which also makes `np.dtype("bfloat16")` known
 import numpy as np
@@ -24,6 +25,7 @@ def numpy_dtype(name: str) -> np.dtype[np.generic]:
     return np.dtype(object if name == STRING else name)
 
 
+@cache  # NumPy spells it anew each time
 def dtype_name(dtype: np.dtype[np.generic]) -> str:
     """The name of an array's dtype; undoes `numpy_dtype`."""
     return STRING if dtype.kind == "O" else dtype.name

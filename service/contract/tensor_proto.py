@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from service.contract.dtypes import MOST_BYTES, check_shape, numpy_dtype
+from service.contract.packed import extend
 from service.contract.tensorflow_protos import load_module
 
 DTYPES = {
@@ -22,7 +23,7 @@ DTYPES = {
 }  # fmt: skip
 """Names of dtypes by TensorFlow's; the others no protocol can carry."""
 
-_ENUMS = {name: enum for enum, name in DTYPES.items()}
+ENUMS = {name: enum for enum, name in DTYPES.items()}
 _LISTS = {
     "bool": "bool_val", "float32": "float_val", "float64": "double_val",
     "int64": "int64_val", "uint32": "uint32_val", "uint64": "uint64_val",
@@ -51,10 +52,11 @@ def to_array(proto: Any, most_bytes: int = MOST_BYTES) -> np.ndarray:
             too many or too few values.
     """
     types = load_module("tensorflow.core.framework.types_pb2")
-    enum = types.DataType.Name(proto.dtype) if proto.dtype else "none"
+    known = types.DataType.values()
+    enum = types.DataType.Name(proto.dtype) if proto.dtype in known else proto.dtype
     if enum not in DTYPES:
         raise TensorProtoError(
-            f"expected a dtype of {', '.join(sorted(_ENUMS))}, received {enum}"
+            f"expected a dtype of {', '.join(sorted(ENUMS))}, received {enum}"
         )
     name, shape = DTYPES[enum], [dim.size for dim in proto.tensor_shape.dim]
     if proto.tensor_shape.unknown_rank:
@@ -69,7 +71,9 @@ def to_array(proto: Any, most_bytes: int = MOST_BYTES) -> np.ndarray:
 
 
 def to_proto(array: np.ndarray, name: str) -> Any:
-    """A `TensorProto` of an array.
+    """A `TensorProto` of an array, its values in the list of their dtype.
+
+    TensorFlow Serving answers so too, and its clients read `float_val` as it stands.
 
     Args:
         array: Of any shape; strings as an object array of bytes.
@@ -77,13 +81,15 @@ def to_proto(array: np.ndarray, name: str) -> Any:
     """
     tensors = load_module("tensorflow.core.framework.tensor_pb2")
     types = load_module("tensorflow.core.framework.types_pb2")
-    proto = tensors.TensorProto(dtype=types.DataType.Value(_ENUMS[name]))
+    proto = tensors.TensorProto(dtype=types.DataType.Value(ENUMS[name]))
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
-    if name == "string":
-        proto.string_val.extend(array.ravel().tolist())
-    else:
-        proto.tensor_content = array.tobytes()
+    values = np.ascontiguousarray(array).ravel()
+    if name in _BITS:
+        values = values.view(np.uint16)
+    elif name.startswith("complex"):
+        values = values.view(np.float32 if name == "complex64" else np.float64)
+    extend(proto, proto.DESCRIPTOR.fields_by_name[_LISTS.get(name, "int_val")], values)
     return proto
 
 
@@ -113,14 +119,22 @@ def _from_list(proto: Any, name: str, shape: list[int]) -> np.ndarray:
         array = np.empty(size, dtype=object)
         array[:] = list(values) * (size if count == 1 else 1)
         return array.reshape(shape)
-    try:
-        if name in _BITS:
-            array = np.array(values, np.uint16).view(numpy_dtype(name))
-        elif parts == 2:
-            pairs = np.array(values, np.float64).reshape(-1, 2)
-            array = (pairs[:, 0] + 1j * pairs[:, 1]).astype(name)
-        else:
-            array = np.array(values, numpy_dtype(name))
-    except OverflowError as error:
-        raise TensorProtoError(f"expected values of {name}: {error}") from error
+    flat = np.array(values)
+    if name in _BITS:
+        array = _narrowed(flat, np.dtype(np.uint16)).view(numpy_dtype(name))
+    elif parts == 2:
+        array = flat.view(name)
+    else:
+        array = _narrowed(flat, numpy_dtype(name))
     return np.resize(array, shape) if size else np.empty(shape, numpy_dtype(name))
+
+
+def _narrowed(values: np.ndarray, dtype: np.dtype[np.generic]) -> np.ndarray:
+    """Values of a list that is wider than their dtype."""
+    narrow = values.astype(dtype)
+    if dtype.kind in "iu" and not np.array_equal(narrow, values):
+        raise TensorProtoError(
+            f"expected values of {dtype.name}, received one from {values.min()} to "
+            f"{values.max()}"
+        )
+    return narrow

@@ -11,6 +11,7 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -35,6 +36,7 @@ def _only_its_path() -> Iterator[None]:
         del sys.modules[PACKAGE]
 
 
+@cache
 def load_module(name: str) -> Any:
     """A module of message classes.
 

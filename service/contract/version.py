@@ -4,11 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.contract import manifest as manifests
-from service.contract.contract import (
-    Contract,
-    from_manifest,
-    from_saved_model,
-)
+from service.contract.contract import Contract, from_manifest, from_saved_model
 from service.contract.integrity import check_files
 from service.contract.manifest import Manifest, ManifestError, read_manifest
 from service.contract.saved_model import (

@@ -79,6 +79,7 @@ class _DrainingServer(uvicorn.Server):
             self._beat()
         if time.monotonic() >= self._leave_at:
             self.should_exit = True
+            self._state.leaving.set()
         return await super().on_tick(counter)
 
 

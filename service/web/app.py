@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -21,6 +22,9 @@ from service.web.http.record import INTERNAL, error_response
 from service.web.http.wording import describe, show
 from service.web.state import AppState
 
+if TYPE_CHECKING:
+    from service.rpc.server import RpcServer
+
 DESCRIPTION = "Versioned TensorFlow SavedModels, served in full batches."
 
 
@@ -32,12 +36,17 @@ def create_app(state: AppState) -> RequestMiddleware:
 
 def create_api(state: AppState) -> tuple[FastAPI, DirectEndpoints]:
     """FastAPI with our routes and our error shape; by path, its direct endpoints."""
+    rpc = _create_rpc(state)
 
     @asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         await state.engine.start()
         state.decoders.start()
+        if rpc is not None:
+            await rpc.start()
         yield
+        if rpc is not None:
+            await rpc.stop()
         await state.engine.stop()
         state.close()
 
@@ -62,6 +71,15 @@ def add_error_handlers(api: FastAPI) -> None:
     api.add_exception_handler(RequestValidationError, _answer_invalid)
     api.add_exception_handler(HTTPException, _answer_http)
     api.add_exception_handler(Exception, _answer_fault)  # raised on, and then logged
+
+
+def _create_rpc(state: AppState) -> "RpcServer | None":
+    """gRPC, which is imported only where a port is set for it."""
+    if not state.settings.grpc_port:
+        return None
+    from service.rpc.server import RpcServer
+
+    return RpcServer(state)
 
 
 async def _answer(request: Request, error: Exception) -> Response:

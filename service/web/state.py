@@ -48,6 +48,7 @@ class AppState:
     Attributes:
         decoders: Processes that read images.
         draining: Set on SIGTERM; readiness turns red.
+        leaving: Set after the drain delay; nothing new is taken.
         accounting: The requests under way, and what became of the others.
     """
 
@@ -63,6 +64,7 @@ class AppState:
         self.metrics = metrics
         self.accounting = Accounting(metrics, access_log)
         self.draining = False
+        self.leaving = asyncio.Event()
         metrics.in_flight_limit.set(settings.max_in_flight)
         self.decoders = DecoderPool(settings)
         self._threads = ThreadPoolExecutor(available_cores(), thread_name_prefix="work")

@@ -7,12 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from service.engine.batching.tensors import (
-    Tensors,
-    count_rows,
-    merge_rows,
-    slice_rows,
-)
+from service.engine.batching.tensors import Tensors, count_rows, merge_rows, slice_rows
 from service.errors import DeadlineExceeded, ServeryError
 
 

@@ -84,7 +84,8 @@ class Accounting:
             metrics.request_seconds.labels(*names).observe_all(seconds)
         for labels, number in predictions.items():
             metrics.predictions.labels(*labels).inc(number)
-        self._count_stages([each for each in finished if each.labels])
+        stages = metrics.stages.keys()
+        self._count_stages([each for each in finished if stages <= each.stages.keys()])
 
     def _count_refused(self, refused: Mapping[str, Sequence[str]]) -> None:
         metrics, status = self._metrics, str(Unavailable.status)

@@ -1,5 +1,6 @@
 """The datatypes of the Open Inference Protocol, and strings as it writes them."""
 
+import math
 import struct
 from collections.abc import Iterable
 
@@ -73,7 +74,7 @@ def count_elements(
         check_shape(sizes, dtype, most)
     except ValueError as error:
         raise InvalidInput(f"{what}: {error}") from error
-    return int(np.prod(sizes, dtype=np.int64))
+    return math.prod(sizes)
 
 
 def _strings_from_raw(data: memoryview, count: int, what: str) -> Array:

@@ -1,0 +1,116 @@
+"""One RPC on its way through: what a handler asks of the engine."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from service.contract.contract import Contract, from_manifest
+from service.contract.inputs import arrange
+from service.engine.batching.batcher import Answer
+from service.engine.catalog import VersionStatus
+from service.errors import ModelNotReady
+from service.web.http.record import RequestRecord
+from service.web.state import AppState
+
+T = TypeVar("T")
+Array = np.ndarray
+
+MANY_VALUES = 1 << 14  # strings of so many take about a millisecond
+
+
+class RpcCall:
+    """What the handlers of all services see.
+
+    Args:
+        state: What all requests share.
+        record: Of this one.
+        seconds: That the caller gives it; None if it says nothing.
+
+    Attributes:
+        deadline: `time.monotonic()` at which the answer is worth nothing.
+        is_long: Whether its message is so long that others should not wait for it.
+    """
+
+    def __init__(self, state: AppState, record: RequestRecord, seconds: float | None):
+        self.state, self.record = state, record
+        self.is_long = False
+        settings = state.settings
+        most = settings.max_timeout_ms / 1000
+        allowed = settings.timeout_ms / 1000 if seconds is None else min(seconds, most)
+        self.deadline = record.started + allowed
+
+    def find(self, model: str, version: int | None) -> Contract:
+        """The contract of the version that is asked.
+
+        Args:
+            model: Its model's name.
+            version: None means the newest that is ready.
+
+        Raises:
+            ModelNotFound, VersionNotFound, ModelNotReady: See `Catalog.find`.
+        """
+        contract = contract_of(self.state.engine.catalog.find(model, version))
+        self.record.model = model  # a name that is known: it labels metrics
+        return contract
+
+    async def decode(self, work: Callable[[], T]) -> T:
+        """Make arrays of the message: in a thread, where it is long."""
+        return await self.state.in_thread(work) if self.is_long else work()
+
+    async def encode(self, outputs: Sequence[Array], work: Callable[[], T]) -> T:
+        """Make a message of outputs: in a thread, where they have many values."""
+        is_long = sum([array.size for array in outputs]) > MANY_VALUES
+        return await self.state.in_thread(work) if is_long else work()
+
+    async def infer(
+        self,
+        contract: Contract,
+        signature: str,
+        inputs: Mapping[str, Array],
+        timeout_ms: float | None = None,
+    ) -> Answer:
+        """Have the engine compute.
+
+        Args:
+            contract: Of the version that is to answer.
+            signature: The name of one of its signatures.
+            inputs: An array for each input, by name.
+            timeout_ms: What the caller's protocol says of time, beside gRPC.
+
+        Raises:
+            ServeryError: See `arrange` and `Engine.submit`.
+        """
+        arrays = arrange(contract, signature, inputs)
+        record = self.record
+        record.stages["decode"] = time.monotonic() - record.started
+        record.version = contract.version
+        if contract.batches(signature):
+            record.rows = len(arrays[0])
+        deadline = self.deadline
+        if timeout_ms is not None:
+            deadline = min(deadline, record.started + timeout_ms / 1000)
+        answer: Answer = await record.wait_for(
+            self.state.engine.submit(
+                contract.name, contract.version, signature, arrays, deadline
+            )
+        )
+        record.batch_rows = answer.batch_rows
+        record.stages["queue"] = answer.queue_s
+        record.stages["compute"] = answer.compute_s
+        return answer
+
+
+def contract_of(status: VersionStatus) -> Contract:
+    """The contract of a version.
+
+    Raises:
+        ModelNotReady: It is not known yet.
+    """
+    contract: Contract | None = getattr(status, "contract", None)
+    if contract is not None:
+        return contract
+    if status.manifest is None:
+        raise ModelNotReady(f"version {status.version} is {status.state}.")
+    return from_manifest(status.manifest)

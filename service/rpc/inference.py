@@ -1,0 +1,263 @@
+"""The Open Inference Protocol's gRPC service, `inference.GRPCInferenceService`.
+
+https://github.com/kserve/open-inference-protocol, with Triton's extensions for
+configuration, statistics, streams and the repository's index.
+"""
+
+from functools import cache, partial
+from importlib.metadata import version as package_version
+from typing import Any
+
+from pydantic import ValidationError
+
+from service.contract.contract import Contract
+from service.contract.signature import Signature, TensorSpec
+from service.engine.catalog import ModelStatus, VersionState
+from service.errors import InvalidInput, ServeryError, SignatureNotFound
+from service.rpc.call import RpcCall
+from service.rpc.contents import parse_inputs, parse_parameters, render_outputs
+from service.rpc.generated import open_inference_pb2 as protocol
+from service.rpc.methods import Method
+from service.web.api.v2.datatypes import DATATYPES
+from service.web.api.v2.infer import (
+    DEFAULT_SIGNATURE,
+    InferRequest,
+    OutputRequest,
+    parse_infer,
+)
+
+SERVICE = protocol.DESCRIPTOR.services_by_name["GRPCInferenceService"]
+
+PLATFORM, BACKEND = "tensorflow_savedmodel", "tensorflow"
+EXTENSIONS = (
+    "binary_tensor_data", "classification", "model_configuration", "schedule_policy",
+)  # fmt: skip
+STATES = {
+    VersionState.LOADING: "LOADING",
+    VersionState.READY: "READY",
+    VersionState.DRAINING: "UNLOADING",
+    VersionState.FAILED: "UNAVAILABLE",
+}
+MOST_DIGITS = 18  # of a version: what fits an int64
+
+
+async def infer(request: protocol.ModelInferRequest, call: RpcCall) -> Any:
+    """Compute, on raw or typed contents; answered in the form in which it was asked."""
+    contract = call.find(request.model_name, _version(request.model_version))
+    try:
+        asked = InferRequest(
+            id=request.id,
+            inputs=[],
+            parameters=parse_parameters(request.parameters),
+            outputs=[
+                OutputRequest(
+                    name=each.name, parameters=parse_parameters(each.parameters)
+                )
+                for each in request.outputs
+            ],
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InvalidInput(f"{where}: {first['msg']}") from error
+    parsed = parse_infer(asked, memoryview(b""), contract)
+    inputs = await call.decode(partial(parse_inputs, request))
+    answer = await call.infer(contract, parsed.signature, inputs, parsed.timeout_ms)
+    response = protocol.ModelInferResponse(
+        model_name=contract.name, model_version=str(answer.version), id=request.id
+    )
+    typed = bool(request.inputs) and not request.raw_input_contents
+    render = partial(
+        render_outputs, parsed.outputs, answer.outputs, contract.labels, response
+    )
+    await call.encode(answer.outputs, partial(render, typed=typed))
+    return response
+
+
+async def server_live(_: Any, call: RpcCall) -> Any:
+    """Whether this process answers at all."""
+    return protocol.ServerLiveResponse(live=True)
+
+
+async def server_ready(_: Any, call: RpcCall) -> Any:
+    """Whether every model answers."""
+    state = call.state
+    ready = not state.draining and not state.engine.catalog.problems()
+    return protocol.ServerReadyResponse(ready=ready)
+
+
+async def model_ready(request: protocol.ModelReadyRequest, call: RpcCall) -> Any:
+    """Whether a model, or a version of it, answers."""
+    version = _version(request.version)
+    try:
+        call.find(request.name, version)
+    except ServeryError:
+        return protocol.ModelReadyResponse(ready=False)
+    return protocol.ModelReadyResponse(ready=True)
+
+
+async def server_metadata(_: Any, call: RpcCall) -> Any:
+    """Who answers, and what it can do beside the protocol."""
+    return protocol.ServerMetadataResponse(
+        name="servery", version=_own_version(), extensions=EXTENSIONS
+    )
+
+
+async def model_metadata(request: protocol.ModelMetadataRequest, call: RpcCall) -> Any:
+    """What goes in and what comes out."""
+    contract = call.find(request.name, _version(request.version))
+    signature = _default(contract)
+    versions = call.state.engine.catalog.model(request.name).versions
+    return protocol.ModelMetadataResponse(
+        name=request.name,
+        versions=[
+            str(each.version) for each in versions if each.state is VersionState.READY
+        ],
+        platform=PLATFORM,
+        inputs=[_metadata(each) for each in signature.inputs],
+        outputs=[_metadata(each) for each in signature.outputs],
+    )
+
+
+async def model_config(request: protocol.ModelConfigRequest, call: RpcCall) -> Any:
+    """The same as Triton's configuration says it: with rows apart from the shapes."""
+    contract = call.find(request.name, _version(request.version))
+    signature, batches = _default(contract), contract.batches(_default_name(contract))
+    config = protocol.ModelConfig(
+        name=contract.name,
+        platform=PLATFORM,
+        backend=BACKEND,
+        max_batch_size=call.state.settings.max_request_rows if batches else 0,
+        input=[
+            protocol.ModelInput(
+                name=each.name,
+                data_type=_data_type(each),
+                dims=_dimensions(each)[batches:],
+                optional=each.default is not None,
+            )
+            for each in signature.inputs
+        ],
+        output=[
+            protocol.ModelOutput(
+                name=each.name,
+                data_type=_data_type(each),
+                dims=_dimensions(each)[batches:],
+            )
+            for each in signature.outputs
+        ],
+    )
+    if batches:
+        config.dynamic_batching.preferred_batch_size.extend(contract.batch_sizes)
+    return protocol.ModelConfigResponse(config=config)
+
+
+async def model_statistics(
+    request: protocol.ModelStatisticsRequest, call: RpcCall
+) -> Any:
+    """Which versions there are; what they have done, /metrics says."""
+    catalog = call.state.engine.catalog
+    version = _version(request.version)
+    if request.name:
+        call.find(request.name, version)
+    names = [request.name] if request.name else list(catalog.models)
+    return protocol.ModelStatisticsResponse(
+        model_stats=[
+            protocol.ModelStatistics(name=name, version=str(each.version))
+            for name in names
+            for each in catalog.model(name).versions
+            if each.state is VersionState.READY and version in (None, each.version)
+        ]
+    )
+
+
+async def repository_index(
+    request: protocol.RepositoryIndexRequest, call: RpcCall
+) -> Any:
+    """Every version of every model, or those that are ready."""
+    models: list[ModelStatus] = list(call.state.engine.catalog.models.values())
+    return protocol.RepositoryIndexResponse(
+        models=[
+            protocol.RepositoryIndexResponse.ModelIndex(
+                name=model.name,
+                version=str(each.version),
+                state=STATES.get(each.state, "UNAVAILABLE"),
+                reason=each.reason or "",
+            )
+            for model in models
+            for each in model.versions
+            if each.state is VersionState.READY or not request.ready
+        ]
+    )
+
+
+METHODS = {
+    "ServerLive": Method(server_live),
+    "ServerReady": Method(server_ready),
+    "ModelReady": Method(model_ready),
+    "ServerMetadata": Method(server_metadata),
+    "ModelMetadata": Method(model_metadata),
+    "ModelConfig": Method(model_config),
+    "ModelStatistics": Method(model_statistics),
+    "RepositoryIndex": Method(repository_index),
+    "ModelInfer": Method(infer, computes=True),
+    "ModelStreamInfer": Method(infer, computes=True),
+}
+
+
+@cache
+def _own_version() -> str:
+    return package_version("servery")
+
+
+def _version(text: str) -> int | None:
+    """The version that a request means; none if it does not say.
+
+    Raises:
+        InvalidInput: It is no number.
+    """
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS):
+        raise InvalidInput(
+            f"version: expected a whole number or nothing, received {text[:64]!r}"
+        )
+    return int(text)
+
+
+def _default_name(contract: Contract) -> str:
+    """The signature that answers where a request names none."""
+    if DEFAULT_SIGNATURE not in contract.signatures and len(contract.signatures) == 1:
+        return next(iter(contract.signatures))
+    return DEFAULT_SIGNATURE
+
+
+def _default(contract: Contract) -> Signature:
+    try:
+        return contract.signatures[_default_name(contract)]
+    except KeyError:
+        known = ", ".join(contract.signatures)
+        raise SignatureNotFound(
+            f"{contract.name} {contract.version} has no signature {DEFAULT_SIGNATURE}; "
+            f"there are: {known}: name one in the parameter signature_name."
+        ) from None
+
+
+def _dimensions(spec: TensorSpec) -> list[int]:
+    return [-1] if spec.any_rank else [-1 if s is None else s for s in spec.shape]
+
+
+def _metadata(spec: TensorSpec) -> Any:
+    return protocol.ModelMetadataResponse.TensorMetadata(
+        name=spec.name, datatype=_datatype(spec), shape=_dimensions(spec)
+    )
+
+
+def _datatype(spec: TensorSpec) -> str:
+    """The protocol's name, or that of a dtype which it cannot carry."""
+    return DATATYPES.get(spec.dtype, spec.dtype.upper())
+
+
+def _data_type(spec: TensorSpec) -> Any:
+    name = _datatype(spec)
+    name = "TYPE_STRING" if name == "BYTES" else f"TYPE_{name}"
+    return name if name in protocol.DataType.keys() else "TYPE_INVALID"  # noqa: SIM118

@@ -1,0 +1,158 @@
+"""Makes a service of a table of handlers: identity, limits, errors, log and metrics.
+
+bytes ─▶ record ─▶ room? ─▶ parse ─▶ handler ─▶ bytes
+            │        │        │         │
+            └────────┴────────┴─────────┴─▶ a line in the log, counted, a gRPC status
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+
+from service.errors import DeadlineExceeded, MalformedBody, ServeryError, Unavailable
+from service.rpc.call import RpcCall
+from service.rpc.status import status_of
+from service.rpc.wire import check_work
+from service.web.http.middleware import FULL
+from service.web.http.record import RequestRecord
+from service.web.state import AppState
+
+logger = logging.getLogger(__name__)
+
+INTERNAL = "Internal error; the log knows more by this id."
+LONG_BYTES = 1 << 16  # messages of more are checked and parsed in a thread
+COMPUTES, TELLS = "POST", "GET"  # HTTP's words for what counts against the limit
+
+Handler = Callable[[Any, RpcCall], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """What a method does.
+
+    Attributes:
+        handler: Makes the answer's message of the request's.
+        computes: Whether it asks a model, and so counts against the limit in flight.
+    """
+
+    handler: Handler
+    computes: bool = False
+
+
+def build_service(
+    state: AppState, service: ServiceDescriptor, methods: Mapping[str, Method]
+) -> grpc.GenericRpcHandler:
+    """A service whose methods are in a table; gRPC says UNIMPLEMENTED of all others.
+
+    Args:
+        state: What all requests share.
+        service: Which methods there are, and their messages.
+        methods: By name.
+    """
+    handlers = {}
+    for name, method in methods.items():
+        descriptor = service.methods_by_name[name]
+        serving = _Serving(state, descriptor, method)
+        handlers[name] = (
+            grpc.stream_stream_rpc_method_handler(serving.stream)
+            if descriptor.client_streaming
+            else grpc.unary_unary_rpc_method_handler(serving.unary)
+        )
+    return grpc.method_handlers_generic_handler(service.full_name, handlers)
+
+
+class _Serving:
+    """One method, as grpcio calls it: bytes in, bytes out."""
+
+    def __init__(self, state: AppState, descriptor: MethodDescriptor, method: Method):
+        self._state, self._method = state, method
+        self._path = f"/{descriptor.containing_service.full_name}/{descriptor.name}"
+        self._input = descriptor.input_type
+        self._request: type[Message] = GetMessageClass(descriptor.input_type)
+        self._answer: Any = GetMessageClass(descriptor.output_type)
+
+    async def unary(self, data: bytes, context: Any) -> bytes:
+        """Serve one RPC of one message each way."""
+        record = self._record(context)
+        answer = await self._serve(data, context, record)
+        context.set_trailing_metadata(_metadata(record))
+        if isinstance(answer, ServeryError):
+            await context.abort(status_of(answer), answer.message)
+        result: bytes = answer.SerializeToString()
+        return result
+
+    async def stream(
+        self, messages: AsyncIterator[bytes], context: Any
+    ) -> AsyncIterator[bytes]:
+        """Serve message after message; an error answers its message alone."""
+        async for data in messages:
+            answer = await self._serve(data, context, self._record(context))
+            if isinstance(answer, ServeryError):
+                yield self._answer(error_message=answer.message).SerializeToString()
+            else:
+                yield self._answer(infer_response=answer).SerializeToString()
+
+    def _record(self, context: Any) -> RequestRecord:
+        headers = {
+            key.encode(): value if isinstance(value, bytes) else value.encode()
+            for key, value in context.invocation_metadata() or ()
+        }
+        method = COMPUTES if self._method.computes else TELLS
+        return RequestRecord(method, self._path, self._path, headers)
+
+    async def _serve(self, data: bytes, context: Any, record: RequestRecord) -> Any:
+        """The answer, or the error that it is instead."""
+        state = self._state
+        full = self._method.computes and state.full
+        call = RpcCall(state, record, context.time_remaining())
+        state.accounting.enter(record)
+        try:
+            if full:
+                raise Unavailable(FULL)
+            call.is_long = len(data) > LONG_BYTES
+            request = await call.decode(partial(self._parse, data))
+            answer = await self._method.handler(request, call)
+            record.status = 200
+            return answer
+        except asyncio.CancelledError:  # the caller's doing, or gRPC's for its deadline
+            if time.monotonic() < call.deadline:
+                record.close_early()
+            else:
+                _note(record, DeadlineExceeded(""))
+            raise
+        except ServeryError as error:
+            return _note(record, error)
+        except Exception:
+            logger.exception("request %s failed", record.request_id)
+            return _note(record, ServeryError(INTERNAL))
+        finally:
+            state.accounting.leave(record)
+
+    def _parse(self, data: bytes) -> Message:
+        if len(data) > LONG_BYTES:
+            check_work(data, self._input)
+        try:
+            return self._request.FromString(data)
+        except DecodeError as error:
+            raise MalformedBody(
+                f"expected a message {self._input.full_name}, received {len(data):,} "
+                "bytes that are none"
+            ) from error
+
+
+def _note(record: RequestRecord, error: ServeryError) -> ServeryError:
+    record.status, record.code = error.status, error.code
+    return error
+
+
+def _metadata(record: RequestRecord) -> list[tuple[str, str]]:
+    return [(key.decode(), value.decode()) for key, value in record.answer_headers()]

@@ -1,0 +1,105 @@
+"""Unmodified clients of other servers against the real service."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+
+from service.contract.tensor_proto import to_array, to_proto
+from service.contract.tensorflow_protos import load_module
+from tests.e2e.server import Server
+from tests.rpc.clients import run_client
+from tests.rpc.serving import refused
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "tests" / "data" / "mnist_sample.npz"
+APIS = "tensorflow_serving.apis"
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the real service answers gRPC, with two processes and digits alone."""
+    folder = tmp_path_factory.mktemp("rpc")
+    (folder / "artifacts").mkdir()
+    (folder / "artifacts" / "digits").symlink_to(ROOT / "artifacts" / "digits")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with Server(
+        folder / "log", artifacts=folder / "artifacts", grpc_port=port, http_processes=2
+    ) as server:
+        server.wait_ready()
+        yield f"127.0.0.1:{port}"
+        assert server.stop() == 0
+        path = "/inference.GRPCInferenceService/ModelInfer"
+        assert server.log_lines(message="request", path=path, request_id="by-triton")
+
+
+@pytest.fixture
+def channel(address: str) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(address) as opened:
+        yield opened
+
+
+def test_tritonclient_finds_everything_it_knows(address: str) -> None:
+    assert run_client("triton_grpc", address, str(SAMPLE)) == "passed\n"
+
+
+def test_tensorflow_servings_stubs_predict(channel: grpc.Channel) -> None:
+    messages = load_module(f"{APIS}.predict_pb2")
+    stub = load_module(f"{APIS}.prediction_service_pb2_grpc").PredictionServiceStub(
+        channel
+    )
+    with np.load(SAMPLE) as data:
+        images, labels = data["images"][:8], data["labels"][:8]
+    request = messages.PredictRequest()
+    request.model_spec.name = "digits"
+    request.model_spec.signature_name = "serving_default"
+    request.model_spec.version.value = 1
+    request.inputs["images"].CopyFrom(to_proto(images, "uint8"))
+    request.output_filter.append("probabilities")
+    response = stub.Predict(request, timeout=30)
+    assert (to_array(response.outputs["probabilities"]).argmax(1) == labels).all()
+    assert response.model_spec.version.value == 1
+    request.model_spec.version_label = "stable"
+    refused(grpc.StatusCode.NOT_FOUND, "stable", call=lambda: stub.Predict(request))
+
+
+def test_tensorflow_servings_stubs_describe(channel: grpc.Channel) -> None:
+    messages = load_module(f"{APIS}.get_model_metadata_pb2")
+    stub = load_module(f"{APIS}.prediction_service_pb2_grpc").PredictionServiceStub(
+        channel
+    )
+    request = messages.GetModelMetadataRequest(metadata_field=["signature_def"])
+    request.model_spec.name = "digits"
+    signatures = messages.SignatureDefMap()
+    stub.GetModelMetadata(request).metadata["signature_def"].Unpack(signatures)
+    assert "images" in signatures.signature_def["serving_default"].inputs
+
+
+def test_tensorflow_servings_stubs_ask_for_the_status(channel: grpc.Channel) -> None:
+    messages = load_module(f"{APIS}.get_model_status_pb2")
+    service = load_module(f"{APIS}.model_service_pb2_grpc").ModelServiceStub(channel)
+    request = messages.GetModelStatusRequest()
+    request.model_spec.name = "digits"
+    (version,) = service.GetModelStatus(request).model_version_status
+    assert version.state == messages.ModelVersionStatus.AVAILABLE
+    reload = load_module(f"{APIS}.model_management_pb2").ReloadConfigRequest()
+    refused(
+        grpc.StatusCode.UNIMPLEMENTED,
+        call=lambda: service.HandleReloadConfigRequest(reload),
+    )
+
+
+def test_a_port_that_is_taken_is_said_before_anything_starts(address: str) -> None:
+    from click.testing import CliRunner
+
+    from service.cli import cli
+
+    port = address.rpartition(":")[2]
+    result = CliRunner().invoke(cli, ["serve", "--port", "0", "--grpc-port", port])
+    assert result.exit_code == 1
+    assert f"cannot listen on {address} for gRPC" in result.output
