@@ -307,11 +307,12 @@ def ask(serving: Serving, method: str, **fields: Any) -> Any:
     )
 
 
-def test_the_server_is_alive_and_not_ready_while_a_model_is_broken(
+def test_the_server_is_alive_and_ready_though_a_model_is_broken(
     serving: Serving,
 ) -> None:
     assert ask(serving, "ServerLive").live
-    assert not ask(serving, "ServerReady").ready
+    assert ask(serving, "ServerReady").ready
+    assert not ask(serving, "ModelReady", name="broken").ready
 
 
 @pytest.mark.parametrize(
