@@ -1,5 +1,6 @@
 """What the protocols that carry tensors do alike: find the version, ask, answer."""
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -14,6 +15,8 @@ from service.engine.catalog import VersionStatus
 from service.errors import MalformedBody, ModelNotReady, VersionNotFound
 from service.web.api.model_call import ModelCall
 from service.web.http.body import QUICK_BYTES, read_body
+from service.web.http.record import RequestRecord
+from service.web.state import AppState
 
 T = TypeVar("T")
 
@@ -34,14 +37,15 @@ class TensorCall:
     """
 
     def __init__(self, request: Request):
-        self._record = request.scope["record"]
+        self._record: RequestRecord = request.scope["record"]
         self._record.invalid_status = BAD_REQUEST
-        self.state = request.scope["servery"]
+        self.state: AppState = request.scope["servery"]
         self._request = request
         path = request.path_params
-        self._name = self._record.model = path["name"]
+        self._name = path["name"]
         self._version = read_version_number(path.get("version"))
         status = find_status(self.state.engine.catalog, path, self._version)
+        self._record.model = self._name  # now that it is known to be one
         if path.get("label") is not None:
             self._version = status.version
         self.contract = contract_of(self._name, status)
@@ -60,11 +64,15 @@ class TensorCall:
             size: Bytes.
             work: A function of a module with arguments that can be pickled.
         """
+        began = time.perf_counter()
         if size <= QUICK_BYTES:
-            return work()
-        if size <= HEAVY_BYTES:
-            return await self.state.parse_in_thread(work)  # type: ignore[no-any-return]
-        return await self.state.decoders.run(work, self._call.deadline)  # type: ignore[no-any-return]
+            result = work()
+        elif size <= HEAVY_BYTES:
+            result = await self.state.parse_in_thread(work)
+        else:
+            result = await self.state.decoders.run(work, self._call.deadline)
+        self._record.stages["decode"] = time.perf_counter() - began
+        return result
 
     async def infer(self, signature: str, given: dict[str, Array]) -> Answer:
         """Have the engine compute inputs by name.
@@ -88,8 +96,8 @@ class TensorCall:
         if size <= QUICK_ELEMENTS:
             return work()
         if size <= HEAVY_ELEMENTS:
-            return await self.state.in_thread(work)  # type: ignore[no-any-return]
-        return await self.state.decoders.run(work, self._call.deadline)  # type: ignore[no-any-return]
+            return await self.state.in_thread(work)
+        return await self.state.decoders.run(work, self._call.deadline)
 
     def shorten_deadline(self, timeout_ms: float | None) -> None:
         """Let the caller's own timeout count, where it is the shorter one."""

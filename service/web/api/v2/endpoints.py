@@ -14,6 +14,7 @@ from service.engine.catalog import ModelStatus, VersionState
 from service.errors import InvalidInput, ModelNotReady
 from service.web.api.schemas import DirectRoute, error_responses
 from service.web.api.tensor_call import (
+    HEAVY_BYTES,
     TensorCall,
     contract_of,
     find_status,
@@ -79,10 +80,11 @@ async def infer(request: Request) -> Response:
     text, raw = split_body(body, header)
     if header is not None and not text:
         parsed = parse_raw(raw, call.contract)
-    elif raw:
-        parsed = _parse(text, raw, call.contract)
     else:
-        parsed = await call.parse(len(text), later(_parse_json, text, call.contract))
+        # Strings are taken apart one by one; all other raw tensors are only looked at.
+        size = len(body) if b'"BYTES"' in text else len(text)
+        kept = raw if size <= HEAVY_BYTES else bytes(raw)  # a view cannot go elsewhere
+        parsed = await call.parse(size, later(_parse, text, kept, call.contract))
     call.shorten_deadline(parsed.timeout_ms)
     answer = await call.infer(parsed.signature, parsed.inputs)
     work = later(render_infer, parsed, call.contract, answer.version, answer.outputs)
@@ -211,17 +213,13 @@ async def repository_index(request: Request) -> Response:
     )
 
 
-def _parse_json(text: bytes, contract: Contract) -> ParsedRequest:
-    return _parse(text, memoryview(b""), contract)
-
-
-def _parse(text: bytes, raw: memoryview, contract: Contract) -> ParsedRequest:
+def _parse(text: bytes, raw: bytes | memoryview, contract: Contract) -> ParsedRequest:
     content = read_json(text)
     try:
         request = InferRequest.model_validate(content)
     except ValidationError as error:
         raise describe(error.errors(include_url=False)[:10]) from error
-    return parse_infer(request, raw, contract)
+    return parse_infer(request, memoryview(raw), contract)
 
 
 def _contract(request: Request) -> Contract:
