@@ -5,8 +5,8 @@ PHOTO := artifacts/photo/1/manifest.json
 PEERS := mosec litserve bentoml mlserver ray pytriton
 
 .DEFAULT_GOAL := help
-.PHONY: help serve photo clients protos test test-all fuzz lint types train bench bench-peers \
-	peers dashboard lock clean
+.PHONY: help serve photo clients protos test test-all fuzz lint types train bench \
+	bench-peers peers dashboard lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -23,11 +23,15 @@ photo: $(PHOTO) ## fetch and convert the photo model, 95 MB, once
 $(PHOTO): | .venv/serve.stamp
 	$(BIN)/python -m training photo
 
-test: .venv/dev.stamp .venv-clients/stamp ## run the tests
-	$(BIN)/pytest
+test: .venv/dev.stamp .venv-clients/stamp ## run the tests, but for the slow ones
+	$(BIN)/pytest -m "not slow"
+
+test-all: test ## run all tests
+	$(BIN)/pytest -m slow
 
 fuzz: .venv/dev.stamp ## throw thousands of generated requests at every endpoint, an hour
 	FUZZ_EXAMPLES=$(or $(EXAMPLES),5000) $(BIN)/pytest -m slow tests/fuzz
+
 protos: .venv/dev.stamp ## make Python of the protocol buffers in service/rpc/protos
 	$(BIN)/python -m grpc_tools.protoc -Iservice/rpc/protos \
 		--python_out=service/rpc/generated --pyi_out=service/rpc/generated \
