@@ -77,7 +77,9 @@ def models(artifacts: Path | None, verify: bool) -> None:
                 continue
             shown = _accuracy(manifest)
             date = manifest.created.date()
-            click.echo(f"{name:12} {version:>4}  {date}  {shown:>7}  {manifest.task}")
+            click.echo(
+                f"{name:12} {version:>4}  {date}  {shown:>7}  {manifest.task or ''}"
+            )
     if broken:
         raise SystemExit(1)
 
