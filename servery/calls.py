@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from servery.samples import Rows, first_rows
 from service.contract.saved_model import SavedModel
 from service.contract.signature import Signature
 from service.web.api.v2.datatypes import DATATYPES
-from servery.samples import Rows, first_rows
 
 MOST_CHARACTERS = 1000  # of a body that is written out
 DEFAULT_SIGNATURE = "serving_default"
@@ -45,7 +45,7 @@ def _write(url: str, body: dict[str, Any]) -> str:
     if len(text) <= MOST_CHARACTERS:
         return f"curl {url} -d {shlex.quote(text)}"
     small = {key: _shorten(value) for key, value in body.items()}
-    code = f"import json; print(json.dumps({_python(small)}))"
+    code = f"import json; print(json.dumps({small!r}))"
     return f"python3 -c {shlex.quote(code)} | curl {url} -d @-"
 
 
@@ -67,7 +67,7 @@ def _infer_body(name: str, signature: Signature, rows: Rows) -> dict[str, Any]:
             "name": spec.name,
             "shape": list(rows[spec.name].shape),
             "datatype": DATATYPES[spec.dtype],
-            "data": _json(rows[spec.name].ravel(), as_base64=False),
+            "data": _json(rows[spec.name].ravel()),
         }
         for spec in signature.inputs
     ]
@@ -77,7 +77,7 @@ def _infer_body(name: str, signature: Signature, rows: Rows) -> dict[str, Any]:
     return body
 
 
-def _json(array: np.ndarray, *, as_base64: bool = True) -> Any:
+def _json(array: np.ndarray) -> Any:
     """An array as JSON has it: texts as texts, numbers in four digits."""
     if array.dtype.kind == "O":
         texts = [each.decode(errors="replace") for each in array.ravel()]
@@ -107,7 +107,3 @@ class _Repeated:
 
     def __repr__(self) -> str:
         return f"[{self.value!r}] * {self.times}"
-
-
-def _python(value: Any) -> str:
-    return repr(value)

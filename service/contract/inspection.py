@@ -3,13 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from service.contract.contract import Contract, from_saved_model
+from service.contract.contract import from_saved_model
 from service.contract.inputs import describe_shape
 from service.contract.manifest import FILENAME as MANIFEST
-from service.contract.operations import writes_state
 from service.contract.saved_model import (
     FILENAME,
-    SavedModel,
     SavedModelError,
     read_saved_model,
 )
@@ -101,10 +99,7 @@ def render(found: Inspection) -> Iterator[str]:
             yield f"    gives {_describe(spec)}"
         reason = found.unbatched.get(name)
         yield f"    {f'not batched: {reason}' if reason else 'batched by rows'}"
-    state = sorted(filter(writes_state, found.operations))
-    yield f"operations: {len(found.operations)}, of which keep state: " + (
-        ", ".join(state) or "none"
-    )
+    yield f"operations: {len(found.operations)} kinds, listed by --json"
     yield f"compiled: {found.compiled}"
     for operation, effect in found.refused.items():
         yield f"refused: {operation} {effect}"
@@ -113,6 +108,3 @@ def render(found: Inspection) -> Iterator[str]:
 def _describe(spec: TensorSpec) -> str:
     optional = "" if spec.default is None else f", {spec.default} if left out"
     return f"{spec.name}: {spec.dtype} {describe_shape(spec)}{optional}"
-
-
-__all__ = ["Contract", "Inspection", "SavedModel", "find_saved_model", "inspect", "render"]
