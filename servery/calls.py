@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ def _write(url: str, body: dict[str, Any]) -> str:
     if len(text) <= MOST_CHARACTERS:
         return f"curl {url} -d {shlex.quote(text)}"
     small = {key: _shorten(value) for key, value in body.items()}
-    code = f"import json; print(json.dumps({small!r}))"
+    code = f"import json; print(json.dumps({_python(small)}))"
     return f"python3 -c {shlex.quote(code)} | curl {url} -d @-"
 
 
@@ -99,11 +100,21 @@ def _shorten(value: Any) -> Any:
     return value
 
 
+@dataclass(frozen=True, slots=True)
 class _Repeated:
-    """`[value] * times`."""
+    """A list of one value, again and again."""
 
-    def __init__(self, value: Any, times: int):
-        self.value, self.times = value, times
+    value: Any
+    times: int
 
-    def __repr__(self) -> str:
-        return f"[{self.value!r}] * {self.times}"
+
+def _python(value: Any) -> str:
+    """A value as Python writes it, with double quotes: shells mind the others."""
+    if isinstance(value, _Repeated):
+        return f"[{_python(value.value)}] * {value.times}"
+    if isinstance(value, dict):
+        pairs = (f"{json.dumps(key)}: {_python(each)}" for key, each in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_python, value))}]"
+    return json.dumps(value) if isinstance(value, str) else repr(value)

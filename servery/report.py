@@ -49,8 +49,7 @@ def tell(exported: Exported, address: str) -> Iterator[str]:
     rows = "rows that were drawn" if exported.drawn else "your rows"
     yield (
         f"Reloaded, it answers as the original does: on {rows}, 1, 2, 3 and all at a "
-        f"time, the largest difference is {exported.difference:.2g} "
-        f"(at most {TOLERANCE:g} is allowed)"
+        f"time, they differ by {exported.difference:.2g} (at most {TOLERANCE:g})"
     )
     for key in exported.varying:
         yield f"{key} answers differently each time: only its shapes were compared"

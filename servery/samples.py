@@ -1,5 +1,6 @@
 """Rows that fit a signature, drawn where nobody gives real ones."""
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -122,9 +123,9 @@ def _draw(
         shape[:1] = [max(COUNTS)]
     dtype = numpy_dtype(spec.dtype)
     if spec.dtype == STRING:
-        words = rng.integers(0, 1 if gentle else len(WORDS), shape)
-        texts = np.array([*WORDS, None], dtype=object)
-        return np.asarray(texts[words])
+        chosen = rng.integers(0, 1 if gentle else len(WORDS), math.prod(shape))
+        texts = np.array([*(WORDS[index] for index in chosen), None], dtype=object)
+        return texts[:-1].reshape(shape)
     if gentle:
         return np.zeros(shape, dtype)
     if dtype.kind in "iu" and dtype != np.uint8:

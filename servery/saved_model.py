@@ -94,7 +94,7 @@ def compare(
     reloaded = written(**inputs)
     measure, largest = difference or largest_difference, 0.0
     for output, tensor in live(**inputs).items():
-        found = measure(tensor.numpy(), reloaded[output].numpy())
+        found = measure(_as_array(tensor), _as_array(reloaded[output]))
         if not found <= tolerance:  # also refuses NaN
             raise ExportRefused(
                 f"{output}: the reloaded model differs from the live one; "
@@ -159,6 +159,12 @@ def find_tables(owner: Any) -> Iterator[Any]:
     for each in tf.train.TrackableView(owner).descendants():
         if isinstance(each, TrackableResource):
             yield each
+
+
+def _as_array(tensor: Any) -> npt.NDArray[Any]:
+    """A tensor's values; of one text alone TensorFlow makes no array."""
+    value = tensor.numpy()
+    return np.array(value, dtype=object) if isinstance(value, bytes) else value
 
 
 def _trace(function: Function) -> Any:

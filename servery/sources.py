@@ -51,7 +51,7 @@ def load_keras(path: Path) -> Any:
                 "it has a Lambda layer, whose code lies in the file and would be run. "
                 "Build the model in Python and call servery.export(model, name)"
             )
-        elif "Could not locate" in reason:
+        elif "Could not locate" in reason or "Unknown layer" in reason:
             reason = (
                 f"{reason.split('.')[0]}: it has code of its own. Import that code in "
                 "Python, load the model there and call servery.export(model, name)"
