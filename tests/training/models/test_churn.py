@@ -156,7 +156,7 @@ def test_the_shipped_model_finds_old_inactive_customers_likelier_to_leave() -> N
 def test_the_limits_name_how_groups_are_treated(manifest: Manifest) -> None:
     for name, group in manifest.metrics["groups"].items():
         share = f"{group['called_leaving_of_those_who_left']:.0%}"
-        assert f"{name} {share}" in manifest.limits
+        assert f"{share} ({name})" in manifest.limits
 
 
 def test_the_shipped_model_answers_as_well_as_it_was_measured(

@@ -278,15 +278,20 @@ def draw_reports(
 
 def describe(ran: Training, metrics: Mapping[str, Any]) -> Card:
     """Say what the model is, what it is for and what it is not for."""
-    groups = metrics["groups"]
-    found = {
-        name: f"{group['called_leaving_of_those_who_left']:.0%}"
-        for name, group in groups.items()
-    }
-    alarmed = {
-        name: f"{group['called_leaving_of_those_who_stayed']:.0%}"
-        for name, group in groups.items()
-    }
+    found, alarmed = (
+        ", ".join(
+            f"{_percent(group[figure])} ({name})"
+            for name, group in metrics["groups"].items()
+        )
+        for figure in (
+            "called_leaving_of_those_who_left",
+            "called_leaving_of_those_who_stayed",
+        )
+    )
+    methods = metrics["cross_validation"]["methods"]
+    ours, theirs = (
+        methods[name]["accuracy"]["mean"] for name in ("servery", "gradient_boosting")
+    )
     return Card(
         name="churn",
         task="tabular classification",
@@ -304,12 +309,12 @@ def describe(ran: Training, metrics: Mapping[str, Any]) -> Card:
         limits=(
             "10,000 customers of one bank in three countries, at one time; where the "
             "table comes from is not stated, nor whether its customers exist. It does "
-            "not say when somebody leaves, nor why. It treats people differently, by "
-            "what they cannot change: of those who left it finds "
-            + ", ".join(f"{name} {share}" for name, share in found.items())
-            + "; of those who stayed it calls leaving "
-            + ", ".join(f"{name} {share}" for name, share in alarmed.items())
-            + ". Figures by groups do not say what would happen if a customer were "
+            f"not say when somebody leaves, nor why. It is right in {ours:.1%} of held-"
+            f"out cases, gradient boosting on the same columns in {theirs:.1%}. It "
+            "treats people differently, by "
+            f"what they cannot change: of those who left it finds {found}; of those "
+            f"who stayed it calls leaving {alarmed}. "
+            "Figures by groups do not say what would happen if a customer were "
             "treated otherwise. Penalties and steps were found on other folds of these "
             "same rows, so the figures may be a little hopeful; nothing was chosen on "
             "the folds reported. The confusion matrix counts each customer once for "
@@ -326,6 +331,10 @@ def describe(ran: Training, metrics: Mapping[str, Any]) -> Card:
 def _share(values: npt.NDArray[Any]) -> float | None:
     """The mean; None of nothing."""
     return round(float(np.mean(values)), 4) if values.size else None
+
+
+def _percent(share: float | None) -> str:
+    return "nobody" if share is None else f"{share:.0%}"
 
 
 def _standard_error(values: Probabilities) -> float:
