@@ -6,6 +6,7 @@ Rows go to both, 1, 2, 3 and all that are given; answers may differ by `TOLERANC
 from collections.abc import Mapping
 from typing import Any
 
+import numpy.typing as npt
 import tensorflow as tf
 
 from servery import samples as rows_of
@@ -13,6 +14,8 @@ from servery.saved_model import Call, compare, largest_relative_difference
 from servery.versions import ExportRefused
 from service.contract.saved_model import SavedModel
 from service.contract.signature import Signature
+
+Array = npt.NDArray[Any]
 
 TOLERANCE = 1e-4
 """Largest difference of an output, absolute below 1 and as a share above: the order of
@@ -55,7 +58,7 @@ class Comparison:
             try:
                 found = _differ(live, written, part)
             except ExportRefused as error:
-                if name in self._saved.stateful or not _varies(live, part):
+                if name in self._saved.stateful or not _varies(live, written, part):
                     raise ExportRefused(f"{name}.{error}") from error
                 self.varying.append(name)
                 return
@@ -90,13 +93,23 @@ def _differ(live: Call, written: Call, rows: rows_of.Rows) -> float:
     return compare(live, written, rows, TOLERANCE, largest_relative_difference)
 
 
-def _varies(live: Call, rows: rows_of.Rows) -> bool:
-    """Whether a function answers the same rows differently: it draws at random."""
+def _varies(live: Call, written: Call, rows: rows_of.Rows) -> bool:
+    """Whether a function draws at random: other values each time, of one form.
+
+    Raises:
+        ExportRefused: What was written gives another form.
+    """
+    compare(live, written, rows, 0, _differ_in_form)
     try:
         _differ(live, live, rows)
     except ExportRefused:
         return True
     return False
+
+
+def _differ_in_form(live: Array, written: Array) -> float:
+    same = (live.dtype, live.shape) == (written.dtype, written.shape)
+    return 0.0 if same else float("inf")
 
 
 def _are_for(samples: Any, signature: Signature) -> bool:

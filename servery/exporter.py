@@ -25,7 +25,6 @@ from servery.saved_model import (
     save,
 )
 from servery.sources import (
-    KERAS_FILES,
     by_keyword,
     find_functions,
     load_keras,
@@ -33,11 +32,11 @@ from servery.sources import (
 )
 from servery.versions import ExportRefused, check_name, write_version
 from service.contract.contract import DEFAULT_BATCH_SIZES
+from service.contract.inspection import KERAS_FILES, find_saved_model
 from service.contract.integrity import hash_files, verify_files
 from service.contract.manifest import FILENAME as MANIFEST
 from service.contract.manifest import Manifest, ManifestError, read_manifest
 from service.contract.saved_model import (
-    FILENAME,
     SavedModel,
     SavedModelError,
     read_saved_model,
@@ -113,7 +112,8 @@ def add_path(
     """Write a model that lies in a file or folder as a version.
 
     Args:
-        path: A SavedModel's folder, a `.keras` or an `.h5` file.
+        path: A SavedModel's folder, or that of a model, whose newest version is taken;
+            a `.keras` or an `.h5` file.
         artifacts: The folder of all models.
         name: By default the file's or folder's.
         version: By default the next free integer.
@@ -123,20 +123,17 @@ def add_path(
     Raises:
         ExportRefused: It cannot be added; the message says why.
     """
-    name = check_name(path.resolve().stem if name is None else name)
     if path.suffix in KERAS_FILES:
+        name = check_name(path.stem if name is None else name)
         model = load_keras(path)
         return export_model(model, name, artifacts, samples=samples, version=version)
-    if not (path / FILENAME).is_file():
-        raise ExportRefused(
-            f"{path}: expected a SavedModel (a folder with {FILENAME}), a .keras or an "
-            ".h5 file"
-        )
-    _refuse_operations(_read(path), allowed=allow_operations)
-    known = _read_known(path)
-    calls = dict(tf.saved_model.load(str(path)).signatures)
+    source = _find(path)
+    name = check_name(_name_of(source) if name is None else name)
+    _refuse_operations(_read(source), allowed=allow_operations)
+    known = _read_known(source)
+    calls = dict(tf.saved_model.load(str(source)).signatures)
     return _write(
-        lambda draft: copy_saved_model(path, draft),
+        lambda draft: copy_saved_model(source, draft),
         calls, name, artifacts, samples, version, known,
         allow_operations=allow_operations,
     )  # fmt: skip
@@ -173,6 +170,19 @@ def _write(
 
     folder = write_version(artifacts, name, fill_and_check, version)
     return Exported(folder, drawn=samples is None, **found)
+
+
+def _find(path: Path) -> Path:
+    try:
+        return find_saved_model(path)
+    except SavedModelError as error:
+        raise ExportRefused(f"{error}; or a .keras or an .h5 file") from error
+
+
+def _name_of(source: Path) -> str:
+    """The name of a SavedModel's folder; of a version's, that of the folder above."""
+    folder = source.resolve()
+    return folder.parent.name if folder.name.isdecimal() else folder.name
 
 
 def _read(folder: Path) -> SavedModel:

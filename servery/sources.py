@@ -14,8 +14,6 @@ from servery.keras_model import check_keras, describe_inputs, name_outputs
 from servery.saved_model import DEFAULT_SIGNATURE, Call, Function, find_tables
 from servery.versions import ExportRefused
 
-KERAS_FILES = (".keras", ".h5", ".hdf5")
-
 
 def read_keras(model: Any) -> tuple[Function, list[Any]]:
     """The function that a Keras model is, and the lookup tables that it needs.

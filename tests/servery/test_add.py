@@ -209,6 +209,20 @@ def test_a_version_with_a_manifest_keeps_what_it_says(tmp_path: Path) -> None:
     assert manifest.metrics == original.metrics
 
 
+def test_a_model_s_folder_gives_its_newest_version_and_its_name(
+    tmp_path: Path,
+) -> None:
+    for version, kind in (("2", "half_plus_two"), ("10", "hash_table")):
+        KINDS[kind](tmp_path / "BERT-base.v1" / version)
+
+    for path in (tmp_path / "BERT-base.v1", tmp_path / "BERT-base.v1" / "10"):
+        assert add(path, tmp_path / "artifacts").exit_code == 0
+
+    home = tmp_path / "artifacts" / "BERT-base.v1"
+    assert sorted(path.name for path in home.iterdir()) == ["1", "2"]
+    assert "LookupTableFindV2" in read_saved_model(home / "1").operations
+
+
 def test_rows_of_ones_own_are_compared_by(tmp_path: Path) -> None:
     spec = tf.TensorSpec([None], "string", "number")
     save(tmp_path / "m", lambda number: {"y": tf.strings.to_number(number)}, spec)
