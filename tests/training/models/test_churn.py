@@ -40,7 +40,7 @@ def make_customers(rows: int, **columns: Any) -> Customers:
     """Customers drawn evenly; those above fifty leave."""
     rng = np.random.default_rng(0)
 
-    def draw(least: float, most: float) -> np.ndarray:
+    def draw(least: int, most: int) -> np.ndarray:
         return rng.integers(least, most, rows).astype(np.float32)
 
     drawn: dict[str, Any] = {
