@@ -28,6 +28,7 @@ RUN python3 -m venv --without-pip /opt/servery \
 FROM dependencies AS source
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
+COPY servery servery
 COPY service service
 COPY training training
 COPY loadtest loadtest

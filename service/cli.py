@@ -99,9 +99,83 @@ def models(artifacts: Path | None, verify: bool) -> None:
                 continue
             shown = _accuracy(manifest)
             date = manifest.created.date()
-            click.echo(f"{name:12} {version:>4}  {date}  {shown:>7}  {manifest.task}")
+            click.echo(
+                f"{name:12} {version:>4}  {date}  {shown:>7}  {manifest.task or ''}"
+            )
     if broken:
         raise SystemExit(1)
+
+
+@cli.command(name="inspect")
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def inspect_model(path: Path, as_json: bool) -> None:
+    """Say what a SavedModel is, without loading it.
+
+    PATH is its folder, or a model's folder, whose newest version is taken. What the
+    model takes and gives, what would be batched, what would be refused and why; the
+    exit code is 1 if anything is.
+    """
+    from service.contract.inspection import inspect, render
+    from service.contract.saved_model import SavedModelError
+
+    try:
+        found = inspect(path)
+    except SavedModelError as error:
+        raise click.ClickException(str(error)) from error
+    lines = [found.model_dump_json(indent=2)] if as_json else render(found)
+    for line in lines:
+        click.echo(line)
+    if found.refused:
+        raise SystemExit(1)
+
+
+@cli.command()
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--name", help="The model's name.  [default: that of the file]")
+@click.option("--version", type=click.IntRange(min=1), help="[default: the next free]")
+@click.option("--artifacts", type=click.Path(path_type=Path), help="Folder of models.")
+@click.option(
+    "--samples",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Rows to compare by: an .npz file with an array for each input.",
+)
+@click.option(
+    "--allow-operations",
+    is_flag=True,
+    help="Take a model that reads or writes files, or calls out.",
+)
+def add(
+    path: Path,
+    name: str | None,
+    version: int | None,
+    artifacts: Path | None,
+    samples: Path | None,
+    allow_operations: bool,
+) -> None:
+    """Make a version of a model from anywhere.
+
+    PATH is a SavedModel's folder, a .keras or an .h5 file. The version is written
+    whole, reloaded, and its answers are compared with the original's: for rows of your
+    own, or such as are drawn. Then the curl lines that call it are printed.
+    """
+    found = _settings({"artifacts": artifacts} if artifacts else {})
+    from servery.report import add_and_tell
+    from servery.versions import ExportRefused
+
+    try:
+        for line in add_and_tell(
+            path,
+            found.artifacts,
+            name=name,
+            version=version,
+            samples=samples,
+            allow_operations=allow_operations,
+            address=f"localhost:{found.port}",
+        ):
+            click.echo(line)
+    except ExportRefused as error:
+        raise click.ClickException(str(error)) from error
 
 
 @cli.command()

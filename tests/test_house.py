@@ -142,7 +142,9 @@ def test_a_folder_without_models_is_said_plainly(tmp_path: Path) -> None:
     assert "no model in" in result.output
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["models"], ["settings"]])
+@pytest.mark.parametrize(
+    "command", [[], ["serve"], ["models"], ["inspect"], ["add"], ["settings"]]
+)
 def test_help_reads_well(command: list[str]) -> None:
     result = CliRunner().invoke(cli, [*command, "--help"])
     assert result.exit_code == 0

@@ -5,6 +5,7 @@ manifest.json   ─┐
 saved_model.pb  ─┘
 """
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import Field
@@ -63,6 +64,8 @@ def from_manifest(manifest: Manifest) -> Contract:
         version=manifest.version,
         signatures=manifest.signatures,
         batch_sizes=manifest.batch_sizes,
+        unbatched=_unbatched(manifest.signatures, manifest.stateful),
+        stateful=manifest.stateful,
         task=manifest.task,
         labels=manifest.labels,
         constants=manifest.constants,
@@ -88,16 +91,21 @@ def from_saved_model(
         saved: What was read of it.
         batch_sizes: Rows a batch may have, rising.
     """
-    unbatched = {
-        signature: STATEFUL if signature in saved.stateful else NO_ROWS
-        for signature, each in saved.signatures.items()
-        if signature in saved.stateful or not each.can_batch
-    }
     return Contract(
         name=name,
         version=version,
         signatures=saved.signatures,
         batch_sizes=batch_sizes,
-        unbatched=unbatched,
+        unbatched=_unbatched(saved.signatures, saved.stateful),
         stateful=tuple(sorted(saved.stateful)),
     )
+
+
+def _unbatched(
+    signatures: Mapping[str, Signature], stateful: Collection[str]
+) -> dict[str, str]:
+    return {
+        name: STATEFUL if name in stateful else NO_ROWS
+        for name, signature in signatures.items()
+        if name in stateful or not signature.can_batch
+    }

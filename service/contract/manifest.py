@@ -39,25 +39,33 @@ class Training(Frozen):
 
 
 class Manifest(Frozen):
-    """Everything that is known of one version of one model."""
+    """Everything that is known of one version of one model.
+
+    What a model comes from, and how good it is, may be unknown; nothing is invented.
+    """
 
     name: str
     version: int = Field(ge=1)
-    task: str
+    task: str | None = None
     created: datetime
-    description: str
-    intended_use: str
-    limits: str
+    description: str = ""
+    intended_use: str = ""
+    limits: str = ""
     signatures: dict[str, Signature]
-    labels: tuple[str, ...] = Field(description="name of each class, by its index")
+    stateful: tuple[str, ...] = Field(
+        (), description="signatures by which a request changes what later ones see"
+    )
+    labels: tuple[str, ...] = Field((), description="name of each class, by its index")
     batch_sizes: tuple[int, ...] = Field(
         min_length=1, description="rows a batch may have, rising; others are padded up"
     )
     constants: dict[str, Any] = Field(
         default_factory=dict, description="pre-processing that the graph cannot do"
     )
-    training: Training
-    metrics: dict[str, Any] = Field(description="measured on data never trained on")
+    training: Training | None = None
+    metrics: dict[str, Any] = Field(
+        default_factory=dict, description="measured on data never trained on"
+    )
     files: dict[str, str] = Field(description="path → SHA-256, all files but this one")
 
 

@@ -60,7 +60,9 @@ def git_commit() -> str:
     After a long training the files may be others than those that ran: ask before it.
     """
     commit = _git("rev-parse", "HEAD")
-    changed = _git("status", "--porcelain", "--", "training", "service/contract")
+    changed = _git(
+        "status", "--porcelain", "--", "training", "servery", "service/contract"
+    )
     return (commit or "unknown") + ("+changes" if changed else "")
 
 

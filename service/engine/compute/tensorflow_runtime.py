@@ -27,11 +27,14 @@ from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
 
 from service.contract.contract import Contract, as_contract
 from service.contract.dtypes import numpy_dtype
+from service.contract.inputs import arrange
 from service.contract.manifest import Manifest
 from service.contract.signature import Signature, TensorSpec
+from service.contract.warmup import WarmupError, read_warmup
 from service.engine.batching.tensors import Tensors
 from service.engine.compute.precision import Precision, agree, draw_rows, has_bfloat16
 from service.engine.compute.tensorflow_graph import Graph, freeze
+from service.errors import ServeryError
 from service.processes.cores import available_cores
 
 logger = logging.getLogger(__name__)
@@ -92,7 +95,7 @@ class TensorFlowRuntime:
             saved = tf.saved_model.load(str(folder))
         threads = (self.threads, self.heavy_threads)
         return TensorFlowModel(
-            saved, contract, self.device, *threads, rounds=self.rounds
+            saved, contract, self.device, *threads, rounds=self.rounds, folder=folder
         )
 
 
@@ -106,6 +109,7 @@ class TensorFlowModel:
         threads: Threads that one batch may use on the CPU.
         heavy_threads: The same if its weights are more than `HEAVY_BYTES`.
         rounds: Whether it may compute in bfloat16, where it agrees with itself in it.
+        folder: Where it lies; warm-up requests may lie with it.
 
     Raises:
         SignatureError: The SavedModel is not what the contract says.
@@ -124,7 +128,9 @@ class TensorFlowModel:
         heavy_threads: int = 1,
         *,
         rounds: bool = False,
+        folder: Path | None = None,
     ):
+        self._folder = folder
         self.contract = as_contract(contract)
         self._traces = 0
         self.bfloat16: list[str] = []
@@ -173,7 +179,10 @@ class TensorFlowModel:
 
         What keeps state is not run: callers would see that it was. A signature whose
         outputs have another length than its inputs is found out here, and does not
-        batch from now on.
+        batch from now on. Then the model's own warm-up requests are run.
+
+        Raises:
+            WarmupError: These cannot be read, or fail.
         """
         began = time.perf_counter()
         for name, signature in self.contract.signatures.items():
@@ -183,6 +192,8 @@ class TensorFlowModel:
             for size in sizes:
                 if not self._warm(name, signature, size):
                     break
+        if self._folder is not None:
+            self._run_requests(self._folder)
         return time.perf_counter() - began
 
     def _warm(self, name: str, signature: Signature, size: int) -> bool:
@@ -204,6 +215,16 @@ class TensorFlowModel:
             "%s %s could not be warmed up: %s", self.contract.name, name, error
         )
         return False
+
+    def _run_requests(self, folder: Path) -> None:
+        """Run the warm-up requests in a folder, but for what keeps state."""
+        for number, (name, inputs) in enumerate(read_warmup(folder), start=1):
+            if name in self.contract.stateful:
+                continue
+            try:
+                self.run(name, arrange(self.contract, name, inputs))
+            except (ServeryError, tf.errors.OpError) as error:
+                raise WarmupError(f"warm-up request {number}: {error}") from error
 
     def _trace(self, saved: Any, name: str, signature: Signature) -> Any:
         """A concrete function: inputs by position, outputs as a list."""

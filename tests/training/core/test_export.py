@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from servery.versions import next_version
 from service.contract.integrity import verify_files
 from service.contract.manifest import Data, ManifestError, Training, read_manifest
 from service.contract.signature import TensorSpec
@@ -17,7 +18,6 @@ from training.core.export import (
     ExportRefused,
     Function,
     export_version,
-    next_version,
 )
 
 ROWS = np.arange(12, dtype=np.float32).reshape(4, 3)

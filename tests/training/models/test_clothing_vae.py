@@ -188,6 +188,7 @@ def test_the_shipped_files_are_those_of_the_manifest() -> None:
     manifest = read_manifest(SHIPPED)
 
     verify_files(SHIPPED, manifest)
+    assert manifest.training is not None
     dims = manifest.training.hyperparameters["latent_dims"]
     _check_signatures(manifest, dims)
     assert manifest.labels == CATEGORIES

@@ -111,6 +111,7 @@ def test_training_writes_a_version_that_reads_like_the_model(
     folder = tmp_path / "digits" / "1"
     manifest = read_manifest(folder)
     rows = {"train": 157, "validation": 100, "test": 257}
+    assert manifest.training is not None
     assert manifest.training.data[0].rows == rows
     assert manifest.training.hyperparameters["temperature"] > 0
     served = tf.saved_model.load(str(folder)).signatures["serving_default"]

@@ -92,6 +92,7 @@ def test_training_twice_with_one_seed_writes_the_same_model(
 def test_the_shipped_files_are_those_of_the_manifest(manifest: Manifest) -> None:
     verify_files(SHIPPED, manifest)
     assert manifest.batch_sizes == BATCH_SIZES
+    assert manifest.training is not None
     assert manifest.training.data[0].sha256 == masses.SHA256
 
 

@@ -79,6 +79,7 @@ def test_the_shipped_files_are_those_of_the_manifest(manifest: Manifest) -> None
     verify_files(SHIPPED, manifest)
     assert manifest.batch_sizes == BATCH_SIZES
     assert manifest.constants["votes"] == list(votes.VOTES)
+    assert manifest.training is not None
     assert manifest.training.data[0].sha256 == votes.SHA256
 
 

@@ -160,6 +160,7 @@ def test_training_measures_what_it_wrote(trained: Path) -> None:
     assert manifest.metrics["test"]["rows"] == 40
     assert manifest.metrics["test"]["accuracy"] > 0.8
     assert manifest.metrics["short_sentences"]["rows"] == 40
+    assert manifest.training is not None
     assert len(manifest.training.hyperparameters["blend"]) == 6
     assert sum(name.startswith("report/") for name in manifest.files) == 4
 

@@ -1,0 +1,1 @@
+"""Bank customers: who will leave."""

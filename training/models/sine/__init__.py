@@ -1,0 +1,1 @@
+"""y = sin x: the smallest model that learns something."""
