@@ -27,20 +27,23 @@ RUN python3 -m venv --without-pip /opt/servery \
 
 FROM dependencies AS source
 WORKDIR /source
+COPY requirements-build.lock ./
+RUN pip --python /opt/servery/bin/python install --no-cache-dir --require-hashes \
+        --requirement requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY servery servery
 COPY service service
 COPY training training
 COPY loadtest loadtest
 RUN pip --python /opt/servery/bin/python install --no-cache-dir --no-deps \
-        --prefix /installed .
+        --no-build-isolation --prefix /installed .
 COPY deploy/container/ready.py /installed/bin/ready
 
 FROM system
 LABEL org.opencontainers.image.title="Servery" \
       org.opencontainers.image.description="Versioned TensorFlow SavedModels, served in full batches" \
       org.opencontainers.image.licenses="Apache-2.0"
-# Nothing but TMPDIR is written to: metrics of each process, the engine's socket.
+# Nothing is written to: metrics and sockets live in memory.
 ENV PATH=/opt/servery/bin:$PATH \
     HOME=/tmp \
     TMPDIR=/tmp \

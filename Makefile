@@ -68,7 +68,6 @@ bench-peers: .venv/dev.stamp ## the same beside every peer, 45 minutes; write do
 peers: $(PEERS:%=.venv-peers/%/stamp) ## build the environments of the peers
 
 .venv-peers/%/stamp: benchmarks/peers/%/requirements.lock | .venv/dev.stamp
-	$(BIN)/pip install --quiet uv
 	$(BIN)/uv venv --quiet --clear --python $(PEER_PYTHON) $(@D)
 	$(BIN)/uv pip install --quiet --require-hashes --requirement $< \
 		--python $(@D)/bin/python || { rm -r $(@D); exit 1; }
@@ -82,7 +81,6 @@ dashboard: .venv/dev.stamp ## make Grafana's dashboard of its table
 	$(BIN)/python -m deploy.grafana.dashboard
 
 lock: .venv/dev.stamp ## pin the newest dependencies that pyproject.toml allows
-	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
 		--no-emit-index-url --no-emit-find-links --python-version 3.11 --extra train \
 		--extra loadtest pyproject.toml --output-file requirements.lock
@@ -100,6 +98,10 @@ lock: .venv/dev.stamp ## pin the newest dependencies that pyproject.toml allows
 		--universal --generate-hashes --no-header --no-emit-index-url \
 		--no-emit-find-links --python-version 3.11 - \
 		--output-file requirements-clients.lock
+	printf 'hatchling>=1.27,<2\neditables>=0.5,<1\nuv>=0.9,<1\n' | $(BIN)/uv pip compile \
+		--quiet --upgrade --universal --generate-hashes --no-header \
+		--no-emit-index-url --no-emit-find-links --python-version 3.11 - \
+		--output-file requirements-build.lock
 
 clean: ## remove .venv and the caches
 	rm -rf .venv .venv-clients .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -110,12 +112,18 @@ clean: ## remove .venv and the caches
 		"Name another: make serve PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 
-.venv/serve.stamp: requirements.lock pyproject.toml | .venv/bin/python
+# The build back end is pinned too, so nothing is fetched that was not looked at.
+define INSTALL_SOURCE
+$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements-build.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation --editable .
+endef
+
+.venv/serve.stamp: requirements.lock requirements-build.lock pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --editable .
+	$(INSTALL_SOURCE)
 	@touch $@
 
-.venv/dev.stamp: requirements-dev.lock pyproject.toml | .venv/bin/python
+.venv/dev.stamp: requirements-dev.lock requirements-build.lock pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --editable .
+	$(INSTALL_SOURCE)
 	@touch $@ .venv/serve.stamp

@@ -58,6 +58,7 @@ class DeadlyRuntime:
         return DeadlyModel(folder, contract)
 
 
-module = types.ModuleType("service.engine.compute.tensorflow_runtime")
-module.TensorFlowRuntime = DeadlyRuntime  # type: ignore[attr-defined]
-sys.modules[module.__name__] = module
+if __name__ == "sitecustomize":  # and not imported by a test
+    module = types.ModuleType("service.engine.compute.tensorflow_runtime")
+    module.TensorFlowRuntime = DeadlyRuntime  # type: ignore[attr-defined]
+    sys.modules[module.__name__] = module
