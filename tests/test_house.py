@@ -93,6 +93,15 @@ def test_every_setting_is_documented() -> None:
         assert field.description in text, name
 
 
+def test_every_limit_stands_in_the_table_of_limits() -> None:
+    rows = Path("docs/limits.md").read_text().splitlines()
+    told = " ".join(row.split("|")[2] for row in rows if row.startswith("|"))
+    bounds = ("max_", "min_", "_timeout_", "timeout_ms", "silence", "grace", "keep")
+    for name in Settings.model_fields:
+        if any(bound in name for bound in bounds):
+            assert f"`{name.upper()}`" in told, name
+
+
 def test_every_metric_is_documented() -> None:
     registry = CollectorRegistry()
     Metrics(registry)

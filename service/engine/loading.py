@@ -1,13 +1,11 @@
 """From a folder to a model in memory: read, verify, load, warm."""
 
 import asyncio
-import ctypes
 import gc
 import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +17,7 @@ from service.engine.compute.threads import lower_priority
 from service.engine.reconciler import Key
 from service.engine.versions import Model
 from service.metrics import Metrics
+from service.processes.memory import give_back
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +97,5 @@ def _settle_memory(*, retired: bool) -> None:
     """
     if retired:
         gc.unfreeze()
-    gc.collect()
+    give_back()
     gc.freeze()
-    with suppress(OSError, AttributeError):  # the library is not glibc
-        ctypes.CDLL(None).malloc_trim(0)

@@ -14,6 +14,7 @@ import uvicorn
 from service.engine.ipc.client import EngineClient
 from service.logs import AccessLog
 from service.processes.handover import Handover
+from service.processes.memory import keep_large_blocks_apart
 from service.web.app import create_app
 from service.web.http.connection import Connection
 from service.web.http.connections import Connections
@@ -28,6 +29,7 @@ TICKS_PER_BEAT = 5  # of uvicorn's, ten a second
 @click.option("--handover", required=True)
 def main(name: str, handover: str) -> None:
     """Parse, decode and answer until SIGTERM."""
+    keep_large_blocks_apart()
     given = Handover.model_validate_json(handover)
     metrics, log = given.begin()
     settings = given.settings

@@ -2,9 +2,11 @@
 
 import re
 
-from service.errors import HeadTooLarge, ProtocolError
+from service.errors import BodyTooLarge, HeadTooLarge, ProtocolError
 
 SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?")
+MOST_CHUNKS = 262_144  # of a body: each costs 3 µs, be it of one byte
+TURN_CHUNKS = 1024  # that are decoded before others get their turn
 TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
@@ -17,31 +19,34 @@ class ChunkedDecoder:
             of chunks and trailers, all together.
     """
 
-    __slots__ = ("_body", "_expects", "_extra_bytes", "_line", "_missing")
+    __slots__ = ("_body", "_chunks", "_expects", "_extra_bytes", "_line", "_missing")
 
     def __init__(self, body: bytearray, extra_bytes: int):
         self._body = body
         self._extra_bytes = extra_bytes
+        self._chunks = 0
         self._line = b""  # the beginning of a line whose end has not come
         self._missing = 0  # bytes of the chunk
         self._expects = "size"  # or "data", "end" of a chunk's data, "trailer"
 
-    def feed(self, data: bytes, limit: int) -> bytes | None:
-        """Decode what has come.
+    def feed(self, data: bytes, limit: int) -> tuple[bool, bytes]:
+        """Decode what has come, or as much of it as a turn has time for.
 
         Args:
             data: The next bytes.
             limit: Decode no further where the body has become longer than that.
 
         Returns:
-            What comes after the body, or None while it is not at its end.
+            Whether the body is at its end; and what comes after it, or is left for the
+            next turn.
 
         Raises:
             ProtocolError: This is no chunked coding.
             HeadTooLarge: Extensions and trailers are too long.
+            BodyTooLarge: It comes in too many chunks.
         """
-        place = 0
-        while place < len(data) and len(self._body) <= limit:
+        place, last = 0, self._chunks + TURN_CHUNKS
+        while place < len(data) and len(self._body) <= limit and self._chunks < last:
             if self._expects == "data":
                 piece = data[place : place + self._missing]
                 self._body += piece
@@ -53,14 +58,14 @@ class ChunkedDecoder:
             newline = data.find(b"\n", place)
             if newline < 0:
                 self._keep(data[place:])
-                return None
+                return False, b""
             line, self._line = self._line + data[place:newline], b""
             place = newline + 1
             if line[-1:] != b"\r":
                 raise ProtocolError("A chunk: expected a line that ends with CR LF.")
             if self._take(line[:-1]):
-                return data[place:]
-        return None
+                return True, data[place:]
+        return False, data[place:]
 
     def _keep(self, part: bytes) -> None:
         self._line += part
@@ -88,6 +93,11 @@ class ChunkedDecoder:
         if match is None:
             raise ProtocolError("A chunk: expected its size as a hexadecimal number.")
         self._spend(max(0, len(line) - 16))
+        self._chunks += 1
+        if self._chunks > MOST_CHUNKS:
+            raise BodyTooLarge(
+                f"Expected a body in at most {MOST_CHUNKS:,} chunks, received more."
+            )
         self._missing = int(match[1], 16)
         self._expects = "data" if self._missing else "trailer"
 

@@ -80,7 +80,7 @@ class Connection(asyncio.Protocol):
         self._deadline = self._unread_deadline = NEVER
         self._pending = b""  # received, and nobody's yet
         self._swallowed = self._unsent = 0
-        self._is_paused = self._is_lost = self.is_last = False
+        self._is_paused = self._is_resting = self._is_lost = self.is_last = False
         self._has_ended = self._was_asked = False  # the caller's side
         self._ended_at = 0.0
         self._drained: asyncio.Future[None] | None = None
@@ -123,7 +123,9 @@ class Connection(asyncio.Protocol):
             Whether the connection is to stay open for an answer.
         """
         self._has_ended, self._ended_at = True, self._loop.time()
-        if self._phase is Phase.ANSWER or (self._pending and self._unsent):
+        if self._phase is Phase.ANSWER or self._is_resting:
+            return True
+        if self._pending and self._unsent:
             return True
         self._give_up_request()
         self._close(linger=False)
@@ -204,8 +206,8 @@ class Connection(asyncio.Protocol):
     # Bytes to requests.
 
     def _read(self) -> None:
-        """Read what has come, up to the end of one request."""
-        while self._pending and self._phase in READING and not self._unsent:
+        """Read what has come, up to the end of one request, or of a turn."""
+        while self._may_read() and self._pending:
             data, self._pending = self._pending, b""
             try:
                 if self._body is None:
@@ -214,6 +216,22 @@ class Connection(asyncio.Protocol):
                     self._read_body(self._body, data)
             except ServeryError as error:
                 self._refuse(error)
+
+    def _may_read(self) -> bool:
+        return self._phase in READING and not (self._unsent or self._is_resting)
+
+    def _rest(self) -> None:
+        """Read on when others have had their turn."""
+        self._is_resting = True
+        if not self._is_paused:  # or uvloop reads 8 MB at a time
+            self._is_paused = True
+            self._transport.pause_reading()
+        self._loop.call_soon(self._wake)
+
+    def _wake(self) -> None:
+        self._is_resting = False
+        if not self._transport.is_closing():
+            self._go_on()
 
     def _read_head(self, data: bytes) -> None:
         if self._head is None:
@@ -263,12 +281,13 @@ class Connection(asyncio.Protocol):
             self._transport.write(CONTINUE)
 
     def _read_body(self, body: IncomingBody, data: bytes) -> None:
-        rest = body.feed(data)
-        if rest is not None:
+        is_whole, self._pending = body.feed(data)
+        if is_whole:
             assert self._head is not None  # noqa: S101
             assert self._record is not None  # noqa: S101
-            self._pending = rest
             self._start(self._head, self._record, body.whole())
+        elif self._pending:
+            self._rest()
 
     # Requests to answers.
 
@@ -353,10 +372,12 @@ class Connection(asyncio.Protocol):
     def _go_on(self) -> None:
         """Read what has come meanwhile."""
         self._read()
+        if self._is_resting:
+            return
         if self._is_paused and len(self._pending) <= PIPELINED_BYTES:
             self._is_paused = False
             self._transport.resume_reading()
-        if self._has_ended and self._phase in READING and not self._unsent:
+        if self._has_ended and self._may_read():
             self._give_up_request()
             self._close(linger=False)
 
@@ -384,6 +405,8 @@ class Connection(asyncio.Protocol):
             self._close(linger=True)
         else:
             self._await_next()
+            if self._pending:
+                self._rest()
 
     # Ends.
 

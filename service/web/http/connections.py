@@ -6,6 +6,7 @@ import time
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from service.processes.memory import MemoryWatch
 from service.web.http.forwarded import TrustedProxies
 from service.web.http.limits import HttpLimits
 from service.web.http.middleware import RequestMiddleware
@@ -43,6 +44,7 @@ class Connections:
         self._all: dict[Connection, None] = {}
         self._by_address: dict[str, dict[Connection, None]] = {}
         self._metrics = state.metrics
+        self._memory = MemoryWatch()
         self._warn_again_at = 0.0
         self._is_ticking, self._ticks_at = False, 0.0
 
@@ -109,6 +111,7 @@ class Connections:
         if now - self._ticks_at < LATE_S:
             for connection in list(self._all):
                 connection.check_time(now)
+        self._memory.check()
         self._is_ticking = bool(self._all)  # without connections the clock stands
         if self._is_ticking:
             self._plan(loop)

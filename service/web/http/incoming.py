@@ -41,22 +41,23 @@ class IncomingBody:
         if head.is_chunked:
             self._decoder = ChunkedDecoder(self._bytes, connections.limits.head_bytes)
 
-    def feed(self, data: bytes) -> bytes | None:
+    def feed(self, data: bytes) -> tuple[bool, bytes]:
         """Take what belongs to it.
 
         Returns:
-            What comes after it, or None while it is not at its end.
+            Whether it is at its end; and what comes after it, or is left for the next
+            turn.
 
         Raises:
             BodyTooLarge, ProtocolError, Unavailable: It is to be refused.
         """
         limits = self._all.limits
         if self._decoder is not None:
-            rest = self._decoder.feed(data, limits.body_bytes)
+            is_whole, rest = self._decoder.feed(data, limits.body_bytes)
         else:
             missing = self._head.length - len(self._bytes)
             self._bytes += data[:missing]
-            rest = data[missing:] if len(data) >= missing else None
+            is_whole, rest = len(data) >= missing, data[missing:]
         came = len(self._bytes) - self._counted
         self._counted += came
         self._all.body_bytes += came
@@ -66,11 +67,13 @@ class IncomingBody:
                 f"received {len(self._bytes):,} so far."
             )
         self._check_room(limits.buffered_body_bytes + self._counted)
-        return rest
+        return is_whole, rest
 
     def whole(self) -> bytes:
-        """All of it."""
-        return bytes(self._bytes)
+        """All of it, once."""
+        whole = bytes(self._bytes)
+        self._bytes.clear()
+        return whole
 
     def is_too_slow(self, now: float) -> bool:
         """Whether less has come than the least speed makes since the head."""

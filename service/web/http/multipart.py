@@ -3,8 +3,8 @@
 preamble ─ delimiter ─ part ─ delimiter ─ part ─ delimiter-- ─ epilogue
                          └─ head: name, file name, content type ─ blank line ─ content
 
-Cut at the delimiter by `bytes.split`, whose time is that of the bytes, and which stops
-at a number of pieces: a state machine in Python took 3.4 s for 16 MB.
+Cut at the delimiter by `bytes.find`, whose time is that of the bytes, up to a number of
+pieces: a state machine in Python took 3.4 s for 16 MB.
 """
 
 import re
@@ -16,6 +16,7 @@ from service.web.http.wording import cut, show
 MULTIPART = "multipart/form-data"
 FIELD = "file"  # of a form, that files are taken from
 MOST_PARTS = 1000  # of a form, whatever they are; boundaries that are none count
+SLICE_BYTES = 256 * 1024  # that are searched before other threads get their turn
 MOST_HEAD_BYTES = 4096  # of one part
 MOST_BOUNDARY_BYTES = 200  # RFC 2046 allows 70; some senders do not know
 
@@ -73,7 +74,7 @@ def _boundary(content_type: bytes) -> bytes:
 def _split(body: bytes, boundary: bytes) -> list[bytes]:
     """What stands between the delimiters, each piece with the rest of its line."""
     delimiter = b"\r\n--" + boundary
-    pieces = (b"\r\n" + body).split(delimiter, MOST_PARTS + 1)
+    pieces = _cut(b"\r\n" + body, delimiter, MOST_PARTS + 1)
     if len(pieces) > MOST_PARTS + 1:
         raise _malformed(f"expected at most {MOST_PARTS:,} boundaries, received more")
     found: list[list[bytes]] = []
@@ -86,6 +87,19 @@ def _split(body: bytes, boundary: bytes) -> list[bytes]:
             found[-1].append(piece)
     missing = "the last boundary" if found else "a boundary"
     raise _malformed(f"expected {missing}, received none in {len(body):,} bytes")
+
+
+def _cut(body: bytes, delimiter: bytes, most: int) -> list[bytes]:
+    """What `body.split` gives, which keeps the interpreter lock for up to 80 ms."""
+    pieces, start, place = list[bytes](), 0, 0
+    while place < len(body) and len(pieces) < most:
+        found = body.find(delimiter, place, place + SLICE_BYTES + len(delimiter) - 1)
+        if found < 0:
+            place += SLICE_BYTES
+        else:
+            pieces.append(body[start:found])
+            start = place = found + len(delimiter)
+    return [*pieces, body[start:]]
 
 
 def _read(piece: bytes) -> Part:

@@ -10,7 +10,8 @@ Nothing is decoded before its size is known and allowed.
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pyspng
@@ -158,20 +159,31 @@ def _decode(data: bytes, opened: Opened, least: tuple[int, int]) -> Image.Image:
         if opened.kind != "JPEG":
             raise _damaged(data, opened) from error
         image = _without_end(data, opened, least)
-    loaded = to_eight_bits(image, data)
+    try:
+        with _may_be_damaged():  # a palette that is not there, or too short
+            loaded = to_eight_bits(image, data)
+    except InvalidImage as error:
+        raise _damaged(data, opened) from error
     turn = UPRIGHT.get(_orientation(image.info.get("exif") or b""))
     return loaded if turn is None else loaded.transpose(turn)
 
 
 def _load(image: ImageFile.ImageFile, least: tuple[int, int]) -> Image.Image:
     image.draft(None, least)
-    try:
+    with _may_be_damaged():
         image.load()
-    except MemoryError:
-        raise
-    except Exception as error:  # damaged bytes make a decoder raise just about anything
-        raise InvalidImage("damaged") from error
     return image
+
+
+@contextmanager
+def _may_be_damaged() -> Iterator[None]:
+    """Damaged bytes make Pillow raise just about anything."""
+    try:
+        yield
+    except (MemoryError, InvalidImage):
+        raise
+    except Exception as error:
+        raise InvalidImage("damaged") from error
 
 
 def _damaged(data: bytes, opened: Opened) -> InvalidImage:

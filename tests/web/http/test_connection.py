@@ -2,13 +2,15 @@
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from tests.web.http.loopback import BIG, ECHO, HOLD, Loopback, chunked, request
+from service.web.http.chunked import MOST_CHUNKS
+from tests.web.http.loopback import BIG, ECHO, HOLD, Heard, Loopback, chunked, request
 
 MB = 1_000_000
 
@@ -362,6 +364,30 @@ def test_an_upload_to_nowhere_is_refused_at_its_head(server: Loopback) -> None:
     assert refused(server, head) == (404, "not_found")
     put = head.replace(b"POST /none", b"PUT /echo")
     assert refused(server, put) == (405, "method_not_allowed")
+
+
+def test_a_body_in_tiny_chunks_lets_others_have_their_turn(server: Loopback) -> None:
+    head = request(b"", "Transfer-Encoding: chunked", length=False)
+    body = b"1\r\nx\r\n" * 250_000 + b"0\r\n\r\n"
+    with server.wire() as slow, server.wire() as quick:
+        heard: list[Heard] = []
+        sender = threading.Thread(
+            target=lambda: heard.append(slow.say(head, body).hear())
+        )
+        sender.start()
+        answers = 0
+        while sender.is_alive():
+            assert quick.say(request(b"seven")).hear().status == 200
+            answers += 1
+        sender.join()
+    assert heard[0].body["bytes"] == 250_000
+    assert answers > 5  # a read of uvloop's is 8 MB, all of these: it was one or two
+
+
+def test_a_body_in_endlessly_many_chunks_is_refused(server: Loopback) -> None:
+    head = request(b"", "Transfer-Encoding: chunked", length=False)
+    body = b"1\r\nx\r\n" * (MOST_CHUNKS + 1)
+    assert refused(server, head, body) == (413, "body_too_large")
 
 
 # What is one too many, or too slow.

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import InvalidInput, MalformedBody, TooManyRows
-from service.web.http.multipart import MOST_PARTS, parse_files
+from service.web.http.multipart import MOST_PARTS, SLICE_BYTES, parse_files
 
 KIND = b"multipart/form-data; boundary=b"
 
@@ -120,3 +120,11 @@ def test_a_form_without_a_file_names_what_it_has(body: bytes, said: str) -> None
 def test_more_files_than_allowed_are_counted() -> None:
     with pytest.raises(TooManyRows, match="at most 4 files, received 5"):
         parse_files(KIND, FILE * 5 + END, 4)
+
+
+@pytest.mark.parametrize("shift", range(-8, 9))
+def test_a_delimiter_is_found_wherever_it_lies(shift: int) -> None:
+    content = b"x" * (SLICE_BYTES + shift - 100)
+    head = b'Content-Disposition: form-data; name="file"; filename="x"'
+    body = b"--a\r\n" + head + b"\r\n\r\n" + content + b"\r\n--a--"
+    assert parse_files(b"multipart/form-data; boundary=a", body, 1) == [content]

@@ -7,6 +7,7 @@ import time
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -335,6 +336,25 @@ def test_cut_image_says_what_was_expected() -> None:
         read(data[: len(data) // 2])
     assert "expected 64 × 48 pixels" in caught.value.message
     assert f"{len(data) // 2:,} bytes" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "palette",
+    [None, b"\0\0\0", b"\0" * 7, b"\0" * 900],
+    ids=["missing", "short", "odd", "long"],
+)
+def test_a_palette_that_is_missing_or_wrong_is_damage(palette: bytes | None) -> None:
+    rows = zlib.compress(b"\0\1\2\3\4" * 4)
+    header = struct.pack(">IIBBBBB", 4, 4, 8, 3, 0, 0, 0)
+    chunks = [chunk(b"IHDR", header), chunk(b"IDAT", rows), chunk(b"IEND", b"")]
+    if palette is not None:
+        chunks.insert(1, chunk(b"PLTE", palette))
+        chunks.insert(2, chunk(b"tRNS", b"\0\1\2"))
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+    with suppress(InvalidImage):
+        read_drawing(data, max_pixels=100, long_side=28)
+    with suppress(InvalidImage):
+        read_photo(data, max_pixels=100, short_side=28)
 
 
 def test_wrong_checksum_is_an_error() -> None:

@@ -1,0 +1,39 @@
+"""What is no longer needed is given back."""
+
+import subprocess
+import sys
+
+from service.processes.memory import resident_bytes
+
+SCRIPT = """
+import gc
+from service.processes.memory import (
+    MemoryWatch, keep_large_blocks_apart, resident_bytes,
+)
+
+gc.disable()  # it would come by in its own time
+keep_large_blocks_apart()
+watch = MemoryWatch()
+before = resident_bytes()
+
+class Caller:
+    def __init__(self):
+        self.itself, self.body = self, b"x" * 16_000_000
+
+for _ in range(10):
+    Caller()
+held = resident_bytes() - before
+watch.check()
+print(held // 1_000_000, (resident_bytes() - before) // 1_000_000)
+"""
+
+
+def test_garbage_in_cycles_is_given_back_when_the_process_has_grown() -> None:
+    command = [sys.executable, "-c", SCRIPT]
+    held, left = subprocess.check_output(command, text=True).split()
+    assert int(held) >= 150
+    assert int(left) < 20
+
+
+def test_resident_bytes_are_those_of_this_process() -> None:
+    assert 10_000_000 < resident_bytes() < 100_000_000_000
