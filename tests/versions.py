@@ -12,6 +12,7 @@ from service.contract.integrity import hash_files
 from service.contract.manifest import FILENAME, Manifest, Training
 from service.contract.signature import Signature, TensorSpec
 from service.engine.batching.tensors import Tensors
+from service.engine.compute.precision import Precision
 
 DOUBLE = Signature(
     inputs=(TensorSpec(name="numbers", dtype="int64", shape=(None,)),),
@@ -87,10 +88,14 @@ class MultiplierLoader:
     def __init__(self) -> None:
         self.loaded: dict[tuple[str, int], Multiplier] = {}
         self.held: dict[str, threading.Event] = {}  # models whose loading waits
+        self.precisions: list[Precision | None] = []  # that were asked for
 
-    def load(self, folder: Path, manifest: Manifest) -> Multiplier:
+    def load(
+        self, folder: Path, manifest: Manifest, precision: Precision | None = None
+    ) -> Multiplier:
         if manifest.name in self.held and not self.held[manifest.name].wait(30):
             raise TimeoutError
+        self.precisions.append(precision)
         model = Multiplier(int((folder / "factor").read_text()))
         self.loaded[manifest.name, manifest.version] = model
         return model

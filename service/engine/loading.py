@@ -14,6 +14,8 @@ from typing import Protocol
 
 from service.contract.integrity import check_files
 from service.contract.manifest import Manifest, ManifestError, read_manifest
+from service.contract.policy import ModelPolicy
+from service.engine.compute.precision import Precision
 from service.engine.compute.threads import lower_priority
 from service.engine.reconciler import Key
 from service.engine.versions import Model
@@ -25,8 +27,10 @@ logger = logging.getLogger(__name__)
 class Loader(Protocol):
     """What brings versions into memory: `TensorFlowRuntime`, or a fake."""
 
-    def load(self, folder: Path, manifest: Manifest) -> Model:
-        """Load the version that lies in `folder`."""
+    def load(
+        self, folder: Path, manifest: Manifest, precision: Precision | None = None
+    ) -> Model:
+        """Load the version that lies in `folder`; None = the setting's precision."""
 
 
 class LoadingThread:
@@ -51,8 +55,10 @@ class LoadingThread:
             loop = asyncio.get_running_loop()
             self._loader = await loop.run_in_executor(self._thread, self._make_loader)
 
-    async def load(self, key: Key, folder: Path) -> tuple[Manifest, Model]:
-        """Load and warm a version.
+    async def load(
+        self, key: Key, folder: Path, policy: ModelPolicy
+    ) -> tuple[Manifest, Model]:
+        """Load and warm a version, as `policy` asks.
 
         Raises:
             ManifestError: The manifest cannot be read, is that of another version, or
@@ -60,7 +66,7 @@ class LoadingThread:
             Exception: Whatever the runtime finds wrong with it.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._load, key, folder)
+        return await loop.run_in_executor(self._thread, self._load, key, folder, policy)
 
     async def settle(self, *, retired: bool = False) -> None:
         """Give back memory, in this thread: there it stalls others a third as long."""
@@ -71,7 +77,9 @@ class LoadingThread:
         """Load nothing more. What is being loaded cannot be interrupted."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _load(self, key: Key, folder: Path) -> tuple[Manifest, Model]:
+    def _load(
+        self, key: Key, folder: Path, policy: ModelPolicy
+    ) -> tuple[Manifest, Model]:
         assert self._loader is not None  # `prepare` made it  # noqa: S101
         manifest = read_manifest(folder)
         if (manifest.name, manifest.version) != key:
@@ -83,7 +91,8 @@ class LoadingThread:
         unlisted = check_files(folder, manifest)
         if unlisted:
             logger.info("%s %d: files not in the manifest: %s", *key, unlisted)
-        model = self._loader.load(folder, manifest)
+        manifest = policy.apply(manifest)
+        model = self._loader.load(folder, manifest, policy.precision)
         seconds = time.perf_counter() - began
         warm_seconds = model.warm()
         labels = (key[0], str(key[1]))

@@ -11,7 +11,7 @@ from service.engine.activity import Marker
 from service.engine.batching.batcher import Answer, Batcher
 from service.engine.batching.queue import QueuedRequest
 from service.engine.batching.tensors import TensorChecker, Tensors, count_rows
-from service.engine.compute.threads import ComputeThreads
+from service.engine.compute.threads import NICENESS, ComputeThreads
 from service.errors import InvalidInput, ShuttingDown
 from service.metrics import BatchMetrics, Metrics
 from service.processes.cores import available_cores
@@ -48,6 +48,7 @@ class LoadedVersion:
         metrics: Where batches are counted.
         on_death: Called when a batcher has died.
         marker: Told when batches begin and end.
+        niceness: Of its threads.
 
     Attributes:
         manifest: Its contract.
@@ -62,12 +63,14 @@ class LoadedVersion:
         metrics: Metrics,
         on_death: Callable[[], None],
         marker: Marker,
+        *,
+        niceness: int = NICENESS["normal"],
     ):
         self.manifest = manifest
         self._name, self._model, self._marker = manifest.name, model, marker
         self._most_rows = settings.max_request_rows
         self._workers = ComputeThreads(
-            CONCURRENT_BATCHES, f"{manifest.name}-{manifest.version}"
+            CONCURRENT_BATCHES, f"{manifest.name}-{manifest.version}", niceness
         )
         self._took: dict[tuple[str, int], float] = {}  # seconds, by signature and size
         self._checkers = {

@@ -15,6 +15,7 @@ from PIL import Image
 from prometheus_client import CollectorRegistry
 
 from service.contract.manifest import Manifest, read_manifest
+from service.engine.compute.precision import Precision
 from service.engine.compute.tensorflow_runtime import TensorFlowModel
 from service.engine.engine import Engine
 from service.metrics import Metrics
@@ -49,7 +50,9 @@ def read_png(png: str | bytes) -> np.ndarray:
 class CpuLoader:
     """Loads as `Runtime` does, but leaves TensorFlow's settings to the other tests."""
 
-    def load(self, folder: Path, manifest: Manifest) -> TensorFlowModel:
+    def load(
+        self, folder: Path, manifest: Manifest, precision: Precision | None = None
+    ) -> TensorFlowModel:
         with tf.device("/CPU:0"):
             return TensorFlowModel(tf.saved_model.load(str(folder)), manifest, "/CPU:0")
 

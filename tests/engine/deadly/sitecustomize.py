@@ -53,7 +53,7 @@ class DeadlyRuntime:
     def __init__(self, *_: Any):
         pass
 
-    def load(self, folder: Path, manifest: Any) -> DeadlyModel:
+    def load(self, folder: Path, manifest: Any, precision: Any = None) -> DeadlyModel:
         return DeadlyModel(folder)
 
 
