@@ -69,7 +69,9 @@ class Administration:
         else:
             said.barred.discard(version)
             said.loaded.add(version)
-            retried = [each for each in self._versions(name) if each.version == version]
+            retried = tuple(
+                each for each in self._versions(name) if each.version == version
+            )
         before = self._said(name)
         for each in retried:
             if each.state is VersionState.FAILED:

@@ -127,7 +127,7 @@ class Engine:
         """
         if not version and name in self.catalog.models:
             chosen = self._chooser.choose(self.catalog.models[name])
-            version = chosen and chosen.version
+            version = chosen.version if chosen else None
         return self._find(name, version).submit(signature, rows, deadline)
 
     def queue(
@@ -145,7 +145,8 @@ class Engine:
         if model is not None and model.policy.canary is not None:
             for request in requests:
                 chosen = self._chooser.choose(model)
-                self._queue(name, chosen and chosen.version, signature, [request])
+                number = chosen.version if chosen else None
+                self._queue(name, number, signature, [request])
         else:
             self._queue(name, version, signature, requests)
 
@@ -177,8 +178,9 @@ class Engine:
             What lies there.
         """
         async with self._reconciling:
-            await asyncio.to_thread(self._policies.look)
             scan, on_disk = await self._watcher.look(self._statuses.known())
+            if scan.versions:  # else the disk may be away, and the file with it
+                await asyncio.to_thread(self._policies.look)
             self._statuses.look(scan.problem, scan.notes)
             self._say(scan)
             if scan.readable:

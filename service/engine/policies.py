@@ -1,7 +1,6 @@
-"""What is wanted of every model at this moment: models.toml, and what was said since."""
+"""What is wanted of every model now: models.toml, and what was said since."""
 
 import logging
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -127,7 +126,7 @@ _NOTHING = ModelPolicy()
 def _identify(path: Path) -> object:
     """Another value after every change of the file, also where a link is moved."""
     try:
-        found = os.stat(path)
+        found = path.stat()
     except OSError as error:
         return error.errno
     return found.st_ino, found.st_dev, found.st_size, found.st_mtime_ns
