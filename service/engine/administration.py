@@ -1,6 +1,7 @@
 """Carries out what an operator tells a running engine."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 from service.contract.policy import FILENAME, LABEL, STABLE
@@ -16,6 +17,8 @@ from service.errors import (
     ModelNotReady,
     VersionNotFound,
 )
+
+logger = logging.getLogger(__name__)
 
 
 class Administration:
@@ -54,6 +57,8 @@ class Administration:
             "reload": self._reload,
         }
         async with self._one_at_a_time:
+            given = command.model_dump_json(exclude_defaults=True)
+            logger.info("an operator says %s", given)
             message = await actions[command.action](command)
         return self._outcome(command.model, message)
 
@@ -63,9 +68,7 @@ class Administration:
         said = self._said(name)
         if version is None:
             said = ModelOverrides(labels=said.labels, versions=said.versions)
-            retried = (
-                list(self._catalog.model(name).versions) if self._knows(name) else []
-            )
+            retried = self._versions(name)
         else:
             said.barred.discard(version)
             said.loaded.add(version)

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import FileResponse
 
+from service.contract.policy import ModelPolicy
 from service.engine.catalog import ModelStatus, VersionStatus
 from service.engine.disk import find_folder
 from service.errors import NotFound
@@ -34,7 +35,8 @@ class ModelSummary(BaseModel):
         description="the one that answers; null if none"
     )
     versions: list[VersionSummary]
-    notes: list[str] = Field(description="what is odd about its folder")
+    labels: dict[str, int] = Field({}, description="the version of each")
+    notes: list[str] = Field(description="what is odd about its folder, or unfinished")
     how_to_get: str | None = Field(
         None, description="a command, where there is an endpoint and no version of it"
     )
@@ -44,6 +46,7 @@ class ModelsResponse(BaseModel):
     """All models."""
 
     models: list[ModelSummary]
+    problem: str | None = Field(description="what is wrong with models.toml")
 
 
 class VersionDetail(VersionStatus):
@@ -60,19 +63,23 @@ class ModelResponse(BaseModel):
         description="the one that answers; null if none"
     )
     versions: list[VersionDetail]
-    notes: list[str] = Field(description="what is odd about its folder")
+    labels: dict[str, int] = Field(description="the version of each")
+    policy: ModelPolicy = Field(description="what is wanted; null = see the settings")
+    notes: list[str] = Field(description="what is odd about its folder, or unfinished")
 
 
 @router.get("/v1/models", tags=["models"])
 async def list_models(request: Request) -> ModelsResponse:
     """Every model, its versions and their states."""
-    models = _state(request).engine.catalog.models
+    catalog = _state(request).engine.catalog
+    models = catalog.models
     missing = sorted(request.app.state.endpoint_models - models.keys())
     return ModelsResponse(
         models=[
             *(_summary(each) for each in models.values()),
             *(_missing(name) for name in missing),
-        ]
+        ],
+        problem=catalog.policy_problem,
     )
 
 
@@ -95,6 +102,8 @@ async def show_model(request: Request, name: str) -> ModelResponse:
         name=name,
         default_version=default,
         versions=versions,
+        labels=model.labels,
+        policy=model.policy,
         notes=list(model.notes),
     )
 
@@ -158,5 +167,6 @@ def _summary(model: ModelStatus) -> ModelSummary:
         task=known[-1].task if known else None,
         default_version=default.version if default else None,
         versions=versions,
+        labels=model.labels,
         notes=list(model.notes),
     )

@@ -6,7 +6,7 @@ import pkgutil
 from fastapi import FastAPI
 
 from service import models as model_packages
-from service.web.api import docs, health, models
+from service.web.api import admin, docs, health, models
 from service.web.api.schemas import DirectRoute
 from service.web.http.record import Endpoint
 
@@ -35,6 +35,7 @@ def mount(app: FastAPI) -> dict[str, Endpoint]:
             if isinstance(route, DirectRoute):
                 direct[route.path] = route.endpoint
     app.include_router(models.router)
+    app.include_router(admin.router)
     app.include_router(health.router)
     app.include_router(docs.router)
     return direct
