@@ -89,6 +89,7 @@ class MultiplierLoader:
         self.loaded: dict[tuple[str, int], Multiplier] = {}
         self.held: dict[str, threading.Event] = {}  # models whose loading waits
         self.precisions: list[Precision | None] = []  # that were asked for
+        self.fails = False
 
     def load(
         self, folder: Path, manifest: Manifest, precision: Precision | None = None
@@ -96,6 +97,8 @@ class MultiplierLoader:
         if manifest.name in self.held and not self.held[manifest.name].wait(30):
             raise TimeoutError
         self.precisions.append(precision)
+        if self.fails:
+            raise MemoryError("no room")
         model = Multiplier(int((folder / "factor").read_text()))
         self.loaded[manifest.name, manifest.version] = model
         return model
