@@ -7,20 +7,21 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from service.engine.administration import Administration
 from service.engine.batching.batcher import Answer
 from service.engine.batching.queue import QueuedRequest
 from service.engine.batching.tensors import Tensors
 from service.engine.canary import VersionChooser
-from service.engine.catalog import Catalog
+from service.engine.catalog import Catalog, VersionState
 from service.engine.commands import Command, Outcome
 from service.engine.crashes import CrashJournal
 from service.engine.disk import Scan
 from service.engine.loading import Loader
 from service.engine.overrides import Overrides
 from service.engine.policies import PolicySource
-from service.engine.reconciler import Do, Key, OnDisk, Retention, decide
+from service.engine.reconciler import Action, Do, Key, OnDisk, Retention, decide
 from service.engine.registry import Registry
 from service.engine.statuses import Statuses
 from service.engine.versions import LoadedVersion
@@ -210,7 +211,7 @@ class Engine:
         substitute. Suspects come last, so that the others serve should they kill us.
         """
         loads = []
-        for do, key in decide(on_disk, self._statuses.known(), self._retention):
+        for do, key in self._decide(on_disk):
             if do is Do.FORGET:
                 self._statuses.remove(key)
             elif do is Do.RETIRE:
@@ -223,6 +224,20 @@ class Engine:
         for key, folder in loads:
             await self._registry.load(key, folder)
         return bool(loads)
+
+    def _decide(self, on_disk: dict[Key, OnDisk]) -> list[Action]:
+        """What is to be done; a version that is leaving is taken back where it is to.
+
+        It still takes requests, so to decide it is one that serves.
+        """
+        known, leaving = self._statuses.known(), self._registry.leaving
+        for key in leaving:
+            known[key] = replace(known[key], state=VersionState.READY)
+        actions = decide(on_disk, known, self._retention)
+        retired = {key for do, key in actions if do is Do.RETIRE}
+        for key in leaving - retired:
+            self._registry.take_back(key)
+        return [each for each in actions if each.key not in leaving]
 
     def _retention(self, name: str) -> Retention:
         model = self.catalog.models.get(name)

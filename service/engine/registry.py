@@ -54,6 +54,7 @@ class Registry:
         self._thread = LoadingThread(metrics, make_loader)
         self._loaded: dict[Key, LoadedVersion] = {}
         self._markers: dict[Key, Marker] = {}
+        self._leaving: dict[Key, object] = {}  # those that still take requests
         self._closing: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
 
@@ -108,7 +109,19 @@ class Registry:
         one before that, and is still decoding, has `retire_delay_s` to come.
         """
         self._statuses.set(key, VersionState.DRAINING)
-        self._in_background(self._retire(key))
+        self._leaving[key] = leave = object()
+        self._in_background(self._retire(key, leave))
+
+    @property
+    def leaving(self) -> set[Key]:
+        """The versions that are being retired, and can still be taken back."""
+        return {key for key in self._leaving if self._loaded[key].alive}
+
+    def take_back(self, key: Key) -> None:
+        """Let a version that was leaving serve on."""
+        del self._leaving[key]
+        self._statuses.set(key, VersionState.READY)
+        logger.info("%s %d serves on", *key)
 
     async def close(self) -> None:
         """Finish what is queued within the drain timeout, and fail the rest."""
@@ -152,7 +165,7 @@ class Registry:
         self._in_background(self._bury(old, old_marker))
         logger.info("%s %d was loaded anew, as models.toml asks", *key)
 
-    async def _retire(self, key: Key) -> None:
+    async def _retire(self, key: Key, leave: object) -> None:
         delay_s = self._settings.retire_delay_s
         try:
             await asyncio.wait_for(self._stopping.wait(), delay_s)
@@ -160,6 +173,9 @@ class Registry:
             limit = self._settings.max_timeout_ms / 1000 + LATE_S
         else:
             limit = self._settings.drain_timeout_s
+        if self._leaving.get(key) is not leave:
+            return  # it was taken back
+        del self._leaving[key]
         await self._loaded.pop(key).close(limit)
         self._forget_marker(key)
         self._statuses.remove(key)

@@ -93,6 +93,11 @@ class LoadedVersion:
             for signature in manifest.signatures
         }
 
+    @property
+    def alive(self) -> bool:
+        """Whether batches are formed for every signature."""
+        return all(each.alive for each in self.batchers.values())
+
     def submit(
         self, signature: str, rows: Tensors, deadline: float
     ) -> asyncio.Future[Answer]:

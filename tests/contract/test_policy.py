@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -134,7 +135,12 @@ def test_batches_are_as_the_policy_says() -> None:
 
 def test_what_is_heeded_at_every_request_loads_nothing_anew() -> None:
     (policy,) = parse_policies(WHOLE).models.values()
-    live = {"versions": "all", "labels": {}, "canary": None, "timeout_ms": 9}
+    live: dict[str, Any] = {
+        "versions": "all",
+        "labels": {},
+        "canary": None,
+        "timeout_ms": 9,
+    }
 
     assert policy.model_copy(update=live).loading == policy.loading
     assert policy.model_copy(update={"priority": "high"}).loading != policy.loading

@@ -509,6 +509,28 @@ def test_what_is_unloaded_stays_unloaded_until_it_is_loaded(tmp_path: Path) -> N
     run(test)
 
 
+def test_a_version_that_is_leaving_is_taken_back_at_once(tmp_path: Path) -> None:
+    publish(tmp_path, 1, 2)
+    write_policy(tmp_path, "labels = {stable = 1}")
+
+    async def test() -> None:
+        async with engine_of(tmp_path, retire_delay_s=3600) as (engine, loader):
+            old = loader.loaded["times", 1]
+            await tell(engine, "label", label="stable", version=2)
+            await engine.reconcile()
+            assert states(engine) == {1: DRAINING, 2: READY}
+            await tell(engine, "rollback")
+            assert states(engine) == {1: READY, 2: READY}
+            assert loader.loaded["times", 1] is old
+            assert await multiply(engine, 7) == 7
+            await tell(engine, "unload")
+            assert states(engine) == {1: DRAINING, 2: DRAINING}
+            await tell(engine, "load")
+            assert states(engine) == {1: READY, 2: READY}
+
+    run(test)
+
+
 def test_a_version_with_a_label_is_not_unloaded_alone(tmp_path: Path) -> None:
     publish(tmp_path, 1, 2)
     write_policy(tmp_path, "labels = {stable = 1}")

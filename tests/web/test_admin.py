@@ -14,7 +14,7 @@ from service.settings import Settings
 from tests.models.predicting import ARTIFACTS, Application, accepted, refused
 
 TOKEN = "correct horse"
-VOTES = {"votes": {}}
+VOTES: dict[str, Any] = {"votes": {}}
 ROUTES = [
     ("POST", "/v1/admin/models/party/load"),
     ("POST", "/v1/admin/models/party/unload"),
