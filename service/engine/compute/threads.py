@@ -64,8 +64,10 @@ def lower_priority(niceness: int = NICENESS["normal"]) -> None:
 
     Who computes must not keep those waiting who refuse what is too much.
     """
+    thread = threading.get_native_id()
     with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+        now = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, max(now, niceness))
 
 
 def _do(job: _Job) -> None:
