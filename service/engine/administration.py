@@ -162,7 +162,9 @@ class Administration:
             for each in model.versions
             if each.state is VersionState.READY and each.version < now
         ]
-        below = ready or [each for each in scan.versions.get(name, {}) if each < now]
+        barred = self._said(name).barred
+        on_disk = scan.versions.get(name, {}).keys() - barred
+        below = ready or [each for each in on_disk if each < now]
         if not below:
             raise InvalidInput(
                 f"{name} has no version below the one that answers; expected one in "

@@ -162,7 +162,8 @@ class Registry:
             return
         self._loaded[key] = new
         self._statuses.set(key, VersionState.READY, manifest=new.manifest)
-        self._in_background(self._bury(old, old_marker))
+        limit = self._settings.max_timeout_ms / 1000 + LATE_S
+        self._in_background(self._bury(old, old_marker, limit))
         logger.info("%s %d was loaded anew, as models.toml asks", *key)
 
     async def _retire(self, key: Key, leave: object) -> None:
@@ -203,10 +204,12 @@ class Registry:
             fingerprint="",  # as if other files had failed: it is tried again
             reason="its batcher died; it is about to be loaded again",
         )
-        self._in_background(self._bury(self._loaded.pop(key), self._markers.pop(key)))
+        loaded, marker = self._loaded.pop(key), self._markers.pop(key)
+        limit = self._settings.drain_timeout_s
+        self._in_background(self._bury(loaded, marker, limit))
 
-    async def _bury(self, loaded: LoadedVersion, marker: Marker) -> None:
-        await loaded.close(self._settings.drain_timeout_s)
+    async def _bury(self, loaded: LoadedVersion, marker: Marker, limit: float) -> None:
+        await loaded.close(limit)
         self._journal.close(marker)
 
     def _quarantine(self, key: Key, death: Death) -> None:

@@ -19,7 +19,7 @@ from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionSt
 from service.engine.commands import Command, Outcome
 from service.engine.engine import Engine
 from service.engine.labels import describe, resolve
-from service.engine.overrides import Overrides
+from service.engine.overrides import MOST_BYTES, ModelOverrides, Overrides
 from service.engine.policies import PolicySource
 from service.errors import (
     DeadlineExceeded,
@@ -615,3 +615,20 @@ def test_what_was_said_outlives_the_engine_until_the_file_says_otherwise(
     write_policy(tmp_path, "labels = {stable = 3}")
     second.look()
     assert second.of("times").labels == {"stable": 3}
+
+
+def test_commands_that_are_too_many_hold_and_do_not_outlive_the_engine(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    file = os.memfd_create("overrides")
+    overrides = Overrides(file)
+    overrides.put("times", ModelOverrides(unloaded=True))
+    many = ModelOverrides(loaded=set(range(10**9, 10**9 + MOST_BYTES // 10)))
+    overrides.put("more", many)
+
+    assert "too many" in caplog.text
+    assert overrides.of("more") == many
+    again = Overrides(file)
+    os.close(file)
+    assert again.unloaded() == ["times"]
+    assert again.of("more") == ModelOverrides()
