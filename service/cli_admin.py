@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 import click
 
 from service.contract.integrity import verify_files
+from service.contract.manifest import FILENAME as MANIFEST
 from service.contract.manifest import Manifest, ManifestError, read_manifest
 from service.contract.policy import (
     FILENAME,
@@ -168,6 +169,9 @@ def _show(value: Any) -> str:
 def _show_version(folder: Path, name: str, version: int, *, verify: bool) -> bool:
     """Print a version on disk, and say whether it is whole."""
     home = find_folder(folder, name, version)
+    if not (home / MANIFEST).exists():  # a SavedModel by itself: nothing was measured
+        click.echo(f"{name:12} {version:>4}  {'–':10}  {'–':>7}")
+        return True
     try:
         manifest = read_manifest(home)
         if verify:
@@ -176,7 +180,7 @@ def _show_version(folder: Path, name: str, version: int, *, verify: bool) -> boo
         click.echo(f"{name:12} {version:>4}  broken: {error}", err=True)
         return False
     shown, date = _accuracy(manifest), manifest.created.date()
-    click.echo(f"{name:12} {version:>4}  {date}  {shown:>7}  {manifest.task}")
+    click.echo(f"{name:12} {version:>4}  {date}  {shown:>7}  {manifest.task or ''}")
     return True
 
 
