@@ -8,9 +8,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from service.contract.integrity import verify_files
-from service.contract.manifest import Manifest, ManifestError, read_manifest
-from service.engine.disk import find_folder, find_versions
+from service import cli_admin
 from service.settings import Settings
 
 
@@ -72,38 +70,6 @@ def serve(**options: Any) -> None:
             text = f"Servery on http://{address}, documented at /docs{grpc}"
             click.echo(text, err=True)
         raise SystemExit(asyncio.run(supervisor.run()))
-
-
-@cli.command()
-@click.option("--artifacts", type=click.Path(path_type=Path), help="Folder to look in.")
-@click.option("--verify", is_flag=True, help="Check the SHA-256 of every file.")
-def models(artifacts: Path | None, verify: bool) -> None:
-    """List the models and versions on disk, with what was measured of them."""
-    settings = _settings({"artifacts": artifacts} if artifacts else {})
-    found = find_versions(settings.artifacts)
-    if not found:
-        raise click.ClickException(
-            f"no model in {settings.artifacts.resolve()}; train one: make train"
-        )
-    broken = False
-    for name, versions in found.items():
-        for version in versions:
-            folder = find_folder(settings.artifacts, name, version)
-            try:
-                manifest = read_manifest(folder)
-                if verify:
-                    verify_files(folder, manifest)
-            except ManifestError as error:
-                broken = True
-                click.echo(f"{name:12} {version:>4}  broken: {error}", err=True)
-                continue
-            shown = _accuracy(manifest)
-            date = manifest.created.date()
-            click.echo(
-                f"{name:12} {version:>4}  {date}  {shown:>7}  {manifest.task or ''}"
-            )
-    if broken:
-        raise SystemExit(1)
 
 
 @cli.command(name="inspect")
@@ -206,15 +172,11 @@ class _LoadTest(click.Group):
         return group
 
 
+for command in cli_admin.COMMANDS:
+    cli.add_command(command)
 cli.add_command(
     _LoadTest("loadtest", help="Load a running service: what its users would see.")
 )
-
-
-def _accuracy(manifest: Manifest) -> str:
-    test = manifest.metrics.get("test")
-    accuracy = test.get("accuracy") if isinstance(test, dict) else None
-    return f"{accuracy:.2%}" if isinstance(accuracy, float) else "–"
 
 
 def _settings(given: dict[str, Any]) -> Settings:

@@ -15,9 +15,12 @@
     │   ├── HeadTooLarge             431  head_too_large
     │   ├── TransferCodingUnknown    501  transfer_coding_unknown
     │   └── HttpVersionUnknown       505  http_version_unknown
+    ├── Unauthenticated              401  unauthenticated
+    ├── Forbidden                    403  forbidden
     ├── NotFound                     404  not_found
     │   ├── ModelNotFound            404  model_not_found
     │   ├── VersionNotFound          404  version_not_found
+    │   ├── LabelNotFound            404  label_not_found
     │   └── SignatureNotFound        404  signature_not_found
     ├── MethodNotAllowed             405  method_not_allowed
     ├── NotAcceptable                406  not_acceptable
@@ -156,6 +159,24 @@ class HttpVersionUnknown(ProtocolError):
     code = "http_version_unknown"
 
 
+class Unauthenticated(ServeryError):
+    """Administration asks for a token, and none or a wrong one was sent."""
+
+    status = 401
+    code = "unauthenticated"
+
+    def __init__(self, message: str):
+        super().__init__(message)
+        self.headers = {"www-authenticate": "Bearer"}
+
+
+class Forbidden(ServeryError):
+    """Nobody may do this here, whoever asks."""
+
+    status = 403
+    code = "forbidden"
+
+
 class NotFound(ServeryError):
     """There is nothing at this address."""
 
@@ -173,6 +194,12 @@ class VersionNotFound(NotFound):
     """The model is known, this version of it is not."""
 
     code = "version_not_found"
+
+
+class LabelNotFound(NotFound):
+    """The model is known, this label of it is not, or has no version yet."""
+
+    code = "label_not_found"
 
 
 class SignatureNotFound(NotFound):

@@ -183,6 +183,12 @@ class Metrics:
             multiprocess_mode="livemax",
             registry=registry,
         )
+        self.policies_in_force = Gauge(
+            "servery_policies_in_force",
+            "1 if models.toml is absent or in force, 0 if an older state of it is.",
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
         self.load_seconds = Gauge(
             "servery_model_load_seconds",
             "Seconds to verify and load a version.",

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.processes.cores import available_cores
@@ -28,6 +28,13 @@ class Settings(BaseSettings):
     )
     artifacts: Path = Field(
         Path("artifacts"), description="Folder that holds <model>/<version>/."
+    )
+
+    admin_token: SecretStr | None = Field(
+        None,
+        exclude=True,  # processes get it by their environment, never in an argument
+        description="Whoever sends it as `Authorization: Bearer` may load, unload and "
+        "label versions; without one nobody may.",
     )
 
     http_processes: int = Field(

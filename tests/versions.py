@@ -13,6 +13,7 @@ from service.contract.integrity import hash_files
 from service.contract.manifest import FILENAME, Manifest, Training
 from service.contract.signature import Signature, TensorSpec
 from service.engine.batching.tensors import Tensors
+from service.engine.compute.precision import Precision
 
 DOUBLE = Signature(
     inputs=(TensorSpec(name="numbers", dtype="int64", shape=(None,)),),
@@ -88,10 +89,17 @@ class MultiplierLoader:
     def __init__(self) -> None:
         self.loaded: dict[tuple[str, int], Multiplier] = {}
         self.held: dict[str, threading.Event] = {}  # models whose loading waits
+        self.precisions: list[Precision | None] = []  # that were asked for
+        self.fails = False
 
-    def load(self, folder: Path, contract: Contract) -> Multiplier:
+    def load(
+        self, folder: Path, contract: Contract, precision: Precision | None = None
+    ) -> Multiplier:
         if contract.name in self.held and not self.held[contract.name].wait(30):
             raise TimeoutError
+        self.precisions.append(precision)
+        if self.fails:
+            raise MemoryError("no room")
         model = Multiplier(int((folder / "factor").read_text()), contract)
         self.loaded[contract.name, contract.version] = model
         return model

@@ -14,6 +14,7 @@ from service.engine.crashes import CrashJournal
 from service.engine.engine import Engine
 from service.engine.ipc.server import start_server
 from service.engine.loading import Loader
+from service.engine.overrides import Overrides
 from service.logs import LAST_WORDS_S
 from service.metrics import Metrics
 from service.processes.handover import BEAT_S, Handover
@@ -52,7 +53,8 @@ async def _serve(handover: Handover, metrics: Metrics) -> None:
         handover.journal, settings.max_crashes, settings.crash_window_s
     )
     journal.take_over(handover.predecessor_ended, "\n".join(handover.last_words))
-    engine = Engine(settings, metrics, make_loader, journal)
+    overrides = Overrides(handover.overrides)
+    engine = Engine(settings, metrics, make_loader, journal, overrides)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     server = await start_server(engine, socket.socket(fileno=handover.listener))

@@ -7,7 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.contract.contract import Contract
 from service.contract.manifest import Manifest
-from service.errors import ModelNotFound, ModelNotReady, VersionNotFound
+from service.contract.policy import STABLE, ModelPolicy
+from service.errors import (
+    LabelNotFound,
+    ModelNotFound,
+    ModelNotReady,
+    VersionNotFound,
+)
 
 
 class VersionState(StrEnum):
@@ -43,12 +49,25 @@ class ModelStatus(BaseModel):
     name: str
     versions: tuple[VersionStatus, ...]
     notes: tuple[str, ...] = ()  # of what lies in its folder: ignored, or unreadable
+    labels: dict[str, int] = Field({}, description="the version of each")
+    policy: ModelPolicy = ModelPolicy()
 
     @cached_property
     def default(self) -> VersionStatus | None:
-        """The newest version that is ready: the one that answers if none is named."""
+        """The version that answers if none is named.
+
+        The one with the label `stable`, or else the newest, of those that are ready.
+        """
+        stable = self.by_label(STABLE)
+        if stable is not None and stable.state is VersionState.READY:
+            return stable
         ready = [each for each in self.versions if each.state is VersionState.READY]
         return ready[-1] if ready else None
+
+    def by_label(self, label: str) -> VersionStatus | None:
+        """The version that a label names."""
+        version = self.labels.get(label)
+        return next((each for each in self.versions if each.version == version), None)
 
 
 class Catalog(BaseModel):
@@ -58,6 +77,7 @@ class Catalog(BaseModel):
 
     settled: bool = Field(False, description="whether the first loading is over")
     problem: str | None = Field(None, description="what is wrong with the artifacts")
+    policy_problem: str | None = Field(None, description="what is wrong with policies")
     responding: bool = Field(True, description="whether the engine gives signs of life")
     models: dict[str, ModelStatus] = {}
 
@@ -75,19 +95,24 @@ class Catalog(BaseModel):
             raise ModelNotFound(f"No model is named {name!r}; there are: {known}.")
         return self.models[name]
 
-    def find(self, name: str, version: int | None) -> VersionStatus:
+    def find(
+        self, name: str, version: int | None, label: str | None = None
+    ) -> VersionStatus:
         """The version that a request means.
 
         Args:
             name: The model's.
-            version: None means the newest that is ready.
+            version: None means the default: see `ModelStatus.default`.
+            label: In place of a version, the label of one.
 
         Raises:
             ModelNotFound: No such model.
-            VersionNotFound: No such version of it.
+            VersionNotFound, LabelNotFound: No such version of it.
             ModelNotReady: It is there, and cannot answer.
         """
         model = self.model(name)
+        if label is not None:
+            version = _labelled(model, label)
         if version is None:
             if model.default is None:
                 raise ModelNotReady(f"No version of {name} is ready: {_states(model)}.")
@@ -111,10 +136,6 @@ class Catalog(BaseModel):
         """The contract of a version that has been ready, if it is known here."""
         status = self._status(name, version)
         return status.contract if status else None
-
-    def labels_of(self, name: str) -> dict[str, int]:
-        """The versions of a model that have a label, by it."""
-        return {}
 
     def _status(self, name: str, version: int) -> VersionStatus | None:
         versions = self.models[name].versions if name in self.models else ()
@@ -140,6 +161,13 @@ class Catalog(BaseModel):
             return []
         problem = [self.problem] if self.problem else []
         return [*problem, *missing] or ["there is no model"]
+
+
+def _labelled(model: ModelStatus, label: str) -> int:
+    if label not in model.labels:
+        known = ", ".join(model.labels) or "none"
+        raise LabelNotFound(f"{model.name} has no label {label!r}; there are: {known}.")
+    return model.labels[label]
 
 
 def _states(model: ModelStatus) -> str:

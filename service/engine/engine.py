@@ -5,21 +5,28 @@ Keeps in memory what should be there of what lies on disk, and tells who asks wh
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from service.engine.administration import Administration
 from service.engine.batching.batcher import Answer
 from service.engine.batching.queue import QueuedRequest
 from service.engine.batching.tensors import Tensors
-from service.engine.catalog import Catalog
+from service.engine.canary import VersionChooser
+from service.engine.catalog import Catalog, VersionState
+from service.engine.commands import Command, Outcome
 from service.engine.crashes import CrashJournal
 from service.engine.disk import Scan
 from service.engine.loading import Loader
-from service.engine.reconciler import Do, Key, OnDisk, decide
+from service.engine.overrides import Overrides
+from service.engine.policies import PolicySource
+from service.engine.reconciler import Action, Do, Key, OnDisk, Retention, decide
 from service.engine.registry import Registry
 from service.engine.statuses import Statuses
 from service.engine.versions import LoadedVersion
-from service.engine.watcher import Watcher
-from service.errors import ServeryError
+from service.engine.watcher import SaidOnce, Watcher
+from service.errors import DeadlineExceeded, ServeryError
 from service.metrics import Metrics
 from service.settings import Settings
 
@@ -34,6 +41,7 @@ class Engine:
         metrics: Where batches are counted.
         make_loader: Called once, in a thread, since importing TensorFlow takes seconds.
         journal: Knows which versions killed earlier engines.
+        overrides: Knows what operators have told earlier engines.
     """
 
     def __init__(
@@ -42,16 +50,30 @@ class Engine:
         metrics: Metrics,
         make_loader: Callable[[], Loader],
         journal: CrashJournal | None = None,
+        overrides: Overrides | None = None,
     ):
         self._settings = settings
         self._journal = journal or CrashJournal(
             None, settings.max_crashes, settings.crash_window_s
         )
-        self._statuses = Statuses(metrics)
+        self._policies = PolicySource(
+            settings.artifacts, settings.versions_kept, overrides or Overrides()
+        )
+        self._statuses = Statuses(metrics, self._policies)
         self._registry = Registry(
-            settings, metrics, self._statuses, self._journal, make_loader
+            settings,
+            metrics,
+            self._statuses,
+            self._journal,
+            make_loader,
+            self._policies,
         )
         self._watcher = Watcher(settings.artifacts)
+        self._chooser = VersionChooser()
+        self._administration = Administration(
+            self._policies, self._statuses, self.reconcile
+        )
+        self._notes = SaidOnce(logging.WARNING)
         self._reconciling = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
         metrics.queue_limit.set(settings.max_queue_rows)
@@ -90,7 +112,7 @@ class Engine:
 
         Args:
             name: The model's.
-            version: None means the newest that is ready.
+            version: None means the default, or the canary for its share of them.
             signature: One of the manifest's, `serving_default` for most.
             rows: One array for each input, as the signature says.
             deadline: `time.monotonic()` at which the answer is worth nothing.
@@ -104,6 +126,9 @@ class Engine:
             TooManyRows: More rows than one request may have.
             QueueFull: Too many rows wait already.
         """
+        if not version and name in self.catalog.models:
+            chosen = self._chooser.choose(self.catalog.models[name])
+            version = chosen.version if chosen else None
         return self._find(name, version).submit(signature, rows, deadline)
 
     def queue(
@@ -117,20 +142,67 @@ class Engine:
 
         See `submit`, whose errors go to `Recipient.fail`.
         """
-        try:
-            self._find(name, version).queue(signature, requests)
-        except ServeryError as error:
+        model = None if version else self.catalog.models.get(name)
+        if model is not None and model.policy.canary is not None:
             for request in requests:
-                request.fail(error)
+                chosen = self._chooser.choose(model)
+                number = chosen.version if chosen else None
+                self._queue(name, number, signature, [request])
+        else:
+            self._queue(name, version, signature, requests)
 
-    async def reconcile(self) -> None:
-        """Bring memory in line with the disk once: see `reconciler.decide`."""
+    async def command(self, command: Command, deadline: float) -> Outcome:
+        """Do what an operator says.
+
+        Args:
+            command: What.
+            deadline: `time.monotonic()` at which nobody waits for it any more; it is
+                done all the same.
+
+        Raises:
+            DeadlineExceeded: It takes longer.
+            ServeryError: See `Administration.carry_out`.
+        """
+        work = asyncio.ensure_future(self._administration.carry_out(command))
+        try:
+            async with asyncio.timeout(deadline - time.monotonic()):
+                return await asyncio.shield(work)
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"{command.action}: not done within the deadline; it goes on."
+            ) from None
+
+    async def reconcile(self) -> Scan:
+        """Bring memory in line with the disk once: see `reconciler.decide`.
+
+        Returns:
+            What lies there.
+        """
         async with self._reconciling:
             scan, on_disk = await self._watcher.look(self._statuses.known())
+            if scan.versions:  # else the disk may be away, and the file with it
+                await asyncio.to_thread(self._policies.look)
             self._statuses.look(scan.problem, scan.notes)
+            self._say(scan)
             if scan.readable:
+                await self._registry.heed(scan)
                 while await self._follow(scan, on_disk):
                     await self._registry.settle()
+            self._say(scan)
+        return scan
+
+    def _say(self, scan: Scan) -> None:
+        """Publish what is odd about policies, and log it once."""
+        problem = self._policies.problem({*scan.versions, *self.catalog.models})
+        self._statuses.heed(problem)
+        ours = [] if self._policies.broken or not problem else [problem]
+        labels = [
+            f"{name}: {note}"
+            for name, model in self.catalog.models.items()
+            for note in model.notes
+            if note not in scan.notes.get(name, ())
+        ]
+        self._notes.say([*ours, *labels])
 
     async def _follow(self, scan: Scan, on_disk: dict[Key, OnDisk]) -> bool:
         """Do what is to be done, and say whether anything was loaded.
@@ -138,9 +210,8 @@ class Engine:
         If so there may be more to do: what is older can go, or what failed needs a
         substitute. Suspects come last, so that the others serve should they kill us.
         """
-        kept = self._settings.versions_kept
         loads = []
-        for do, key in decide(on_disk, self._statuses.known(), kept):
+        for do, key in self._decide(on_disk):
             if do is Do.FORGET:
                 self._statuses.remove(key)
             elif do is Do.RETIRE:
@@ -154,8 +225,39 @@ class Engine:
             await self._registry.load(key, folder)
         return bool(loads)
 
+    def _decide(self, on_disk: dict[Key, OnDisk]) -> list[Action]:
+        """What is to be done; a version that is leaving is taken back where it is to.
+
+        It still takes requests, so to decide it is one that serves.
+        """
+        known, leaving = self._statuses.known(), self._registry.leaving
+        for key in leaving:
+            known[key] = replace(known[key], state=VersionState.READY)
+        actions = decide(on_disk, known, self._retention)
+        retired = {key for do, key in actions if do is Do.RETIRE}
+        for key in leaving - retired:
+            self._registry.take_back(key)
+        return [each for each in actions if each.key not in leaving]
+
+    def _retention(self, name: str) -> Retention:
+        model = self.catalog.models.get(name)
+        return self._policies.retention(name, model.labels if model else {})
+
+    def _queue(
+        self,
+        name: str,
+        version: int | None,
+        signature: str,
+        requests: Sequence[QueuedRequest],
+    ) -> None:
+        try:
+            self._find(name, version).queue(signature, requests)
+        except ServeryError as error:
+            for request in requests:
+                request.fail(error)
+
     def _find(self, name: str, version: int | None) -> LoadedVersion:
-        """The version that is meant: a named one, or the newest at this moment."""
+        """The version that is meant: a named one, or the default at this moment."""
         named = version and self._registry.get((name, version))
         if named:
             return named

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Protocol
 
 from service.contract.contract import Contract
+from service.contract.policy import ModelPolicy
 from service.contract.version import Version, read_version
+from service.engine.compute.precision import Precision
 from service.engine.compute.threads import lower_priority
 from service.engine.reconciler import Key
 from service.engine.versions import Model
@@ -25,8 +27,10 @@ logger = logging.getLogger(__name__)
 class Loader(Protocol):
     """What brings versions into memory: `TensorFlowRuntime`, or a fake."""
 
-    def load(self, folder: Path, contract: Contract) -> Model:
-        """Load the version that lies in `folder`."""
+    def load(
+        self, folder: Path, contract: Contract, precision: Precision | None = None
+    ) -> Model:
+        """Load the version that lies in `folder`; None = the setting's precision."""
 
 
 class LoadingThread:
@@ -51,15 +55,17 @@ class LoadingThread:
             loop = asyncio.get_running_loop()
             self._loader = await loop.run_in_executor(self._thread, self._make_loader)
 
-    async def load(self, key: Key, folder: Path) -> tuple[Version, Model]:
-        """Load and warm a version.
+    async def load(
+        self, key: Key, folder: Path, policy: ModelPolicy
+    ) -> tuple[Version, Model]:
+        """Load and warm a version, as `policy` asks.
 
         Raises:
             ManifestError, SavedModelError: See `read_version`.
             Exception: Whatever the runtime finds wrong with it.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._load, key, folder)
+        return await loop.run_in_executor(self._thread, self._load, key, folder, policy)
 
     async def settle(self, *, retired: bool = False) -> None:
         """Give back memory, in this thread: there it stalls others a third as long."""
@@ -70,13 +76,16 @@ class LoadingThread:
         """Load nothing more. What is being loaded cannot be interrupted."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _load(self, key: Key, folder: Path) -> tuple[Version, Model]:
+    def _load(
+        self, key: Key, folder: Path, policy: ModelPolicy
+    ) -> tuple[Version, Model]:
         assert self._loader is not None  # `prepare` made it  # noqa: S101
         began = time.perf_counter()
-        version = read_version(folder, *key)
+        version = read_version(folder, *key, frozenset(policy.allow_operations))
         if version.unlisted:
             logger.info("%s %d: files not in the manifest: %s", *key, version.unlisted)
-        model = self._loader.load(folder, version.contract)
+        contract = policy.apply(version.contract)
+        model = self._loader.load(folder, contract, policy.precision)
         seconds = time.perf_counter() - began
         warm_seconds = model.warm()
         labels = (key[0], str(key[1]))

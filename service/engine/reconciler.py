@@ -2,17 +2,19 @@
 
     on disk ─┐
     known   ─┼─▶ decide ─▶ forget, retire, load
-    kept    ─┘
+    wanted  ─┘
 
-The newest `kept` versions that can be loaded serve, however many lie above them that
-cannot. One that serves goes only when `kept` newer ones serve too, so neither a version
-that fails to load nor a disk that vanishes takes a serving one away.
+The newest versions that can be loaded serve, as many as are to be kept, however many
+lie above them that cannot. One that serves goes only when as many newer ones serve too,
+so neither a version that fails to load nor a disk that vanishes takes a serving one
+away. Versions that are held serve beside them, whichever they are; those that somebody
+has unloaded go at once.
 
 The engine carries the actions out and asks again, until there is nothing left to load:
 a version that fails is known as failed then, and the next one below is tried.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, TypeVar
@@ -49,6 +51,23 @@ class Known:
     fingerprint: str
 
 
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Which versions of a model are to be in memory.
+
+    Attributes:
+        newest: How many of the newest.
+        held: These too.
+        barred: But never these.
+        emptied: Whether all others go even if none of these serves.
+    """
+
+    newest: int
+    held: frozenset[int] = frozenset()
+    barred: frozenset[int] = frozenset()
+    emptied: bool = False
+
+
 class Do(StrEnum):
     """What can be done with a version."""
 
@@ -65,14 +84,16 @@ class Action(NamedTuple):
 
 
 def decide(
-    on_disk: Mapping[Key, OnDisk], known: Mapping[Key, Known], kept: int
+    on_disk: Mapping[Key, OnDisk],
+    known: Mapping[Key, Known],
+    retention: Callable[[str], Retention],
 ) -> list[Action]:
     """What to do about every model.
 
     Args:
         on_disk: What lies there now.
         known: What the engine knows.
-        kept: The number of versions of each model to hold in memory.
+        retention: Says of each model which versions are to be in memory.
 
     Returns:
         What to forget, what to retire, what to load: first the newest version of every
@@ -83,6 +104,7 @@ def decide(
     others: list[Action] = []
     for name in sorted(disks.keys() | memories.keys()):
         disk, memory = disks.get(name, {}), memories.get(name, {})
+        kept = retention(name)
         others += [Action(Do.FORGET, (name, each)) for each in _gone(disk, memory)]
         others += [Action(Do.RETIRE, (name, each)) for each in _surplus(memory, kept)]
         loads += [
@@ -115,24 +137,31 @@ def _serving(memory: Mapping[int, Known]) -> list[int]:
     return sorted(version for version, each in memory.items() if each.state is ready)
 
 
-def _surplus(memory: Mapping[int, Known], kept: int) -> list[int]:
-    """Versions that serve although enough newer ones do."""
-    return _serving(memory)[:-kept]
+def _surplus(memory: Mapping[int, Known], kept: Retention) -> list[int]:
+    """Versions that serve although others do that are to, or that nobody wants."""
+    serving = _serving(memory)
+    allowed = [version for version in serving if version not in kept.barred]
+    newest = allowed[max(0, len(allowed) - kept.newest) :]
+    staying = {*newest, *kept.held.intersection(allowed)}
+    if not staying and not kept.emptied:
+        staying = set(allowed)
+    return [version for version in serving if version not in staying]
 
 
 def _missing(
-    disk: Mapping[int, OnDisk], memory: Mapping[int, Known], kept: int
+    disk: Mapping[int, OnDisk], memory: Mapping[int, Known], kept: Retention
 ) -> Iterator[tuple[int, int]]:
     """Rank and number of each version that should serve, and does not yet."""
     serving = set(_serving(memory))
     rank = 0
     for version in sorted(disk.keys() | serving, reverse=True):
-        if rank == kept:
-            return
+        held = version in kept.held
+        if version in kept.barred or not (held or rank < kept.newest):
+            continue
         if version in serving:
             rank += 1
         elif _can_be_loaded(disk[version], memory.get(version)):
-            yield rank, version
+            yield 0 if held else rank, version
             rank += 1
 
 

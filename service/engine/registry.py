@@ -7,11 +7,14 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
+from service.contract.policy import ModelPolicy
 from service.engine.activity import Marker
 from service.engine.catalog import VersionState
+from service.engine.compute.threads import NICENESS
 from service.engine.crashes import CrashJournal, Death
-from service.engine.disk import VersionFolder
+from service.engine.disk import Scan, VersionFolder
 from service.engine.loading import Loader, LoadingThread
+from service.engine.policies import PolicySource
 from service.engine.reconciler import Key
 from service.engine.statuses import Statuses
 from service.engine.versions import LoadedVersion
@@ -32,6 +35,7 @@ class Registry:
         statuses: Told of every change.
         journal: Told what each version is doing, should this process die of it.
         make_loader: See `LoadingThread`.
+        policies: What is wanted of each model.
     """
 
     def __init__(
@@ -41,12 +45,16 @@ class Registry:
         statuses: Statuses,
         journal: CrashJournal,
         make_loader: Callable[[], Loader],
+        policies: PolicySource,
     ):
         self._settings, self._metrics = settings, metrics
         self._statuses, self._journal = statuses, journal
+        self._policies = policies
+        self._tried: dict[Key, ModelPolicy] = {}  # what each was last loaded with
         self._thread = LoadingThread(metrics, make_loader)
         self._loaded: dict[Key, LoadedVersion] = {}
         self._markers: dict[Key, Marker] = {}
+        self._leaving: dict[Key, object] = {}  # those that still take requests
         self._closing: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
 
@@ -73,6 +81,24 @@ class Registry:
         self._statuses.set(key, VersionState.READY, version=version)
         logger.info("%s %d is ready", *key)
 
+    async def heed(self, scan: Scan) -> None:
+        """Have policies that have changed reach versions that were loaded before.
+
+        One that serves is loaded a second time and then changes places with the first;
+        should that fail, the first stays. One that failed is forgotten, to be tried.
+        """
+        for key, known in self._statuses.known().items():
+            tried, wanted = self._tried.get(key), self._policies.of(key[0]).loading
+            folder = scan.versions.get(key[0], {}).get(key[1])
+            if tried is None or tried == wanted:
+                continue
+            if known.state is VersionState.FAILED:
+                self._statuses.remove(key)
+            elif known.state is VersionState.READY and folder is not None:
+                self._tried[key] = wanted
+                if folder.fingerprint == known.fingerprint:  # else it is another one
+                    await self._reload(key, folder)
+
     async def settle(self) -> None:
         """Give back what loading has left behind."""
         await self._thread.settle()
@@ -84,7 +110,19 @@ class Registry:
         one before that, and is still decoding, has `retire_delay_s` to come.
         """
         self._statuses.set(key, VersionState.DRAINING)
-        self._in_background(self._retire(key))
+        self._leaving[key] = leave = object()
+        self._in_background(self._retire(key, leave))
+
+    @property
+    def leaving(self) -> set[Key]:
+        """The versions that are being retired, and can still be taken back."""
+        return {key for key in self._leaving if self._loaded[key].alive}
+
+    def take_back(self, key: Key) -> None:
+        """Let a version that was leaving serve on."""
+        del self._leaving[key]
+        self._statuses.set(key, VersionState.READY)
+        logger.info("%s %d serves on", *key)
 
     async def close(self) -> None:
         """Finish what is queued within the drain timeout, and fail the rest."""
@@ -98,18 +136,38 @@ class Registry:
     async def _load(self, key: Key, folder: VersionFolder) -> LoadedVersion:
         marker = self._markers[key] = self._journal.open(key, folder.fingerprint)
         marker.load()
-        version, model = await self._thread.load(key, folder.path)
+        policy = self._policies.of(key[0])
+        self._tried[key] = policy.loading
+        version, model = await self._thread.load(key, folder.path, policy)
         marker.rest()
         return LoadedVersion(
             model,
             version,
-            self._settings,
+            _settings(self._settings, policy),
             self._metrics,
             partial(self._died, key, folder.fingerprint),
             marker,
+            niceness=NICENESS[policy.priority],
         )
 
-    async def _retire(self, key: Key) -> None:
+    async def _reload(self, key: Key, folder: VersionFolder) -> None:
+        """Load a version beside itself, and let the new one take over."""
+        old, old_marker = self._loaded[key], self._markers[key]
+        try:
+            new = await self._load(key, folder)
+        except Exception:
+            logger.exception("%s %d cannot be loaded as models.toml asks", *key)
+            if self._markers[key] is not old_marker:
+                self._forget_marker(key)
+            self._markers[key] = old_marker
+            return
+        self._loaded[key] = new
+        self._statuses.set(key, VersionState.READY, version=new.version)
+        limit = self._settings.max_timeout_ms / 1000 + LATE_S
+        self._in_background(self._bury(old, old_marker, limit))
+        logger.info("%s %d was loaded anew, as models.toml asks", *key)
+
+    async def _retire(self, key: Key, leave: object) -> None:
         delay_s = self._settings.retire_delay_s
         try:
             await asyncio.wait_for(self._stopping.wait(), delay_s)
@@ -117,6 +175,9 @@ class Registry:
             limit = self._settings.max_timeout_ms / 1000 + LATE_S
         else:
             limit = self._settings.drain_timeout_s
+        if self._leaving.get(key) is not leave:
+            return  # it was taken back
+        del self._leaving[key]
         await self._loaded.pop(key).close(limit)
         self._forget_marker(key)
         self._statuses.remove(key)
@@ -144,10 +205,12 @@ class Registry:
             fingerprint="",  # as if other files had failed: it is tried again
             reason="its batcher died; it is about to be loaded again",
         )
-        self._in_background(self._bury(self._loaded.pop(key), self._markers.pop(key)))
+        loaded, marker = self._loaded.pop(key), self._markers.pop(key)
+        limit = self._settings.drain_timeout_s
+        self._in_background(self._bury(loaded, marker, limit))
 
-    async def _bury(self, loaded: LoadedVersion, marker: Marker) -> None:
-        await loaded.close(self._settings.drain_timeout_s)
+    async def _bury(self, loaded: LoadedVersion, marker: Marker, limit: float) -> None:
+        await loaded.close(limit)
         self._journal.close(marker)
 
     def _quarantine(self, key: Key, death: Death) -> None:
@@ -164,3 +227,13 @@ class Registry:
         task = asyncio.create_task(work)
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+def _settings(settings: Settings, policy: ModelPolicy) -> Settings:
+    """The settings with what a policy says of one model."""
+    said = {
+        "max_batch_rows": policy.max_batch_rows,
+        "max_queue_rows": policy.max_queue_rows,
+    }
+    given = {name: value for name, value in said.items() if value is not None}
+    return settings.model_copy(update=given)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 
 from service.contract.version import Version
 from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionStatus
+from service.engine.labels import describe, resolve
+from service.engine.policies import PolicySource
 from service.engine.reconciler import Key, Known
 from service.metrics import Metrics
 
@@ -15,14 +17,15 @@ class Statuses:
 
     Args:
         metrics: Where states are counted.
+        policies: What is wanted of each model.
 
     Attributes:
         catalog: The last that was published.
         on_change: Called with every new one.
     """
 
-    def __init__(self, metrics: Metrics):
-        self._metrics = metrics
+    def __init__(self, metrics: Metrics, policies: PolicySource):
+        self._metrics, self._policies = metrics, policies
         self._statuses: dict[Key, VersionStatus] = {}
         self._fingerprints: dict[Key, str] = {}
         self._notes: Mapping[str, tuple[str, ...]] = {}
@@ -96,6 +99,16 @@ class Statuses:
             self._notes = notes
             self.publish(problem=problem)
 
+    def heed(self, problem: str | None) -> None:
+        """Policies may have changed, or there is something wrong with them."""
+        self._metrics.policies_in_force.set(self._policies.broken is None)
+        before = self.catalog
+        after = before.model_copy(
+            update={"models": self._models(), "policy_problem": problem}
+        )
+        if after != before:
+            self.publish(policy_problem=problem)
+
     def settle(self) -> None:
         """The first loading is over."""
         if not self.catalog.settled:
@@ -104,21 +117,8 @@ class Statuses:
     def publish(self, **changes: object) -> None:
         """Make a new catalog, and tell everyone."""
         before = self.catalog.models.keys()
-        models: dict[str, list[VersionStatus]] = {name: [] for name in self._notes}
-        for (name, _), status in sorted(self._statuses.items(), key=_key):
-            models.setdefault(name, []).append(status)
         self.catalog = self.catalog.model_copy(
-            update={
-                "models": {
-                    name: ModelStatus(
-                        name=name,
-                        versions=tuple(versions),
-                        notes=self._notes.get(name, ()),
-                    )
-                    for name, versions in sorted(models.items())
-                },
-                **changes,
-            }
+            update={"models": self._models(), **changes}
         )
         for name in before - self.catalog.models.keys():
             self._metrics.default_version.labels(name).set(GONE)
@@ -127,6 +127,32 @@ class Statuses:
             self._metrics.default_version.labels(name).set(default)
         for listener in self.on_change:
             listener(self.catalog)
+
+    def _models(self) -> dict[str, ModelStatus]:
+        """All that is known, by model."""
+        named = {*self._notes, *self._policies.overrides.unloaded()}
+        models: dict[str, list[VersionStatus]] = {name: [] for name in named}
+        for (name, _), status in sorted(self._statuses.items(), key=_key):
+            models.setdefault(name, []).append(status)
+        return {name: self._model(name, models[name]) for name in sorted(models)}
+
+    def _model(self, name: str, versions: list[VersionStatus]) -> ModelStatus:
+        policy = self._policies.of(name)
+        before = self.catalog.models.get(name)
+        by_number = {each.version: each for each in versions}
+        labels = resolve(policy.labels, before.labels if before else {}, by_number)
+        notes = [
+            *self._notes.get(name, ()),
+            *self._policies.notes(name),
+            *describe(policy.labels, labels, by_number),
+        ]
+        return ModelStatus(
+            name=name,
+            versions=tuple(versions),
+            notes=tuple(notes),
+            labels=labels,
+            policy=policy,
+        )
 
     def _count_quarantined(self, key: Key, value: int) -> None:
         self._metrics.quarantined.labels(key[0], str(key[1])).set(value)

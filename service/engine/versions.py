@@ -12,7 +12,7 @@ from service.engine.activity import Marker
 from service.engine.batching.batcher import Answer, Batcher
 from service.engine.batching.queue import QueuedRequest
 from service.engine.batching.tensors import TensorChecker, Tensors, count_rows
-from service.engine.compute.threads import ComputeThreads
+from service.engine.compute.threads import NICENESS, ComputeThreads
 from service.errors import InvalidInput, ShuttingDown
 from service.metrics import BatchMetrics, Metrics
 from service.processes.cores import available_cores
@@ -53,6 +53,7 @@ class LoadedVersion:
         metrics: Where batches are counted.
         on_death: Called when a batcher has died.
         marker: Told when batches begin and end.
+        niceness: Of its threads.
 
     Attributes:
         version: What is known of it.
@@ -67,13 +68,15 @@ class LoadedVersion:
         metrics: Metrics,
         on_death: Callable[[], None],
         marker: Marker,
+        *,
+        niceness: int = NICENESS["normal"],
     ):
         self.version = version
         contract = self._contract = version.contract
         self._name, self._model, self._marker = contract.name, model, marker
         self._most_rows = settings.max_request_rows
         self._workers = ComputeThreads(
-            CONCURRENT_BATCHES, f"{contract.name}-{contract.version}"
+            CONCURRENT_BATCHES, f"{contract.name}-{contract.version}", niceness
         )
         self._took: dict[tuple[str, int], float] = {}  # seconds, by signature and size
         self._checkers = {
@@ -96,6 +99,11 @@ class LoadedVersion:
             )
             for signature in contract.signatures
         }
+
+    @property
+    def alive(self) -> bool:
+        """Whether batches are formed for every signature."""
+        return all(each.alive for each in self.batchers.values())
 
     def submit(
         self, signature: str, rows: Tensors, deadline: float

@@ -23,8 +23,8 @@ class Watcher:
     def __init__(self, artifacts: Path):
         self._artifacts = artifacts
         self._contents: dict[Key, str] | None = None  # at the last look
-        self._errors = _SaidOnce(logging.ERROR)
-        self._warnings = _SaidOnce(logging.WARNING)
+        self._errors = SaidOnce(logging.ERROR)
+        self._warnings = SaidOnce(logging.WARNING)
 
     async def look(self, known: Mapping[Key, Known]) -> tuple[Scan, dict[Key, OnDisk]]:
         """What lies there, and each version with whether its files have come to rest.
@@ -83,7 +83,7 @@ def _differences(
                 )
 
 
-class _SaidOnce:
+class SaidOnce:
     """Logs a message when it becomes true, and again only after it was not."""
 
     def __init__(self, level: int):

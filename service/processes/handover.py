@@ -30,6 +30,7 @@ class Handover(BaseModel):
         blocks: By process: where it counts.
         engine: The name of the Unix socket behind which the engine is.
         journal: Where engines leave word of what they are doing, should they die of it.
+        overrides: Where they leave word of what operators have told them.
         predecessor_ended: The exit code of the one that it replaces, negative for a
             signal; None for the first.
         last_words: What that one said on stderr at last.
@@ -45,6 +46,7 @@ class Handover(BaseModel):
     blocks: dict[str, int]
     engine: str
     journal: int | None = None
+    overrides: int | None = None
     predecessor_ended: int | None = None
     last_words: tuple[str, ...] = ()
 

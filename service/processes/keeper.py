@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.05, 5.0
 STABLE_S = 10.0  # a process that lived so long is started again without delay
 CHECK_S = 0.5  # how often a heartbeat is looked for
+ADMIN_TOKEN = "SERVERY_ADMIN_TOKEN"  # noqa: S105 - the name of it
 START_S = 300.0  # until the first one: a cold disk may take minutes for TensorFlow
 LINE_BYTES = 2000  # of a line on stderr
 LAST_WORDS = 30  # lines of stderr that are said again when a process has ended
@@ -107,6 +108,7 @@ class Keeper:
             *(sys.executable, "-m", self._module, "--name", handover.name),
             *("--handover", handover.model_dump_json()),
             stderr=errors.writing,
+            env=_environment(handover.name),
             pass_fds=[*self._inherited, beats.writing],
             process_group=0,  # a Ctrl-C is ours to pass on
         )
@@ -139,6 +141,15 @@ class Keeper:
             *(self._handover.name, process.pid, silent_s),
         )
         process.kill()
+
+
+def _environment(name: str) -> dict[str, str]:
+    """Of a process: the engine, which runs the models' programs, learns no secret."""
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if name != "engine" or key.upper() != ADMIN_TOKEN
+    }
 
 
 class _Pipe:

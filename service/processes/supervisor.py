@@ -52,6 +52,7 @@ class Supervisor:
         self._engine_listener, engine = listen_privately()
         self._lifeline, self._lifeline_end = os.pipe()
         self._journal = os.memfd_create("servery-journal")
+        self._overrides = os.memfd_create("servery-overrides")
         self._engine = self._keep("engine", self._engine_listener, engine)
         self._https = [
             self._keep(name, listener, engine)
@@ -87,13 +88,20 @@ class Supervisor:
             engine=engine,
             blocks=self._blocks,
             journal=self._journal,
+            overrides=self._overrides,
         )
         module, kind = ("engine", "engine") if name == "engine" else ("web", "http")
         self._metrics.restarts.labels(kind)  # a series from the start
         return Keeper(
             f"service.{module}",
             handover,
-            [self._lifeline, self._journal, listener.fileno(), *self._blocks.values()],
+            [
+                self._lifeline,
+                self._journal,
+                self._overrides,
+                listener.fileno(),
+                *self._blocks.values(),
+            ],
             partial(self._on_end, name, kind),
         )
 

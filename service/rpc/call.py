@@ -41,17 +41,22 @@ class RpcCall:
         allowed = settings.timeout_ms / 1000 if seconds is None else min(seconds, most)
         self.deadline = record.started + allowed
 
-    def find(self, model: str, version: int | None) -> Contract:
+    def find(
+        self, model: str, version: int | None, label: str | None = None
+    ) -> Contract:
         """The contract of the version that is asked.
 
         Args:
             model: Its model's name.
-            version: None means the newest that is ready.
+            version: None means the default.
+            label: In place of a version, the label of one.
 
         Raises:
-            ModelNotFound, VersionNotFound, ModelNotReady: See `Catalog.find`.
+            ModelNotFound, VersionNotFound, LabelNotFound, ModelNotReady: See
+                `Catalog.find`.
         """
-        contract = contract_of(self.state.engine.catalog.find(model, version))
+        catalog = self.state.engine.catalog
+        contract = contract_of(self.state.chooser.find(catalog, model, version, label))
         self.record.model = model  # a name that is known: it labels metrics
         return contract
 

@@ -15,7 +15,7 @@ from service.contract.inputs import find_signature
 from service.contract.signature import Signature, TensorSpec
 from service.contract.tensor_proto import ENUMS, TensorProtoError, to_array, to_proto
 from service.contract.tensorflow_protos import load_module
-from service.errors import InvalidInput, VersionNotFound
+from service.errors import InvalidInput
 from service.rpc import examples
 from service.rpc.call import RpcCall
 from service.rpc.methods import Method
@@ -117,7 +117,10 @@ def find(spec: Any, call: RpcCall) -> Contract:
         InvalidInput: It names no model.
         ModelNotFound, VersionNotFound, ModelNotReady: See `Catalog.find`.
     """
-    return call.find(check_named(spec), wanted_version(spec))
+    label = None
+    if spec.WhichOneof("version_choice") == "version_label":
+        label = spec.version_label
+    return call.find(check_named(spec), wanted_version(spec), label)
 
 
 def check_named(spec: Any) -> str:
@@ -132,17 +135,8 @@ def check_named(spec: Any) -> str:
 
 
 def wanted_version(spec: Any) -> int | None:
-    """The version that is named; None if it is not.
-
-    Raises:
-        VersionNotFound: By a label, which no version has.
-    """
+    """The version that is named by its number; None if it is not."""
     choice = spec.WhichOneof("version_choice")
-    if choice == "version_label":
-        raise VersionNotFound(
-            f"{spec.name[:256]} has no version with the label "
-            f"{spec.version_label[:256]!r}."
-        )
     return spec.version.value if choice == "version" else None
 
 

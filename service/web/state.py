@@ -7,13 +7,17 @@ from typing import Protocol, TypeVar
 
 from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors
+from service.engine.canary import VersionChooser
 from service.engine.catalog import Catalog
+from service.engine.commands import Command, Outcome
 from service.logs import AccessLog
 from service.metrics import Metrics
 from service.processes.cores import available_cores
 from service.settings import Settings
 from service.web.http.accounting import Accounting
 from service.web.imaging.pool import DecoderPool
+
+ADMIN = "/v1/admin"  # below it, operators are let in however full it is
 
 T = TypeVar("T")
 
@@ -41,11 +45,15 @@ class EngineHandle(Protocol):
     ) -> asyncio.Future[Answer]:
         """Queue rows; see `Engine.submit`."""
 
+    async def command(self, command: Command, deadline: float) -> Outcome:
+        """Do what an operator says; see `Engine.command`."""
+
 
 class AppState:
     """Settings, engine, metrics, accounting, and help with what would block the loop.
 
     Attributes:
+        chooser: Finds the version that a request means.
         decoders: Processes that read images.
         draining: Set on SIGTERM; readiness turns red.
         leaving: Set after the drain delay; nothing new is taken.
@@ -63,6 +71,7 @@ class AppState:
         self.engine = engine
         self.metrics = metrics
         self.accounting = Accounting(metrics, access_log)
+        self.chooser = VersionChooser()
         self.draining = False
         self.leaving = asyncio.Event()
         metrics.in_flight_limit.set(settings.max_in_flight)
@@ -82,6 +91,12 @@ class AppState:
     def full(self) -> bool:
         """Whether as many requests are under way as may be."""
         return self.accounting.in_flight >= self.settings.max_in_flight
+
+    def is_full_for(self, method: str, path: str) -> bool:
+        """Whether there is no room for such a request; reading always has room."""
+        if method != "POST" or not self.full:
+            return False
+        return not path.removeprefix(self.settings.root_path).startswith(f"{ADMIN}/")
 
     def close(self) -> None:
         """Write down what is over, and let the threads end."""

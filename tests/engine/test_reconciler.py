@@ -7,23 +7,37 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.engine.catalog import VersionState
-from service.engine.reconciler import Action, Do, Key, Known, OnDisk, decide
+from service.engine.reconciler import (
+    Action,
+    Do,
+    Key,
+    Known,
+    OnDisk,
+    Retention,
+    decide,
+)
 
 READY, FAILED = VersionState.READY, VersionState.FAILED
 LOADING, DRAINING = VersionState.LOADING, VersionState.DRAINING
+
+NEWEST_TWO = Retention(2)
 
 Table = Mapping[int, str]  # version → fingerprint; one that ends in ~ still changes
 
 
 def act(
-    disk: Table, known: Mapping[int, tuple[VersionState, str]], kept: int = 2
+    disk: Table,
+    known: Mapping[int, tuple[VersionState, str]],
+    retention: Retention = NEWEST_TWO,
 ) -> list[str]:
     on_disk = {
         ("m", version): OnDisk(text.rstrip("~"), stable=not text.endswith("~"))
         for version, text in disk.items()
     }
     memory = {("m", version): Known(*each) for version, each in known.items()}
-    return [f"{do} {key[1]}" for do, key in decide(on_disk, memory, kept)]
+    return [
+        f"{do} {key[1]}" for do, key in decide(on_disk, memory, lambda _: retention)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -81,31 +95,108 @@ def test_the_newest_that_can_be_loaded_serve(
 
 def test_the_newest_of_every_model_is_loaded_before_the_second_of_any() -> None:
     disk = {(name, version): OnDisk("x") for name in "ab" for version in (1, 2)}
-    keys = [key for _, key in decide(disk, {}, 2)]
+    keys = [key for _, key in decide(disk, {}, lambda _: NEWEST_TWO)]
     assert keys == [("a", 2), ("b", 2), ("a", 1), ("b", 1)]
+
+
+@pytest.mark.parametrize(
+    ("disk", "serving", "retention", "actions"),
+    [
+        pytest.param(
+            [1, 2, 3], [], Retention(99), ["load 3", "load 2", "load 1"], id="all"
+        ),
+        pytest.param(
+            [1, 2, 3],
+            [],
+            Retention(0, frozenset({1, 3})),
+            ["load 3", "load 1"],
+            id="these and no others",
+        ),
+        pytest.param(
+            [1, 2, 3, 4],
+            [],
+            Retention(1, frozenset({2})),
+            ["load 4", "load 2"],
+            id="the newest, and one that is held",
+        ),
+        pytest.param(
+            [1, 2, 3], [3], Retention(1, frozenset({1})), ["load 1"], id="held late"
+        ),
+        pytest.param(
+            [1, 2, 3],
+            [1, 2, 3],
+            Retention(1, frozenset({1})),
+            ["retire 2"],
+            id="what is held is no surplus",
+        ),
+        pytest.param(
+            [1, 2], [2], Retention(0, frozenset({1})), ["load 1"], id="others stay"
+        ),
+        pytest.param(
+            [1, 2],
+            [1, 2],
+            Retention(0, frozenset({1})),
+            ["retire 2"],
+            id="until one that is wanted serves",
+        ),
+        pytest.param(
+            [2], [2], Retention(0, frozenset({7})), [], id="what is not there, held"
+        ),
+        pytest.param(
+            [1, 2, 3],
+            [2, 3],
+            Retention(2, barred=frozenset({3})),
+            ["retire 3", "load 1"],
+            id="barred",
+        ),
+        pytest.param(
+            [1], [1], Retention(2, barred=frozenset({1})), ["retire 1"], id="the last"
+        ),
+        pytest.param(
+            [1, 2],
+            [1, 2],
+            Retention(0, emptied=True),
+            ["retire 1", "retire 2"],
+            id="unloaded",
+        ),
+        pytest.param(
+            [1, 2],
+            [2],
+            Retention(0, frozenset({1}), emptied=True),
+            ["retire 2", "load 1"],
+            id="unloaded but for one",
+        ),
+    ],
+)
+def test_policies_say_which_versions_serve(
+    disk: list[int], serving: list[int], retention: Retention, actions: list[str]
+) -> None:
+    known = dict.fromkeys(serving, (READY, "x"))
+    assert act(dict.fromkeys(disk, "x"), known, retention) == actions
 
 
 @given(
     good=st.dictionaries(st.integers(1, 9), st.booleans()),
     serving=st.sets(st.integers(1, 9)),
     kept=st.integers(1, 3),
+    held=st.frozensets(st.integers(1, 9)),
 )
 def test_carried_out_until_nothing_is_left_it_holds_the_newest_good_ones(
-    good: dict[int, bool], serving: set[int], kept: int
+    good: dict[int, bool], serving: set[int], kept: int, held: frozenset[int]
 ) -> None:
     disk = {("m", version): OnDisk("x") for version in good}
     known: dict[Key, Known] = {("m", each): Known(READY, "x") for each in serving}
     for _ in range(30):
-        actions = decide(disk, known, kept)
+        actions = decide(disk, known, lambda _: Retention(kept, held))
         for action in actions:
             carry_out(action, known, good)
         if not actions:
             break
     else:
         raise AssertionError("it never comes to rest")
-    held = {version for (_, version), each in known.items() if each.state is READY}
+    now = {version for (_, version), each in known.items() if each.state is READY}
     possible = {version for version, loads in good.items() if loads} | serving
-    assert held == set(sorted(possible)[-kept:])
+    assert now == {*sorted(possible)[-kept:], *(held & possible)}
 
 
 def carry_out(action: Action, known: dict[Key, Known], good: dict[int, bool]) -> None:

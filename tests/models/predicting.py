@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from service.contract.contract import Contract
 from service.contract.manifest import read_manifest
+from service.engine.compute.precision import Precision
 from service.engine.compute.tensorflow_runtime import TensorFlowModel
 from service.engine.engine import Engine
 from service.metrics import Metrics
@@ -50,7 +51,9 @@ def read_png(png: str | bytes) -> np.ndarray:
 class CpuLoader:
     """Loads as `Runtime` does, but leaves TensorFlow's settings to the other tests."""
 
-    def load(self, folder: Path, contract: Contract) -> TensorFlowModel:
+    def load(
+        self, folder: Path, contract: Contract, precision: Precision | None = None
+    ) -> TensorFlowModel:
         with tf.device("/CPU:0"):
             return TensorFlowModel(tf.saved_model.load(str(folder)), contract, "/CPU:0")
 

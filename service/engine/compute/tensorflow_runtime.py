@@ -85,18 +85,36 @@ class TensorFlowRuntime:
         self.device = "/GPU:0" if gpus else "/CPU:0"
         self.threads = threads
         self.heavy_threads = heavy_threads or available_cores()
-        self.rounds = precision == "bfloat16" and not gpus and has_bfloat16()
-        if precision == "bfloat16" and not self.rounds:
-            logger.warning("bfloat16: expected a CPU that has it; staying in float32")
+        self.precision = precision
+        self._can_round = not gpus and has_bfloat16()
+        self._check(precision)
 
-    def load(self, folder: Path, contract: Contract | Manifest) -> "TensorFlowModel":
-        """Load a version and open all its signatures; `warm` it before use."""
+    def load(
+        self,
+        folder: Path,
+        contract: Contract | Manifest,
+        precision: Precision | None = None,
+    ) -> "TensorFlowModel":
+        """Load a version and open all its signatures; `warm` it before use.
+
+        Args:
+            folder: Where it lies.
+            contract: What it promises.
+            precision: In place of the one that holds for all models.
+        """
+        self._check(precision)
+        wanted = precision or self.precision
+        rounds = wanted == "bfloat16" and self._can_round
         with tf.device("/CPU:0"):  # weights become constants before they move
             saved = tf.saved_model.load(str(folder))
         threads = (self.threads, self.heavy_threads)
         return TensorFlowModel(
-            saved, contract, self.device, *threads, rounds=self.rounds, folder=folder
+            saved, contract, self.device, *threads, rounds=rounds, folder=folder
         )
+
+    def _check(self, precision: Precision | None) -> None:
+        if precision == "bfloat16" and not self._can_round:
+            logger.warning("bfloat16: expected a CPU that has it; staying in float32")
 
 
 class TensorFlowModel:

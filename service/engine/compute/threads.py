@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from service.engine.batching.tensors import Tensors
 
-NICENESS = 5
+NICENESS = {"high": 2, "normal": 5, "low": 12}
+"""By priority. None is 0, which is for those who talk."""
 
 
 class _Job(NamedTuple):
@@ -29,9 +30,11 @@ class ComputeThreads:
     Args:
         number: Of threads.
         name: Of all of them.
+        niceness: Of all of them.
     """
 
-    def __init__(self, number: int, name: str):
+    def __init__(self, number: int, name: str, niceness: int = NICENESS["normal"]):
+        self._niceness = niceness
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._number = number
         for _ in range(number):
@@ -50,19 +53,21 @@ class ComputeThreads:
             self._jobs.put(None)
 
     def _work(self) -> None:
-        lower_priority()
+        lower_priority(self._niceness)
         while (job := self._jobs.get()) is not None:
             _do(job)
             del job  # else it would keep its rows, and the model, until the next
 
 
-def lower_priority() -> None:
+def lower_priority(niceness: int = NICENESS["normal"]) -> None:
     """Let this thread, and those that it starts, give way to those that talk.
 
     Who computes must not keep those waiting who refuse what is too much.
     """
+    thread = threading.get_native_id()
     with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        now = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, max(now, niceness))
 
 
 def _do(job: _Job) -> None:

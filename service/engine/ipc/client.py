@@ -13,8 +13,14 @@ from typing import Any
 from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors
 from service.engine.catalog import Catalog
-from service.engine.ipc.client_connection import ClientConnection, Group, PendingCall
-from service.errors import EngineGone, QueueFull
+from service.engine.commands import Command, Outcome
+from service.engine.ipc.client_connection import (
+    HANG_S,
+    ClientConnection,
+    Group,
+    PendingCall,
+)
+from service.errors import DeadlineExceeded, EngineGone, QueueFull
 from service.processes.sockets import is_ours, unix_address
 
 logger = logging.getLogger(__name__)
@@ -101,6 +107,18 @@ class EngineClient:
         future.add_done_callback(partial(_finish, connection, number))
         connection.ask(PendingCall(number, group, rows, size, deadline, future))
         return future
+
+    async def command(self, command: Command, deadline: float) -> Outcome:
+        """Have the engine do what an operator says; see `Engine.command`."""
+        if self._connection is None:
+            raise EngineGone("The engine is starting; try again soon.")
+        number = next(self._numbers) & 0xFFFFFFFF
+        future = self._connection.command(number, command, deadline)
+        try:
+            async with asyncio.timeout(deadline + HANG_S - time.monotonic()):
+                return await future
+        except TimeoutError:
+            raise DeadlineExceeded("The engine did not answer in time.") from None
 
     async def _keep_connected(self) -> None:
         loop = asyncio.get_running_loop()

@@ -8,15 +8,18 @@ from typing import Any, NamedTuple
 from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors, count_rows, cut_callers
 from service.engine.catalog import Catalog
+from service.engine.commands import Command, Outcome
 from service.engine.ipc.connection import Connection
 from service.engine.ipc.frames import (
     AnswerFrame,
     Kind,
     Requested,
     pack_cancel,
+    pack_command,
     pack_request,
     unpack_answer,
     unpack_error,
+    unpack_result,
 )
 from service.errors import DeadlineExceeded, EngineGone
 
@@ -61,6 +64,7 @@ class ClientConnection(Connection):
         self._on_loss = on_loss
         self._on_catalog = on_catalog
         self.pending: dict[int, PendingCall] = {}
+        self._commands: dict[int, asyncio.Future[Outcome]] = {}
         self.unsent_bytes = 0
         self._unsent: dict[Group, dict[int, PendingCall]] = {}
         self._sweep_planned = False
@@ -74,6 +78,19 @@ class ClientConnection(Connection):
                 EngineGone("The engine stopped while computing; it is restarting.")
             )
         self.pending.clear()
+        for future in list(self._commands.values()):
+            _fail(future, EngineGone("The engine stopped meanwhile; it is restarting."))
+        self._commands.clear()
+
+    def command(
+        self, number: int, command: Command, deadline: float
+    ) -> asyncio.Future[Outcome]:
+        """Send a command; its outcome comes through the future."""
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._commands[number] = future
+        future.add_done_callback(lambda _: self._commands.pop(number, None))
+        self.send(pack_command(number, deadline, command))
+        return future
 
     def resume_writing(self) -> None:
         """Called by the event loop."""
@@ -140,6 +157,13 @@ class ClientConnection(Connection):
             call = self.pending.get(number)
             if call is not None:
                 call.fail(error)
+            elif number in self._commands:
+                _fail(self._commands[number], error)
+        elif kind is Kind.RESULT:
+            number, outcome = unpack_result(body)
+            future = self._commands.get(number)
+            if future is not None and not future.done():
+                future.set_result(outcome)
 
     def _receive_answers(self, answer: AnswerFrame) -> None:
         parts = cut_callers(answer.tensors, [each.rows for each in answer.callers])
@@ -170,3 +194,9 @@ class ClientConnection(Connection):
                 call.fail(DeadlineExceeded("The engine did not answer in time."))
         if self.pending:
             self._plan_sweep()
+
+
+def _fail(future: asyncio.Future[Outcome], error: Exception) -> None:
+    """Tell who waits, if somebody still does."""
+    if not future.done():
+        future.set_exception(error)

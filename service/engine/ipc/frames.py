@@ -9,6 +9,8 @@
     CANCEL    = id (u32)
     CATALOG   = JSON, sent on connection and after every change
     HEARTBEAT = nothing, sent every half second
+    COMMAND   = id (u32)  deadline (f64)  JSON, see `service.engine.commands`
+    RESULT    = id (u32)  JSON, what a command led to; if it failed, an ERROR
     name      = length (u8)  UTF-8
     tensors   = count (u8), then for each: dtype (u8)  dimensions (u8)  shape (u32…)
                 and the data: raw bytes, or for strings the lengths (u32…) and the bytes
@@ -32,10 +34,12 @@ from pydantic_core import from_json, to_json
 
 from service.contract.dtypes import NAMES, numpy_dtype
 from service.engine.batching.tensors import Array, Tensors
+from service.engine.commands import Command, Outcome
 from service.errors import ServeryError, Unavailable, by_code
 
 _HEAD = struct.Struct("=IB")
 _ID = struct.Struct("=I")
+_COMMAND = struct.Struct("=Id")
 _REQUEST = struct.Struct("=II")
 _REQUESTED = struct.Struct("=IId")
 _ANSWER = struct.Struct("=III")
@@ -57,6 +61,8 @@ class Kind(IntEnum):
     CANCEL = 4
     CATALOG = 5
     HEARTBEAT = 6
+    COMMAND = 7
+    RESULT = 8
 
 
 class Requested(NamedTuple):
@@ -211,6 +217,31 @@ def unpack_cancel(body: memoryview) -> int:
     """What `pack_cancel` was given."""
     number: int = _ID.unpack_from(body)[0]
     return number
+
+
+def pack_command(number: int, deadline: float, command: Command) -> list[Bytes]:
+    """The pieces of a COMMAND."""
+    content = command.model_dump_json().encode()
+    return frame(Kind.COMMAND, _COMMAND.pack(number, deadline), content)
+
+
+def unpack_command(body: memoryview) -> tuple[int, float, Command]:
+    """What `pack_command` was given."""
+    number, deadline = _COMMAND.unpack_from(body)
+    content = bytes(body[_COMMAND.size :])
+    return number, deadline, Command.model_validate_json(content)
+
+
+def pack_result(number: int, outcome: Outcome) -> list[Bytes]:
+    """The pieces of a RESULT."""
+    content = outcome.model_dump_json().encode()
+    return frame(Kind.RESULT, _ID.pack(number), content)
+
+
+def unpack_result(body: memoryview) -> tuple[int, Outcome]:
+    """What `pack_result` was given."""
+    (number,) = _ID.unpack_from(body)
+    return number, Outcome.model_validate_json(bytes(body[_ID.size :]))
 
 
 def pack_tensors(parts: Sequence[Tensors]) -> list[Bytes]:

@@ -1,12 +1,14 @@
 """The engine's end of the Unix socket: requests in, answers out."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Sequence
 
 from service.engine.batching.queue import QueuedRequest
 from service.engine.batching.tensors import cut_callers
 from service.engine.catalog import Catalog
+from service.engine.commands import Command
 from service.engine.engine import Engine
 from service.engine.ipc.connection import Connection
 from service.engine.ipc.frames import (
@@ -15,12 +17,16 @@ from service.engine.ipc.frames import (
     frame,
     pack_answer,
     pack_error,
+    pack_result,
     unpack_cancel,
+    unpack_command,
     unpack_request,
 )
 from service.errors import ServeryError
 from service.processes.handover import BEAT_S
 from service.processes.sockets import is_ours
+
+logger = logging.getLogger(__name__)
 
 UNREAD_S = 5.0  # that an HTTP process may leave answers unread when the buffer is full
 
@@ -40,6 +46,7 @@ class _ServerConnection(Connection):
         super().__init__()
         self._engine = engine
         self._pending: dict[int, QueuedRequest] = {}
+        self._commands: set[asyncio.Task[None]] = set()
         self._heartbeat: asyncio.TimerHandle | None = None
         self._patience: asyncio.TimerHandle | None = None
 
@@ -79,6 +86,11 @@ class _ServerConnection(Connection):
             if cancelled is not None:
                 cancelled.cancel()
             return
+        if kind is Kind.COMMAND:
+            task = asyncio.create_task(self._command(*unpack_command(body)))
+            self._commands.add(task)
+            task.add_done_callback(self._commands.discard)
+            return
         version, name, signature, callers, tensors = unpack_request(body)
         parts = cut_callers(tensors, [each.rows for each in callers])
         requests = [
@@ -105,6 +117,18 @@ class _ServerConnection(Connection):
         """Say what became of a request that has no answer."""
         self._pending.pop(request.number, None)
         self.send(pack_error(request.number, error))
+
+    async def _command(self, number: int, deadline: float, command: Command) -> None:
+        """Do what an operator says, and send what came of it."""
+        try:
+            outcome = await self._engine.command(command, deadline)
+        except ServeryError as error:
+            self.send(pack_error(number, error))
+        except Exception:
+            logger.exception("%s failed", command.action)
+            self.send(pack_error(number, ServeryError(f"{command.action} failed.")))
+        else:
+            self.send(pack_result(number, outcome))
 
     def _beat(self) -> None:
         """Show that the event loop turns."""

@@ -56,6 +56,7 @@ class ModelCall:
         self._record: RequestRecord = request.scope["record"]
         settings = self.state.settings
         asked_ms = read_timeout_ms(self._record.headers, settings.max_timeout_ms)
+        self._asked_ms = asked_ms
         timeout_ms = asked_ms or settings.timeout_ms
         self.deadline = self._record.started + timeout_ms / 1000
         if model:
@@ -69,13 +70,17 @@ class ModelCall:
         """
         self._model = self._record.model = model
         self._check_there()
+        timeout_ms = self.state.engine.catalog.models[model].policy.timeout_ms
+        if timeout_ms and not self._asked_ms:
+            self._deadline = self._record.started + timeout_ms / 1000
 
     def pin(self) -> Manifest:
         """The contract of the version that answers; from now on no other one does.
 
         For endpoints that need it before they ask, or that ask more than once.
         """
-        status = self.state.engine.catalog.find(self._model, self._version)
+        catalog = self.state.engine.catalog
+        status = self.state.chooser.find(catalog, self._model, self._version)
         self._version = status.version
         return _manifest(status)
 

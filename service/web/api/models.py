@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import FileResponse
 
+from service.contract.policy import ModelPolicy
 from service.engine.catalog import ModelStatus, VersionStatus
 from service.engine.disk import find_folder
 from service.errors import NotFound
@@ -35,7 +36,8 @@ class ModelSummary(BaseModel):
         description="the one that answers; null if none"
     )
     versions: list[VersionSummary]
-    notes: list[str] = Field(description="what is odd about its folder")
+    labels: dict[str, int] = Field({}, description="the version of each")
+    notes: list[str] = Field(description="what is odd about its folder, or unfinished")
     how_to_get: str | None = Field(
         None, description="a command, where there is an endpoint and no version of it"
     )
@@ -45,6 +47,7 @@ class ModelsResponse(BaseModel):
     """All models."""
 
     models: list[ModelSummary]
+    problem: str | None = Field(description="what is wrong with models.toml")
 
 
 class VersionDetail(VersionStatus):
@@ -64,19 +67,23 @@ class ModelResponse(BaseModel):
     model_version_status: list[dict[str, Any]] = Field(
         description="the same as TensorFlow Serving says it, the newest first"
     )
-    notes: list[str] = Field(description="what is odd about its folder")
+    labels: dict[str, int] = Field(description="the version of each")
+    policy: ModelPolicy = Field(description="what is wanted; null = see the settings")
+    notes: list[str] = Field(description="what is odd about its folder, or unfinished")
 
 
 @router.get("/v1/models", tags=["models"])
 async def list_models(request: Request) -> ModelsResponse:
     """Every model, its versions and their states."""
-    models = _state(request).engine.catalog.models
+    catalog = _state(request).engine.catalog
+    models = catalog.models
     missing = sorted(request.app.state.endpoint_models - models.keys())
     return ModelsResponse(
         models=[
             *(_summary(each) for each in models.values()),
             *(_missing(name) for name in missing),
-        ]
+        ],
+        problem=catalog.policy_problem,
     )
 
 
@@ -101,6 +108,8 @@ async def show_model(request: Request, name: str) -> ModelResponse:
         default_version=default,
         versions=versions,
         model_version_status=describe_model(model),
+        labels=model.labels,
+        policy=model.policy,
         notes=list(model.notes),
     )
 
@@ -164,6 +173,6 @@ def _summary(model: ModelStatus) -> ModelSummary:
         task=known[-1].task if known else None,
         default_version=default.version if default else None,
         versions=versions,
-        model_version_status=describe_model(model),
+        labels=model.labels,
         notes=list(model.notes),
     )

@@ -6,7 +6,7 @@ import pkgutil
 from fastapi import APIRouter, FastAPI
 
 from service import models as model_packages
-from service.web.api import docs, health, models
+from service.web.api import admin, docs, health, models
 from service.web.api.schemas import DirectRoute
 from service.web.api.tensorflow_serving import endpoints as tensorflow_serving
 from service.web.api.v2 import endpoints as v2
@@ -33,7 +33,7 @@ def mount(app: FastAPI) -> DirectEndpoints:
         routers.append(endpoint.router)
         app.state.endpoint_models.update(endpoint.MODELS)
         app.state.facts.update(getattr(endpoint, "FACTS", {}))
-    apis = (models, tensorflow_serving, v2, health, docs)
+    apis = (models, admin, tensorflow_serving, v2, health, docs)
     routers += [each.router for each in apis]
     for router in routers:
         app.include_router(router)

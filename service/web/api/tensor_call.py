@@ -11,7 +11,7 @@ from starlette.requests import Request
 from service.contract.contract import Contract
 from service.contract.inputs import Array, arrange
 from service.engine.batching.batcher import Answer
-from service.engine.catalog import VersionStatus
+from service.engine.catalog import Catalog, VersionStatus
 from service.errors import MalformedBody, ModelNotReady, VersionNotFound
 from service.web.api.model_call import ModelCall
 from service.web.http.body import QUICK_BYTES, read_body
@@ -43,14 +43,14 @@ class TensorCall:
         self._request = request
         path = request.path_params
         self._name = path["name"]
-        self._version = read_version_number(path.get("version"))
-        status = find_status(self.state.engine.catalog, path, self._version)
+        version = read_version_number(path.get("version"))
+        catalog = self.state.engine.catalog
+        status = self.state.chooser.find(
+            catalog, self._name, version, path.get("label")
+        )
         self._record.model = self._name  # now that it is known to be one
-        if path.get("label") is not None:
-            self._version = status.version
         self.contract = contract_of(self._name, status)
-        self._asked = self.state.engine.catalog
-        self._call = ModelCall(request, "", self._version)
+        self._call = ModelCall(request, "", status.version)
         self._call.use_model(self._name)
 
     async def body(self) -> bytes:
@@ -82,13 +82,7 @@ class TensorCall:
             ServeryError: See `ModelCall.infer`.
         """
         tensors = arrange(self.contract, signature, given)
-        answer = await self._call.infer(tensors, signature)
-        if answer.version != self.contract.version:  # the newest has changed meanwhile
-            for catalog in (self.state.engine.catalog, self._asked):
-                contract = catalog.contract(self._name, answer.version)
-                if contract is not None:
-                    self.contract = contract
-        return answer
+        return await self._call.infer(tensors, signature)
 
     async def write(self, outputs: tuple[Array, ...], work: Callable[[], T]) -> T:
         """Do `work`, which writes these outputs as JSON, where it holds nobody up."""
@@ -107,25 +101,15 @@ class TensorCall:
 
 
 def find_status(
-    catalog: Any, path: dict[str, Any], version: int | None
+    catalog: Catalog, path: dict[str, Any], version: int | None
 ) -> VersionStatus:
     """The version that a path means.
 
     Raises:
-        ModelNotFound, VersionNotFound, ModelNotReady: See `Catalog.find`.
+        ModelNotFound, VersionNotFound, LabelNotFound, ModelNotReady: See
+            `Catalog.find`.
     """
-    label = path.get("label")
-    if label is None:
-        found: VersionStatus = catalog.find(path["name"], version)
-        return found
-    labels = catalog.labels_of(path["name"])
-    if label not in labels:
-        known = ", ".join(labels) or "none"
-        raise VersionNotFound(
-            f"{path['name']} has no label {label[:64]!r}; there are: {known}."
-        )
-    named: VersionStatus = catalog.find(path["name"], labels[label])
-    return named
+    return catalog.find(path["name"], version, path.get("label"))
 
 
 def contract_of(name: str, status: VersionStatus) -> Contract:

@@ -293,7 +293,7 @@ class Connection(asyncio.Protocol):
 
     def _start(self, head: RequestHead, record: RequestRecord, body: bytes) -> None:
         """The request is whole: have it answered."""
-        if head.method == "POST" and self._all.state.full:
+        if self._all.state.is_full_for(head.method, head.path):
             self._refuse(Unavailable(FULL), is_whole=True)
             return
         self._phase = Phase.ANSWER

@@ -51,11 +51,11 @@ class RequestMiddleware:
         found = self.direct.find(path)
         if found is not None:
             record.route = found.route
-        full = self.state.full
+        full = self.state.is_full_for(scope["method"], path)
         work: Awaitable[Response | None]
         self.state.accounting.enter(record)
         try:
-            if full and scope["method"] == "POST":
+            if full:
                 work = _refuse()
             elif path == "*":  # OPTIONS: the server as a whole
                 work = _answer_options()

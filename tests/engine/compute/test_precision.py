@@ -101,3 +101,19 @@ def test_clothes_are_drawn_in_whole_numbers_all_the_same() -> None:
 
     assert "decode" not in model.bfloat16
     np.testing.assert_array_equal(model.run("decode", rows)[0], exact)
+
+
+def test_a_model_has_the_precision_that_was_asked_for_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    manifest = read_manifest(DIGITS)
+    runtime = TensorFlowRuntime("cpu", 1, precision="bfloat16")
+
+    assert runtime.load(DIGITS, manifest, "float32").bfloat16 == []
+    expected = ["serving_default"] if has_bfloat16() else []
+    assert runtime.load(DIGITS, manifest).bfloat16 == expected
+    caplog.clear()
+    runtime = TensorFlowRuntime("cpu", 1)
+    assert runtime.load(DIGITS, manifest).bfloat16 == []
+    assert runtime.load(DIGITS, manifest, "bfloat16").bfloat16 == expected
+    assert bool(caplog.records) != has_bfloat16()

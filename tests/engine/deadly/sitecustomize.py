@@ -54,7 +54,7 @@ class DeadlyRuntime:
     def __init__(self, *_: Any):
         pass
 
-    def load(self, folder: Path, contract: Any) -> DeadlyModel:
+    def load(self, folder: Path, contract: Any, precision: Any = None) -> DeadlyModel:
         return DeadlyModel(folder, contract)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from service.engine.batching.batcher import Answer, Batcher
+from service.engine.commands import Command
 from service.engine.engine import Engine
 from service.engine.ipc import connection, server
 from service.engine.ipc.client import BULKY_BYTES, EngineClient
@@ -25,6 +27,7 @@ from service.errors import (
     ModelNotFound,
     QueueFull,
     TooManyRows,
+    VersionNotFound,
 )
 from service.metrics import Metrics
 from service.processes.sockets import listen_privately, unix_address
@@ -350,5 +353,51 @@ def test_signs_of_life_turn_readiness_green_again(tmp_path: Path) -> None:
             await until(lambda: not house.client.catalog.responding)
             await until(lambda: house.client.catalog.responding)
             assert not house.client.catalog.problems()
+
+    run(test)
+
+
+def test_a_command_is_carried_out_and_its_outcome_comes_back(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with house_of(tmp_path) as house:
+            far = time.monotonic() + 30
+            move = Command(action="label", model="times", label="stable", version=1)
+            outcome = await house.client.command(move, far)
+            assert (outcome.labels, outcome.default_version) == ({"stable": 1}, 1)
+            assert house.client.catalog.find("times", None, "stable").version == 1
+            with pytest.raises(VersionNotFound, match="no version 9"):
+                wrong = move.model_copy(update={"version": 9})
+                await house.client.command(wrong, far)
+            with pytest.raises(DeadlineExceeded):
+                await house.client.command(move, time.monotonic() - 1)
+            assert await house.submit(3)
+
+    run(test)
+
+
+def test_a_command_to_an_engine_that_goes_is_told(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with house_of(tmp_path) as house:
+            write_version(tmp_path / "artifacts", "slow", 1)
+            hold = house.loader.held["slow"] = threading.Event()
+            load = Command(action="load", model="slow")
+            command = house.client.command(load, time.monotonic() + 30)
+            task = asyncio.create_task(command)
+            await until(lambda: "slow" in house.client.catalog.models)
+            assert house.client._connection is not None
+            house.client._connection.abort()
+            with pytest.raises(EngineGone):
+                await task
+            hold.set()
+            await until(lambda: house.client.connected)
+
+    run(test)
+
+
+def test_a_command_without_an_engine_is_told_at_once() -> None:
+    async def test() -> None:
+        client = EngineClient("@nowhere")
+        with pytest.raises(EngineGone):
+            await client.command(Command(action="reload"), time.monotonic() + 30)
 
     run(test)

@@ -20,6 +20,7 @@ from service.contract.signature import Signature, TensorSpec
 from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors
 from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionStatus
+from service.engine.commands import Command, Outcome
 from service.metrics import Metrics
 from service.models.photo.endpoint import EXAMPLE
 from service.models.photo.middle import prepare_photo
@@ -82,6 +83,9 @@ class ReddestEngine:
     async def start(self) -> None: ...
 
     async def stop(self) -> None: ...
+
+    async def command(self, command: Command, deadline: float) -> Outcome:
+        raise NotImplementedError
 
     def submit(
         self,

@@ -14,6 +14,7 @@ from service.contract.manifest import Manifest, read_manifest
 from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors, count_rows, merge_rows, slice_rows
 from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionStatus
+from service.engine.commands import Command, Outcome
 from service.engine.compute.tensorflow_runtime import TensorFlowModel
 from service.metrics import Metrics
 from service.models.sentiment.endpoint import EXAMPLE, MOST_CHARACTERS
@@ -39,6 +40,9 @@ class TinyEngine:
     async def start(self) -> None: ...
 
     async def stop(self) -> None: ...
+
+    async def command(self, command: Command, deadline: float) -> Outcome:
+        raise NotImplementedError
 
     def submit(
         self,

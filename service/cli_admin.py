@@ -1,0 +1,261 @@
+"""Commands that ask or tell a running service, and `servery models`."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import click
+
+from service.contract.integrity import verify_files
+from service.contract.manifest import FILENAME as MANIFEST
+from service.contract.manifest import Manifest, ManifestError, read_manifest
+from service.contract.policy import (
+    FILENAME,
+    Latest,
+    ModelPolicy,
+    Policies,
+    PolicyError,
+    read_policies,
+)
+from service.engine.disk import find_folder, find_versions
+from service.settings import Settings
+
+ADMIN = "/v1/admin"  # as `service.web.state` has it, which is heavier to import
+TIMEOUT_S = 600.0  # the service gives up sooner
+URL = "http://127.0.0.1:8000"
+
+Function = Callable[..., None]
+
+
+def on_service(function: Function) -> Function:
+    """Options of a command for a running service."""
+    url = click.option(
+        "--url",
+        envvar="SERVERY_URL",
+        default=URL,
+        show_default=True,
+        help="Where the service is.",
+    )
+    token = click.option(
+        "--token",
+        envvar="SERVERY_ADMIN_TOKEN",
+        help="The service's token; better in SERVERY_ADMIN_TOKEN.",
+    )
+    return url(token(function))
+
+
+@click.command()
+@on_service
+@click.argument("model")
+@click.argument("version", type=click.IntRange(1), required=False)
+def load(url: str, token: str | None, model: str, version: int | None) -> None:
+    """Load a version into a running service, or what the policy of MODEL asks for."""
+    _tell(url, token, "POST", f"{_path(model)}/load", version)
+
+
+@click.command()
+@on_service
+@click.argument("model")
+@click.argument("version", type=click.IntRange(1), required=False)
+def unload(url: str, token: str | None, model: str, version: int | None) -> None:
+    """Unload a version, or all of MODEL, until it is loaded or the service restarts."""
+    _tell(url, token, "POST", f"{_path(model)}/unload", version)
+
+
+@click.command()
+@on_service
+@click.argument("model")
+@click.argument("name")
+@click.argument("version", type=click.IntRange(1), required=False)
+@click.option("--remove", is_flag=True, help="Remove the label instead.")
+def label(
+    url: str,
+    token: str | None,
+    model: str,
+    name: str,
+    version: int | None,
+    *,
+    remove: bool,
+) -> None:
+    """Move the label NAME of MODEL to VERSION, once that is ready.
+
+    The label `stable` names the version that answers where none is asked for. It stays
+    there until the service restarts; models.toml makes it last.
+    """
+    if remove == (version is not None):
+        raise click.UsageError("expected either a version or --remove")
+    path = f"{_path(model)}/labels/{quote(name, safe='')}"
+    _tell(url, token, "DELETE" if remove else "PUT", path, version)
+
+
+@click.command()
+@on_service
+@click.argument("model")
+def rollback(url: str, token: str | None, model: str) -> None:
+    """Have the version below the present one answer: move `stable` to it.
+
+    Newer versions do not answer until the label is moved or removed.
+    """
+    _tell(url, token, "POST", f"{_path(model)}/rollback")
+
+
+@click.command()
+@on_service
+def reload(url: str, token: str | None) -> None:
+    """Have a running service read models.toml, and look at the models, now."""
+    _tell(url, token, "POST", f"{ADMIN}/reload")
+
+
+@click.command()
+@click.option("--artifacts", type=click.Path(path_type=Path), help="Folder to look in.")
+@click.option("--verify", is_flag=True, help="Check the SHA-256 of every file.")
+@click.option("--url", envvar="SERVERY_URL", help="Ask a running service instead.")
+def models(artifacts: Path | None, url: str | None, *, verify: bool) -> None:
+    """List models and versions, with what models.toml says of them.
+
+    What is on disk, with what was measured of it; or with --url what a running service
+    has in memory, in which state, under which labels.
+    """
+    if url:
+        _show_running(url)
+        return
+    folder = artifacts or Settings().artifacts
+    found = find_versions(folder)
+    if not found:
+        raise click.ClickException(
+            f"no model in {folder.resolve()}; train one: make train"
+        )
+    policies, broken = Policies(), False
+    try:
+        policies = read_policies(folder / FILENAME)
+    except PolicyError as error:
+        broken = True
+        click.echo(f"broken: {error}", err=True)
+    for name, versions in found.items():
+        for version in versions:
+            broken |= not _show_version(folder, name, version, verify=verify)
+        if name in policies.models:
+            click.echo(f"{'':12}       {describe_policy(policies.models[name])}")
+    for name in sorted(policies.models.keys() - found.keys()):
+        click.echo(f"{name:12}       in {FILENAME}, and not on disk", err=True)
+    if broken:
+        raise SystemExit(1)
+
+
+def describe_policy(policy: ModelPolicy) -> str:
+    """What models.toml says of a model, on one line."""
+    said = policy.model_dump(exclude_defaults=True)
+    if isinstance(policy.versions, Latest):
+        said["versions"] = f"the newest {policy.versions.latest}"
+    if policy.labels:
+        labels = [f"{name} {version}" for name, version in policy.labels.items()]
+        said["labels"] = ", ".join(labels)
+    if policy.canary is not None:
+        said["canary"] = (
+            f"{policy.canary.share:.4g} of requests to {policy.canary.label}"
+        )
+    said["runtime"] = policy.runtime
+    return "; ".join(f"{key}: {_show(value)}" for key, value in said.items())
+
+
+def _show(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _show_version(folder: Path, name: str, version: int, *, verify: bool) -> bool:
+    """Print a version on disk, and say whether it is whole."""
+    home = find_folder(folder, name, version)
+    if not (home / MANIFEST).exists():  # a SavedModel by itself: nothing was measured
+        click.echo(f"{name:12} {version:>4}  {'–':10}  {'–':>7}")
+        return True
+    try:
+        manifest = read_manifest(home)
+        if verify:
+            verify_files(home, manifest)
+    except ManifestError as error:
+        click.echo(f"{name:12} {version:>4}  broken: {error}", err=True)
+        return False
+    shown, date = _accuracy(manifest), manifest.created.date()
+    click.echo(f"{name:12} {version:>4}  {date}  {shown:>7}  {manifest.task or ''}")
+    return True
+
+
+def _accuracy(manifest: Manifest) -> str:
+    test = manifest.metrics.get("test")
+    accuracy = test.get("accuracy") if isinstance(test, dict) else None
+    return f"{accuracy:.2%}" if isinstance(accuracy, float) else "–"
+
+
+def _show_running(url: str) -> None:
+    found = _ask(url, None, "GET", "/v1/models")
+    for model in found["models"]:
+        name = model["name"]
+        if not model["versions"] and not model["notes"]:
+            continue  # an endpoint without a model
+        detail = _ask(url, None, "GET", f"/v1/models/{quote(name, safe='')}")
+        for each in detail["versions"]:
+            named = [k for k, v in detail["labels"].items() if v == each["version"]]
+            if each["version"] == detail["default_version"]:
+                named.insert(0, "answers")
+            reason = f"  ({each['reason']})" if each["reason"] else ""
+            click.echo(
+                f"{name:12} {each['version']:>4}  {each['state']:8}  "
+                f"{', '.join(named)}{reason}".rstrip()
+            )
+        policy = ModelPolicy.model_validate_json(json.dumps(detail["policy"]))
+        click.echo(f"{'':12}       {describe_policy(policy)}")
+        for note in detail["notes"]:
+            click.echo(f"{name:12}       {note}", err=True)
+    if found["problem"]:
+        raise click.ClickException(found["problem"])
+
+
+def _path(model: str) -> str:
+    return f"{ADMIN}/models/{quote(model, safe='')}"
+
+
+def _tell(
+    url: str, token: str | None, method: str, path: str, version: int | None = None
+) -> None:
+    """Send a command, and print what came of it."""
+    query = f"?{urlencode({'version': version})}" if version else ""
+    click.echo(_ask(url, token, method, path + query)["message"])
+
+
+def _ask(url: str, token: str | None, method: str, path: str) -> Any:
+    """The JSON that a running service answers.
+
+    Raises:
+        ClickException: It cannot be reached, or refuses.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise click.UsageError(f"--url: expected http://…, received {url!r}")
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(  # noqa: S310 - checked above
+        url.rstrip("/") + path, method=method, headers=headers
+    )
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(request, timeout=TIMEOUT_S) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            raise click.ClickException(_read_error(error)) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise click.ClickException(f"{url} cannot be asked: {reason}") from error
+
+
+def _read_error(error: urllib.error.HTTPError) -> str:
+    content = error.read()
+    try:
+        return str(json.loads(content)["error"])
+    except (ValueError, KeyError, TypeError):
+        return f"the service answered {error.code} {error.reason}"
+
+
+COMMANDS = (models, load, unload, label, rollback, reload)

@@ -1,0 +1,44 @@
+"""What an operator can tell a running engine, and what it says to that."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from service.contract.policy import Versions
+from service.contract.signature import Frozen
+
+
+class Command(Frozen):
+    """One thing to do.
+
+    Attributes:
+        action: `load` and `unload` a version, or all of a model; `label` moves a label,
+            or removes it where `version` is None; `rollback` moves `stable` to the
+            version below the default; `configure` says which versions of a model are in
+            memory and which labels it has; `reload` reads models.toml again.
+    """
+
+    action: Literal["load", "unload", "label", "rollback", "configure", "reload"]
+    model: str = ""
+    version: int | None = None
+    label: str = ""
+    versions: Versions | None = None
+    labels: dict[str, int] | None = None
+
+
+class VersionOutcome(Frozen):
+    """Where a version stands after a command."""
+
+    version: int
+    state: str = Field(description="loading, ready, draining or failed")
+    reason: str | None = Field(None, description="why, where it failed")
+
+
+class Outcome(Frozen):
+    """What a command led to."""
+
+    message: str = Field(description="what was done, in words")
+    model: str | None = Field(None, description="the model; null if it was about none")
+    default_version: int | None = Field(None, description="the one that answers now")
+    labels: dict[str, int] = Field({}, description="the version of each label now")
+    versions: tuple[VersionOutcome, ...] = ()
