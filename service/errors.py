@@ -15,6 +15,8 @@
     │   ├── HeadTooLarge             431  head_too_large
     │   ├── TransferCodingUnknown    501  transfer_coding_unknown
     │   └── HttpVersionUnknown       505  http_version_unknown
+    ├── Unauthenticated              401  unauthenticated
+    ├── Forbidden                    403  forbidden
     ├── NotFound                     404  not_found
     │   ├── ModelNotFound            404  model_not_found
     │   ├── VersionNotFound          404  version_not_found
@@ -154,6 +156,24 @@ class HttpVersionUnknown(ProtocolError):
 
     status = 505
     code = "http_version_unknown"
+
+
+class Unauthenticated(ServeryError):
+    """Administration asks for a token, and none or a wrong one was sent."""
+
+    status = 401
+    code = "unauthenticated"
+
+    def __init__(self, message: str):
+        super().__init__(message)
+        self.headers = {"www-authenticate": "Bearer"}
+
+
+class Forbidden(ServeryError):
+    """Nobody may do this here, whoever asks."""
+
+    status = 403
+    code = "forbidden"
 
 
 class NotFound(ServeryError):

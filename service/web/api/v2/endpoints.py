@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from service.contract.contract import Contract
 from service.contract.signature import TensorSpec
 from service.engine.catalog import ModelStatus, VersionState
-from service.errors import InvalidInput, ModelNotReady
+from service.errors import Forbidden, InvalidInput, ModelNotReady
 from service.web.api.schemas import DirectRoute, error_responses
 from service.web.api.tensor_call import (
     HEAVY_BYTES,
@@ -49,6 +49,10 @@ EXTENSIONS = (
 )
 CONFIG_TYPES = {"string": "TYPE_STRING", "float16": "TYPE_FP16", "float32": "TYPE_FP32",
                 "float64": "TYPE_FP64", "bfloat16": "TYPE_BF16"}  # fmt: skip
+CLOSED = (
+    "Administration is closed: expected SERVERY_ADMIN_TOKEN to be set where the "
+    "service is started."
+)
 STATES = {VersionState.READY: "READY", VersionState.LOADING: "LOADING"}
 ERRORS = error_responses(400, 404, 413, 500, 503, 504)
 INFER_BODY = {
@@ -211,6 +215,21 @@ async def repository_index(request: Request) -> Response:
             if each.state is VersionState.READY or not only_ready
         ]
     )
+
+
+@router.post(
+    "/repository/models/{name}/load",
+    response_class=Response,
+    responses=error_responses(403),
+)
+@router.post(
+    "/repository/models/{name}/unload",
+    response_class=Response,
+    responses=error_responses(403),
+)
+async def load_or_unload(request: Request) -> Response:
+    """Refused: models come and go by the folder that holds them."""
+    raise Forbidden(CLOSED)
 
 
 def _parse(text: bytes, raw: bytes | memoryview, contract: Contract) -> ParsedRequest:
