@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine
 from importlib.metadata import version as package_version
 from typing import Any
 
+import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 from pydantic_core import to_json
@@ -28,6 +29,7 @@ from service.web.api.v2.infer import (
     HEADER,
     InferRequest,
     ParsedRequest,
+    WantedOutput,
     parse_infer,
     parse_raw,
     render_infer,
@@ -86,13 +88,15 @@ async def infer(request: Request) -> Response:
         parsed = parse_raw(raw, call.contract)
     else:
         # Strings are taken apart one by one; all other raw tensors are only looked at.
-        size = len(body) if b'"BYTES"' in text else len(text)
+        # A name may be written with escapes.
+        strings = b"BYTES" in text or b"\\" in text
+        size = len(body) if strings else len(text)
         kept = raw if size <= HEAVY_BYTES else bytes(raw)  # a view cannot go elsewhere
         parsed = await call.parse(size, later(_parse, text, kept, call.contract))
     call.shorten_deadline(parsed.timeout_ms)
     answer = await call.infer(parsed.signature, parsed.inputs)
     work = later(render_infer, parsed, call.contract, answer.version, answer.outputs)
-    if all(each.binary for each in parsed.outputs):
+    if all(_is_copied(each, answer.outputs[each.index]) for each in parsed.outputs):
         content, length = work()
     else:
         content, length = await call.write(answer.outputs, work)
@@ -230,6 +234,11 @@ async def repository_index(request: Request) -> Response:
 async def load_or_unload(request: Request) -> Response:
     """Refused: models come and go by the folder that holds them."""
     raise Forbidden(CLOSED)
+
+
+def _is_copied(wanted: WantedOutput, array: np.ndarray) -> bool:
+    """Whether an output goes out as the bytes that it is, which holds nobody up."""
+    return wanted.binary and not wanted.top and array.dtype.kind != "O"
 
 
 def _parse(text: bytes, raw: bytes | memoryview, contract: Contract) -> ParsedRequest:
