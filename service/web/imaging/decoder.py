@@ -27,7 +27,7 @@ import numpy as np
 from PIL import AvifImagePlugin, ImageFile
 from pydantic_core import to_json
 
-from service.errors import ImageTooLarge, ServeryError
+from service.errors import BodyTooLarge, ImageTooLarge, ServeryError
 from service.web.imaging.decode import plain_size
 from service.web.imaging.files import open_image
 
@@ -121,6 +121,12 @@ def perform(task: Task, memory: int) -> tuple[dict[str, Any], bytes]:
     """
     try:
         return {}, pickle.dumps(task.work(), pickle.HIGHEST_PROTOCOL)
+    except MemoryError:
+        error = BodyTooLarge(
+            "The request is too large: expected one that is read, and its answer "
+            f"written, in at most {memory:,} bytes of memory."
+        )
+        return _describe(error, memory), b""
     except Exception as error:  # noqa: BLE001  # it goes into the reply
         return _describe(error, memory), b""
 
@@ -170,4 +176,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # Jobs that are sent here are of the module's classes, not of those of `__main__`.
+    from service.web.imaging import decoder
+
+    decoder.main()

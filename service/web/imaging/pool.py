@@ -27,6 +27,7 @@ import numpy as np
 from pydantic_core import from_json
 
 from service.errors import (
+    BodyTooLarge,
     DeadlineExceeded,
     InvalidImage,
     InvalidInput,
@@ -125,13 +126,14 @@ class Decoder:
 
     async def _receive(self, size: int) -> bytes:
         assert self._socket is not None  # started  # noqa: S101
-        loop, received = asyncio.get_running_loop(), b""
-        while len(received) < size:
-            part = await loop.sock_recv(self._socket, size - len(received))
-            if not part:
+        loop, received = asyncio.get_running_loop(), bytearray(size)
+        left = memoryview(received)
+        while left:
+            count = await loop.sock_recv_into(self._socket, left)
+            if not count:
                 raise DecoderDiedError
-            received += part
-        return received
+            left = left[count:]
+        return bytes(received)
 
     def end(self) -> subprocess.Popen[bytes] | None:
         """Kill the process, if there is one, and give it to be waited for."""
@@ -316,6 +318,8 @@ class DecoderPool:
             self._late.add(late)
             late.add_done_callback(self._late.discard)
             if isinstance(error, DecoderDiedError):
+                if isinstance(job, Task):
+                    return {"code": BodyTooLarge.code, "message": CRASHED_READER}, b""
                 return {"code": InvalidImage.code, "message": CRASHED}, b""
             raise
         except BaseException:
@@ -369,6 +373,11 @@ class DecoderPool:
 CRASHED = (
     "The image cannot be decoded: expected one that its decoder survives, received one "
     "that it does not. Send JPEG or PNG."
+)
+
+CRASHED_READER = (
+    "The request cannot be read: expected one that the process which reads it "
+    "survives, received one that it does not. Send raw bytes, or less at a time."
 )
 
 

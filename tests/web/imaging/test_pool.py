@@ -5,23 +5,27 @@ import io
 import os
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic_core import from_json
 
 from service.errors import (
     DeadlineExceeded,
     ImageTooLarge,
     InvalidImage,
+    MalformedBody,
     QueueFull,
     ServeryError,
 )
 from service.models.digits.handwriting import read_digit
 from service.models.photo.middle import read_middle
 from service.settings import Settings
+from service.web.api.tensor_call import read_json
 from service.web.imaging.pool import DecoderPool
 from tests.web.imaging.mutations import try_all
 
@@ -305,3 +309,17 @@ def test_damaged_files_are_read_or_refused_and_say_nothing(
     assert outcomes["read"] > 10
     assert outcomes["invalid_image"] > 10
     assert capfd.readouterr() == ("", "")
+
+
+def test_other_work_is_done_by_the_process_too() -> None:
+    async def ask() -> None:
+        pool = DecoderPool(Settings())
+        try:
+            numbers = partial(from_json, b"[1, 2.5]")
+            assert await pool.run(numbers, time.monotonic() + 60) == [1, 2.5]
+            with pytest.raises(MalformedBody):
+                await pool.run(partial(read_json, b"["), time.monotonic() + 60)
+        finally:
+            pool.close()
+
+    asyncio.run(ask())

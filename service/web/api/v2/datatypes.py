@@ -20,6 +20,7 @@ NAMES = {
 """Names of dtypes by those of the protocol. There is none for complex numbers."""
 
 DATATYPES = {name: datatype for datatype, name in NAMES.items()}
+MOST_STRINGS = 65_536  # as raw bytes, in one tensor: each is an object of its own
 _LENGTH = struct.Struct("<I")
 
 
@@ -78,6 +79,11 @@ def count_elements(
 
 
 def _strings_from_raw(data: memoryview, count: int, what: str) -> Array:
+    if count > MOST_STRINGS:
+        raise InvalidInput(
+            f"{what}: expected at most {MOST_STRINGS:,} elements of BYTES, received "
+            f"{count:,}"
+        )
     if count * _LENGTH.size > len(data):
         raise InvalidInput(
             f"{what}: expected {count:,} elements of BYTES, each behind its length in "

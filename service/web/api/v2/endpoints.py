@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine
 from importlib.metadata import version as package_version
 from typing import Any
 
+import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 from pydantic_core import to_json
@@ -11,7 +12,7 @@ from pydantic_core import to_json
 from service.contract.contract import Contract
 from service.contract.signature import TensorSpec
 from service.engine.catalog import ModelStatus, VersionState
-from service.errors import InvalidInput, ModelNotReady
+from service.errors import Forbidden, InvalidInput, ModelNotReady
 from service.web.api.schemas import DirectRoute, error_responses
 from service.web.api.tensor_call import (
     HEAVY_BYTES,
@@ -28,6 +29,7 @@ from service.web.api.v2.infer import (
     HEADER,
     InferRequest,
     ParsedRequest,
+    WantedOutput,
     parse_infer,
     parse_raw,
     render_infer,
@@ -49,6 +51,10 @@ EXTENSIONS = (
 )
 CONFIG_TYPES = {"string": "TYPE_STRING", "float16": "TYPE_FP16", "float32": "TYPE_FP32",
                 "float64": "TYPE_FP64", "bfloat16": "TYPE_BF16"}  # fmt: skip
+CLOSED = (
+    "Administration is closed: expected SERVERY_ADMIN_TOKEN to be set where the "
+    "service is started."
+)
 STATES = {VersionState.READY: "READY", VersionState.LOADING: "LOADING"}
 ERRORS = error_responses(400, 404, 413, 500, 503, 504)
 INFER_BODY = {
@@ -82,13 +88,15 @@ async def infer(request: Request) -> Response:
         parsed = parse_raw(raw, call.contract)
     else:
         # Strings are taken apart one by one; all other raw tensors are only looked at.
-        size = len(body) if b'"BYTES"' in text else len(text)
+        # A name may be written with escapes.
+        strings = b"BYTES" in text or b"\\" in text
+        size = len(body) if strings else len(text)
         kept = raw if size <= HEAVY_BYTES else bytes(raw)  # a view cannot go elsewhere
         parsed = await call.parse(size, later(_parse, text, kept, call.contract))
     call.shorten_deadline(parsed.timeout_ms)
     answer = await call.infer(parsed.signature, parsed.inputs)
     work = later(render_infer, parsed, call.contract, answer.version, answer.outputs)
-    if all(each.binary for each in parsed.outputs):
+    if all(_is_copied(each, answer.outputs[each.index]) for each in parsed.outputs):
         content, length = work()
     else:
         content, length = await call.write(answer.outputs, work)
@@ -211,6 +219,26 @@ async def repository_index(request: Request) -> Response:
             if each.state is VersionState.READY or not only_ready
         ]
     )
+
+
+@router.post(
+    "/repository/models/{name}/load",
+    response_class=Response,
+    responses=error_responses(403),
+)
+@router.post(
+    "/repository/models/{name}/unload",
+    response_class=Response,
+    responses=error_responses(403),
+)
+async def load_or_unload(request: Request) -> Response:
+    """Refused: models come and go by the folder that holds them."""
+    raise Forbidden(CLOSED)
+
+
+def _is_copied(wanted: WantedOutput, array: np.ndarray) -> bool:
+    """Whether an output goes out as the bytes that it is, which holds nobody up."""
+    return wanted.binary and not wanted.top and array.dtype.kind != "O"
 
 
 def _parse(text: bytes, raw: bytes | memoryview, contract: Contract) -> ParsedRequest:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from service.contract.contract import Contract
 from service.contract.dtypes import STRING, numpy_dtype
@@ -26,6 +26,7 @@ from service.errors import InvalidInput
 from service.web.api.arrays import dump
 from service.web.api.v2.datatypes import (
     DATATYPES,
+    MOST_STRINGS,
     NAMES,
     count_elements,
     from_raw,
@@ -37,10 +38,10 @@ Array = np.ndarray
 HEADER = "inference-header-content-length"
 DEFAULT_SIGNATURE = "serving_default"
 MOST_TENSORS = 1024
+MOST_PARAMETERS = 64  # of a request, and of each tensor
 NO_JSON = ("FP16", "BF16")  # which travel as raw bytes only
 
-Parameter = StrictBool | StrictInt | float | StrictStr
-Parameters = dict[str, Parameter]
+Parameters = dict[str, Any]  # looked at below, which stops at the first that is wrong
 Name = Annotated[str, Field(max_length=1024)]
 
 
@@ -141,6 +142,8 @@ def parse_infer(
         InvalidInput: Tensors that do not hold what they say, or that are said twice.
         SignatureNotFound: No such signature.
     """
+    for part in (request, *request.inputs, *(request.outputs or ())):
+        _check_parameters(part.parameters)
     name = _signature_name(request.parameters, contract)
     signature = find_signature(contract, name)
     inputs: dict[str, Array] = {}
@@ -219,6 +222,20 @@ def render_infer(
     if not any(each.binary for each in parsed.outputs):
         return text, None
     return b"".join((text, *raw)), len(text)
+
+
+def _check_parameters(parameters: Parameters) -> None:
+    if len(parameters) > MOST_PARAMETERS:
+        raise InvalidInput(
+            f"parameters: expected at most {MOST_PARAMETERS}, received "
+            f"{len(parameters):,}"
+        )
+    for name, value in parameters.items():
+        if not isinstance(value, str | int | float):
+            raise InvalidInput(
+                f"parameters: expected text, a number, true or false for "
+                f"{name[:64]!r}, received another value"
+            )
 
 
 def _signature_name(parameters: Parameters, contract: Contract) -> str:
@@ -364,6 +381,12 @@ def classify(array: Array, top: int, labels: Sequence[str]) -> Array:
     """
     if array.dtype.kind not in "fiu" or array.ndim == 0:
         raise InvalidInput("classification: expected an output of numbers in rows")
+    count = math.prod(array.shape[:-1]) * min(top, array.shape[-1])
+    if count > MOST_STRINGS:
+        raise InvalidInput(
+            f"classification: expected at most {MOST_STRINGS:,} classes of all rows "
+            f"together, received a wish for {count:,}"
+        )
     best = np.argsort(-array.astype(np.float64), axis=-1, kind="stable")[..., :top]
     values = np.take_along_axis(array, best, axis=-1)
     named = len(labels) == array.shape[-1]
