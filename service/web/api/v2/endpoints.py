@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from importlib.metadata import version as package_version
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
@@ -12,7 +12,9 @@ from pydantic_core import to_json
 from service.contract.contract import Contract
 from service.contract.signature import TensorSpec
 from service.engine.catalog import ModelStatus, VersionState
-from service.errors import Forbidden, InvalidInput, ModelNotReady
+from service.engine.commands import Command
+from service.errors import InvalidInput, ModelNotReady
+from service.web.api.admin import carry_out
 from service.web.api.schemas import DirectRoute, error_responses
 from service.web.api.tensor_call import (
     HEAVY_BYTES,
@@ -51,10 +53,6 @@ EXTENSIONS = (
 )
 CONFIG_TYPES = {"string": "TYPE_STRING", "float16": "TYPE_FP16", "float32": "TYPE_FP32",
                 "float64": "TYPE_FP64", "bfloat16": "TYPE_BF16"}  # fmt: skip
-CLOSED = (
-    "Administration is closed: expected SERVERY_ADMIN_TOKEN to be set where the "
-    "service is started."
-)
 STATES = {VersionState.READY: "READY", VersionState.LOADING: "LOADING"}
 ERRORS = error_responses(400, 404, 413, 500, 503, 504)
 INFER_BODY = {
@@ -224,16 +222,33 @@ async def repository_index(request: Request) -> Response:
 @router.post(
     "/repository/models/{name}/load",
     response_class=Response,
-    responses=error_responses(403),
+    responses=error_responses(401, 403, 404, 503, 504),
 )
+async def load_model(request: Request) -> Response:
+    """Load a model's versions again; closed unless an administration token is set."""
+    return await _administrate(request, "load")
+
+
 @router.post(
     "/repository/models/{name}/unload",
     response_class=Response,
-    responses=error_responses(403),
+    responses=error_responses(401, 403, 404, 503, 504),
 )
-async def load_or_unload(request: Request) -> Response:
-    """Refused: models come and go by the folder that holds them."""
-    raise Forbidden(CLOSED)
+async def unload_model(request: Request) -> Response:
+    """Unload a model; closed unless an administration token is set."""
+    return await _administrate(request, "unload")
+
+
+async def _administrate(
+    request: Request, action: Literal["load", "unload"]
+) -> Response:
+    state, record = request.scope["servery"], request.scope["record"]
+    record.invalid_status = 400
+    deadline = record.started + state.settings.timeout_ms / 1000
+    command = Command(action=action, model=request.path_params["name"])
+    authorization = request.headers.get("authorization")
+    await carry_out(state, authorization, command, deadline)
+    return _answer({})
 
 
 def _is_copied(wanted: WantedOutput, array: np.ndarray) -> bool:
