@@ -34,7 +34,7 @@ class ChunkedDecoder:
 
         Args:
             data: The next bytes.
-            limit: Decode no further where the body has become longer than that.
+            limit: Of the body, in bytes.
 
         Returns:
             Whether the body is at its end; and what comes after it, or is left for the
@@ -43,10 +43,10 @@ class ChunkedDecoder:
         Raises:
             ProtocolError: This is no chunked coding.
             HeadTooLarge: Extensions and trailers are too long.
-            BodyTooLarge: It comes in too many chunks.
+            BodyTooLarge: It is longer than `limit`, or comes in too many chunks.
         """
         place, last = 0, self._chunks + TURN_CHUNKS
-        while place < len(data) and len(self._body) <= limit and self._chunks < last:
+        while place < len(data) and self._chunks < last:
             if self._expects == "data":
                 piece = data[place : place + self._missing]
                 self._body += piece
@@ -65,6 +65,11 @@ class ChunkedDecoder:
                 raise ProtocolError("A chunk: expected a line that ends with CR LF.")
             if self._take(line[:-1]):
                 return True, data[place:]
+            if len(self._body) + self._missing > limit:
+                raise BodyTooLarge(
+                    f"The body is too large: expected at most {limit:,} bytes, "
+                    f"received {len(self._body):,} and a chunk of {self._missing:,}."
+                )
         return False, data[place:]
 
     def _keep(self, part: bytes) -> None:

@@ -359,6 +359,11 @@ def test_a_body_over_the_limit_is_refused_before_it_comes(server: Loopback) -> N
     assert server.connections.body_bytes == 0
 
 
+def test_a_chunk_over_the_limit_is_refused_before_it_comes(server: Loopback) -> None:
+    head = request(b"", "Transfer-Encoding: chunked", length=False)
+    assert refused(server, head, b"f" * 16 + b"\r\n") == (413, "body_too_large")
+
+
 def test_an_upload_to_nowhere_is_refused_at_its_head(server: Loopback) -> None:
     head = request(b"", "Content-Length: 500000", path="/none", length=False)
     assert refused(server, head) == (404, "not_found")
