@@ -54,7 +54,10 @@ def serve(**options: Any) -> None:
     number = settings.number_of_http_processes()
     with ExitStack() as ports:
         try:
-            listeners = listen_together(settings.host, settings.port, number)
+            listeners = [
+                ports.enter_context(each)
+                for each in listen_together(settings.host, settings.port, number)
+            ]
             held = reserve(settings.host, settings.grpc_port)
         except AddressTakenError as error:
             raise click.ClickException(

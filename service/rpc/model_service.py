@@ -31,8 +31,11 @@ async def get_model_status(request: Any, call: RpcCall) -> Any:
     """The state of each version, newest first, or of the one that is named."""
     spec = request.model_spec
     name, wanted = check_named(spec), wanted_version(spec)
-    model = call.state.engine.catalog.model(name)
+    catalog = call.state.engine.catalog
+    model = catalog.model(name)
     call.record.model = name
+    if spec.WhichOneof("version_choice") == "version_label":
+        wanted = catalog.find(name, None, spec.version_label).version
     response = _status.GetModelStatusResponse()
     for each in reversed(model.versions):
         if wanted in (None, each.version):

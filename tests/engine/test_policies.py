@@ -361,9 +361,9 @@ def test_limits_of_a_model_are_its_own(tmp_path: Path) -> None:
 
     async def test() -> None:
         async with engine_of(tmp_path) as (engine, loader):
-            manifest = engine.catalog.find("times", 1).manifest
-            assert manifest is not None
-            assert manifest.batch_sizes == (1, 2)
+            contract = engine.catalog.find("times", 1).contract
+            assert contract is not None
+            assert contract.batch_sizes == (1, 2)
             loader.loaded["times", 1].free.clear()
             rows, far = (np.zeros(2, np.int64),), time.monotonic() + 30
             waiting = []
