@@ -5,7 +5,7 @@ PHOTO := artifacts/photo/1/manifest.json
 PEERS := mosec litserve bentoml mlserver ray pytriton
 
 .DEFAULT_GOAL := help
-.PHONY: help serve photo clients protos test test-all fuzz lint types train bench bench-peers \
+.PHONY: help serve photo clients protos test test-all fuzz lint types train bench bench-peers bench-protocols \
 	peers dashboard lock clean
 
 help: ## this list
@@ -55,6 +55,9 @@ train: .venv/dev.stamp ## train every model into artifacts/, as a new version
 
 bench: .venv/dev.stamp ## measure this machine: Servery beside plain FastAPI, 10 minutes
 	$(BIN)/python -m benchmarks
+
+bench-protocols: .venv/dev.stamp ## one model by every protocol; write docs/benchmarks-protocols.md
+	$(BIN)/python -m benchmarks.protocols
 
 # What cannot be built is named on the page, with the reason; the rest is measured.
 bench-peers: .venv/dev.stamp ## the same beside every peer, 45 minutes; write docs/benchmarks.md

@@ -85,4 +85,4 @@ if __name__ == "__main__":
     facts = measure(
         sys.argv[1], sys.argv[2], messages, int(sys.argv[4]), float(sys.argv[5])
     )
-    print(json.dumps(asyncio.run(facts)))  # noqa: T201
+    print(json.dumps(asyncio.run(facts)))
