@@ -6,7 +6,7 @@ PEERS := mosec litserve bentoml mlserver ray pytriton
 
 .DEFAULT_GOAL := help
 .PHONY: help serve photo clients protos test test-all fuzz lint types train bench \
-	bench-peers peers dashboard lock clean
+	bench-peers bench-protocols peers dashboard lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -59,6 +59,9 @@ train: .venv/dev.stamp ## train every model into artifacts/, as a new version
 
 bench: .venv/dev.stamp ## measure this machine: Servery beside plain FastAPI, 10 minutes
 	$(BIN)/python -m benchmarks
+
+bench-protocols: .venv/dev.stamp ## one model by every protocol; write docs/benchmarks-protocols.md
+	$(BIN)/python -m benchmarks.protocols
 
 # What cannot be built is named on the page, with the reason; the rest is measured.
 bench-peers: .venv/dev.stamp ## the same beside every peer, 45 minutes; write docs/benchmarks.md

@@ -1,7 +1,8 @@
 -- For wrk: POST the bodies 0, 1, 2 … of a folder in turn, then print what was measured
 -- as one line of JSON.
 --
---   wrk … -s load.lua <url> -- <folder> <number of bodies> <content type>
+--   wrk … -s load.lua <url> -- <folder> <number of bodies> <content type> [<header>
+--   <value>]…
 
 local requests, turn = {}, 0
 
@@ -9,6 +10,9 @@ function init(args)
   local folder, count, kind = args[1], tonumber(args[2]), args[3]
   wrk.method = "POST"
   wrk.headers["Content-Type"] = kind
+  for place = 4, #args, 2 do
+    wrk.headers[args[place]] = args[place + 1]
+  end
   for number = 0, count - 1 do
     local file = assert(io.open(folder .. "/" .. number, "rb"))
     requests[number] = wrk.format(nil, nil, nil, file:read("*a"))

@@ -7,6 +7,7 @@ import json
 import resource
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,15 +57,22 @@ def require_wrk() -> str:
 
 
 def run_load(
-    url: str, bodies: Path, media_type: str, *, connections: int, seconds: int
+    url: str,
+    bodies: Path,
+    media_type: str,
+    *,
+    connections: int,
+    seconds: int,
+    headers: Mapping[str, str] | None = None,
 ) -> Load:
     """POST the bodies in a folder in turn, on so many connections for so long."""
+    more = [part for pair in (headers or {}).items() for part in pair]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     count = sum(1 for _ in bodies.iterdir())
     done = subprocess.run(
         [
             *(require_wrk(), "-t1", f"-c{connections}", f"-d{seconds}s"),
-            *("-s", str(SCRIPT), url, "--", str(bodies), str(count), media_type),
+            *("-s", str(SCRIPT), url, "--", str(bodies), str(count), media_type, *more),
         ],
         capture_output=True,
         text=True,

@@ -95,9 +95,15 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
         time.sleep(POLL_S)
 
 
-def _start(server: Server, log: Path) -> Running:
+def free_port() -> int:
+    """A TCP port that nobody listens on."""
     with socket.create_server((HOST, 0)) as listener:
         port: int = listener.getsockname()[1]
+    return port
+
+
+def _start(server: Server, log: Path) -> Running:
+    port = free_port()
     with log.open("wb") as output:
         try:
             process = subprocess.Popen(

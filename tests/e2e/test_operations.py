@@ -36,6 +36,8 @@ def test_a_model_shows_its_manifest(server: Server) -> None:
         "name": "images",
         "dtype": "uint8",
         "shape": [None, 28, 28],
+        "any_rank": False,
+        "default": None,
     }
 
 

@@ -367,7 +367,7 @@ def test_what_happens_to_the_supervisor_s_own_work_is_not_kept_secret(
     tmp_path: Path, digits: Path
 ) -> None:
     code = (
-        "from service.processes.usage import keeper\n"
+        "from service.processes import keeper\n"
         "async def fail(*_): raise ValueError('of all things')\n"
         "keeper.Keeper._run_once = fail\n"
         "from service.cli import cli; cli()"

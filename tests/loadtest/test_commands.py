@@ -84,7 +84,7 @@ def test_workloads_are_listed() -> None:
 
 def test_the_service_does_not_import_the_load_tests() -> None:
     code = (
-        "import sys, service.__main__, service.processes.usage.supervisor\n"
+        "import sys, service.cli, service.processes.supervisor\n"
         "print(sorted({m.partition('.')[0] for m in sys.modules}"
         " & {'loadtest', 'httpx', 'matplotlib', 'rich'}))"
     )
@@ -98,7 +98,7 @@ def test_the_service_does_not_import_the_load_tests() -> None:
 def test_without_the_extra_it_says_how_to_get_it(missing: str) -> None:
     code = (
         f"import sys; sys.modules[{missing!r}] = None\n"
-        "from service.__main__ import cli; cli(['loadtest', 'workloads'])"
+        "from service.cli import cli; cli(['loadtest', 'workloads'])"
     )
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False

@@ -25,6 +25,7 @@ from service.processes.sockets import is_ours, unix_address
 
 logger = logging.getLogger(__name__)
 
+INTRODUCTION_S = 1.0  # that a start waits for an engine; it may be starting too
 RECONNECT_S = 0.05
 BULKY_BYTES = 1 << 16  # rows of more are not copied to travel with others
 WATCH_S = 0.25  # how often signs of the engine's life are looked for
@@ -52,6 +53,7 @@ class EngineClient:
         self._numbers = count()
         self._connection: ClientConnection | None = None
         self._catalog = Catalog()
+        self._introduced = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
 
     @property
@@ -65,8 +67,14 @@ class EngineClient:
         return self._connection is not None
 
     async def start(self) -> None:
-        """Connect, and reconnect whenever the engine has been away."""
+        """Connect, and reconnect whenever the engine has been away.
+
+        Waits a moment for the engine to say what it holds, so that who replaces a dead
+        process does not answer before that it knows of no model.
+        """
         self._keeper = asyncio.create_task(self._keep_connected())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._introduced.wait(), INTRODUCTION_S)
 
     async def stop(self) -> None:
         """Close the connection; what is under way fails."""
@@ -157,6 +165,7 @@ class EngineClient:
 
     def _set_catalog(self, catalog: Catalog) -> None:
         self._catalog = catalog
+        self._introduced.set()
 
 
 def _finish(

@@ -2,6 +2,7 @@
 
 import binascii
 import contextlib
+import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -186,6 +187,24 @@ TIMEOUT_PARAMETER = {
     "schema": {"type": "integer", "minimum": 1, "maximum": "max_timeout_ms"},
     "description": "Milliseconds after which the answer is worth nothing.",
 }
+
+
+def path_parameters(path: str) -> list[dict[str, Any]]:
+    """The parameters in a path, for endpoints that read it themselves.
+
+    Args:
+        path: Of a route: `/v2/models/{name}/versions/{version}`.
+    """
+    number = {"type": "integer", "minimum": 1}
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": number if name == "version" else {"type": "string"},
+        }
+        for name in re.findall(r"\{(\w+)\}", path)
+    ]
 
 
 IMAGE_FILE = {"type": "string", "format": "binary", "description": "An image file."}

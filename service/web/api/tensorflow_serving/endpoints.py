@@ -8,7 +8,12 @@ from pydantic_core import to_json
 from service.contract.contract import Contract
 from service.engine.catalog import VersionStatus
 from service.errors import VersionNotFound
-from service.web.api.schemas import DirectRoute, error_responses
+from service.web.api.schemas import (
+    TIMEOUT_PARAMETER,
+    DirectRoute,
+    error_responses,
+    path_parameters,
+)
 from service.web.api.tensor_call import (
     TensorCall,
     contract_of,
@@ -42,6 +47,30 @@ PREDICT_BODY = {
                     },
                 },
                 "example": {"instances": [1.0, 2.0, 5.0]},
+            }
+        },
+    }
+}
+
+EXAMPLES_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            JSON: {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "signature_name": {"type": "string"},
+                        "context": {"type": "object"},
+                        "examples": {
+                            "type": "array",
+                            "minItems": 1,
+                            "items": {"type": "object"},
+                        },
+                    },
+                    "required": ["examples"],
+                },
+                "example": {"examples": [{"x": 1.0}]},
             }
         },
     }
@@ -130,6 +159,7 @@ def _parse_examples(body: bytes, contract: Contract, method: str) -> Any:
 
 def _place(where: str) -> None:
     """Add all calls at one kind of path."""
+    parameters = path_parameters(where)
     for name, endpoint in (
         ("predict", predict),
         ("classify", classify),
@@ -141,7 +171,10 @@ def _place(where: str) -> None:
             methods=["POST"],
             response_class=Response,
             responses=ERRORS,
-            openapi_extra=PREDICT_BODY if name == "predict" else None,
+            openapi_extra={
+                **(PREDICT_BODY if name == "predict" else EXAMPLES_BODY),
+                "parameters": [*parameters, TIMEOUT_PARAMETER],
+            },
             include_in_schema="label" not in where,
             route_class_override=DirectRoute,
         )
@@ -151,6 +184,7 @@ def _place(where: str) -> None:
         methods=["GET"],
         response_class=Response,
         responses=error_responses(400, 404, 503),
+        openapi_extra={"parameters": parameters},
         include_in_schema="label" not in where,
     )
 
@@ -165,5 +199,6 @@ for _where in (MODEL, f"{MODEL}/versions/{{version}}", f"{MODEL}/labels/{{label}
             methods=["GET"],
             response_class=Response,
             responses=error_responses(404),
+            openapi_extra={"parameters": path_parameters(_where)},
             include_in_schema="label" not in _where,
         )

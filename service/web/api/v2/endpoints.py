@@ -15,7 +15,12 @@ from service.engine.catalog import ModelStatus, VersionState
 from service.engine.commands import Command
 from service.errors import InvalidInput, ModelNotReady
 from service.web.api.admin import carry_out
-from service.web.api.schemas import DirectRoute, error_responses
+from service.web.api.schemas import (
+    TIMEOUT_PARAMETER,
+    DirectRoute,
+    error_responses,
+    path_parameters,
+)
 from service.web.api.tensor_call import (
     HEAVY_BYTES,
     TensorCall,
@@ -70,6 +75,8 @@ INFER_BODY = {
         },
     }
 }
+
+ADMINISTRATED = {"parameters": [*path_parameters("{name}"), TIMEOUT_PARAMETER]}
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -192,7 +199,12 @@ async def model_statistics(request: Request) -> Response:
     return _answer({"model_stats": found})
 
 
-@router.post("/repository/index", response_class=Response)
+@router.post(
+    "/repository/index",
+    response_class=Response,
+    responses=error_responses(400, 504),
+    openapi_extra={"parameters": [TIMEOUT_PARAMETER]},
+)
 async def repository_index(request: Request) -> Response:
     """All models and versions, and their states."""
     request.scope["record"].invalid_status = 400
@@ -222,6 +234,7 @@ async def repository_index(request: Request) -> Response:
 @router.post(
     "/repository/models/{name}/load",
     response_class=Response,
+    openapi_extra=ADMINISTRATED,
     responses=error_responses(401, 403, 404, 503, 504),
 )
 async def load_model(request: Request) -> Response:
@@ -232,6 +245,7 @@ async def load_model(request: Request) -> Response:
 @router.post(
     "/repository/models/{name}/unload",
     response_class=Response,
+    openapi_extra=ADMINISTRATED,
     responses=error_responses(401, 403, 404, 503, 504),
 )
 async def unload_model(request: Request) -> Response:
@@ -302,26 +316,34 @@ def _answer(content: Any) -> Response:
 
 def _place() -> None:
     """Add the calls that name a model, with and without a version."""
-    calls: tuple[tuple[str, str, Endpoint, dict[int | str, Any]], ...] = (
-        ("POST", "/infer", infer, ERRORS),
-        ("GET", "/ready", model_ready, error_responses(400, 404, 503)),
-        ("GET", "", model_metadata, error_responses(400, 404, 503)),
-        ("GET", "/config", model_config, error_responses(400, 404, 503)),
-        ("GET", "/stats", model_statistics, error_responses(400, 404, 503)),
+    calls: tuple[tuple[str, Endpoint], ...] = (
+        ("/ready", model_ready),
+        ("", model_metadata),
+        ("/config", model_config),
+        ("/stats", model_statistics),
     )
     router.add_api_route(
         "/models/stats", model_statistics, methods=["GET"], response_class=Response
     )
     for where in ("/models/{name}", "/models/{name}/versions/{version}"):
-        for method, path, endpoint, errors in calls:
+        parameters = path_parameters(where)
+        router.add_api_route(
+            f"{where}/infer",
+            infer,
+            methods=["POST"],
+            response_class=Response,
+            responses=ERRORS,
+            openapi_extra=INFER_BODY | {"parameters": [*parameters, TIMEOUT_PARAMETER]},
+            route_class_override=DirectRoute,
+        )
+        for path, endpoint in calls:
             router.add_api_route(
                 where + path,
                 endpoint,
-                methods=[method],
+                methods=["GET"],
                 response_class=Response,
-                responses=errors,
-                openapi_extra=INFER_BODY if path == "/infer" else None,
-                route_class_override=DirectRoute if path == "/infer" else None,
+                responses=error_responses(400, 404, 503),
+                openapi_extra={"parameters": parameters},
             )
 
 

@@ -1,0 +1,258 @@
+"""One model through every protocol; docs/benchmarks-protocols.md.
+
+    python -m benchmarks.protocols
+
+Beside it a large tensor as raw bytes and as JSON, and a model of 300 MB that is loaded
+while others are asked.
+"""
+
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from os import getloadavg
+from pathlib import Path
+from statistics import median
+
+import click
+import httpx
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.facts import gather_facts, now
+from benchmarks.load import Load, run_load
+from benchmarks.models import write_page
+from benchmarks.processes import Watch, cpu_seconds, memory
+from benchmarks.rpc_load import run_rpc_load
+from benchmarks.servers import HOST, Running, free_port, running, wait_for
+from benchmarks.subjects import ARTIFACTS, JSON, find_models, servery
+from benchmarks.tables import LOAD_COLUMNS, figure, load_cells, table
+from benchmarks.tensor_bodies import BINARY, HEADER, RAW, infer_body, ways_to_digits
+from benchmarks.workloads import write_bodies
+from service.settings import Settings
+
+CONNECTIONS = (1, 8, 32, 128)
+MIB = 2**20
+LARGE_WEIGHTS = 75_000_000  # float32: 300 MB
+SIDE, IMAGE_SECONDS = 1024, 8  # pixels of the large image, and of one load with it
+
+
+def measure_digits(seconds: int, rounds: int) -> str:
+    """Every way at every number of connections, in turns; a table."""
+    found: dict[tuple[int, str], list[tuple[Load, float]]] = defaultdict(list)
+    ways = ways_to_digits()
+    with tempfile.TemporaryDirectory(prefix="servery-bench-") as place:
+        folder, port = Path(place), free_port()
+        bodies = {name: write_bodies(way.bodies, folder) for name, way in ways.items()}
+        server, _ = servery(ARTIFACTS, environment={"SERVERY_GRPC_PORT": str(port)})
+        with running(server, folder) as started:
+            keys = [(number, name) for number in CONNECTIONS for name in ways]
+            for number, name in rounds * keys:
+                way, before = ways[name], cpu_seconds(started.process.pid)
+                if way.rpc:
+                    target = f"{HOST}:{port}", way.path, bodies[name]
+                    load = run_rpc_load(*target, connections=number, seconds=seconds)
+                else:
+                    url = started.url(way.path), bodies[name], way.media_type
+                    load = run_load(
+                        *url, connections=number, seconds=seconds, headers=way.headers
+                    )
+                click.echo(f"{number} {name}: {load.rate:.0f}/s", err=True)
+                cpu_s = cpu_seconds(started.process.pid) - before
+                found[number, name].append((load, cpu_s))
+    head = ("Connections", "Protocol", *LOAD_COLUMNS, "CPU ms", "client's CPU ms")
+    return table(head, [_row(*key, both) for key, both in found.items()])
+
+
+def _row(number: int, name: str, both: Sequence[tuple[Load, float]]) -> list[str]:
+    loads = [load for load, _ in both]
+    ours = median(1000 * cpu_s / max(1, load.good) for load, cpu_s in both)
+    theirs = median(1000 * each.client_cpu_s / each.requests for each in loads)
+    return [str(number), name, *load_cells(loads), figure(ours), figure(theirs)]
+
+
+def measure_image() -> str:
+    """A 1024×1024×3 image to its mean, as raw bytes and as JSON; a table."""
+    image = np.random.default_rng(0).integers(0, 256, (1, SIDE, SIDE, 3), np.uint8)
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="servery-bench-") as place:
+        folder = Path(place)
+        module = tf.Module()
+        spec = tf.TensorSpec([None, SIDE, SIDE, 3], "uint8", "image")
+        _save(
+            module,
+            lambda image: {"mean": tf.reduce_mean(tf.cast(image, "float32"), [1, 2])},
+            spec,
+            folder / "artifacts" / "mean" / "1",
+        )
+        with running(servery(folder / "artifacts")[0], folder) as started:
+            _wait_ready(started, "mean")
+            for kind, binary in (("binary", True), ("JSON", False)):
+                body, length = infer_body("image", image, binary=binary)
+                url, bodies = (
+                    started.url("/v2/models/mean/infer"),
+                    write_bodies([body], folder),
+                )
+                headers = {HEADER: str(length)} if binary else {}
+                media_type = BINARY if binary else JSON
+                for number in (1, 4):
+                    load = run_load(
+                        url,
+                        bodies,
+                        media_type,
+                        connections=number,
+                        seconds=IMAGE_SECONDS,
+                        headers=headers,
+                    )
+                    size = f"{len(body) / 1e6:.1f} MB"
+                    rows.append([kind, size, str(number), *load_cells([load])])
+    return table(("V2 REST", "body", "connections", *LOAD_COLUMNS), rows)
+
+
+def measure_large() -> str:
+    """A model of 300 MB is added while digits is asked; a table."""
+    module = tf.Module()
+    module.weights = tf.Variable(tf.ones([LARGE_WEIGHTS]))
+    with tempfile.TemporaryDirectory(prefix="servery-bench-") as place:
+        folder = Path(place)
+        (folder / "artifacts").mkdir()
+        (folder / "artifacts" / "digits").symlink_to(ARTIFACTS / "digits")
+        built = folder / "large" / "1"
+        spec = tf.TensorSpec([None], "int32", "index")
+        _save(
+            module, lambda index: {"y": tf.gather(module.weights, index)}, spec, built
+        )
+        png = ways_to_digits()[RAW].bodies[0]
+        with running(servery(folder / "artifacts")[0], folder) as started:
+            quiet, _ = _canary(started, png, lambda: None, least_s=3.0)
+            before = memory(started.process.pid).pss
+            began = time.monotonic()
+            built.parent.rename(folder / "artifacts" / "large")
+            meanwhile, appeared_s = _canary(
+                started, png, lambda: began if _is_ready(started, "large") else None
+            )
+            grown = memory(started.process.pid).pss - before
+            load_s = _metric(started, "servery_model_load_seconds")
+            warm_s = _metric(started, "servery_model_warm_seconds")
+    return table(
+        ("A model of 300 MB", ""),
+        [
+            ["from its folder being there to ready", f"{appeared_s:.1f} s"],
+            ["of which read and loaded", f"{load_s:.2f} s"],
+            ["of which warmed up", f"{warm_s:.2f} s"],
+            ["memory of all processes, PSS", f"+{grown / MIB:,.0f} MiB"],
+            ["digits at one connection before: p50, p99, longest", quiet],
+            ["the same meanwhile", meanwhile],
+        ],
+    )
+
+
+def _canary(
+    started: Running,
+    png: bytes,
+    done: Callable[[], float | None],
+    least_s: float = 0.0,
+) -> tuple[str, float]:
+    """Ask digits every 5 ms until something is done; how long its answers took."""
+    waits, end = [], time.monotonic() + least_s
+    headers = {"content-type": "image/png"}
+    with httpx.Client(trust_env=False, timeout=60, headers=headers) as client:
+        while True:
+            began = time.perf_counter()
+            url = started.url("/v1/predict/digits")
+            client.post(url, content=png).raise_for_status()
+            waits.append(1000 * (time.perf_counter() - began))
+            since = done() if not least_s else None
+            if since is not None or (least_s and time.monotonic() > end):
+                break
+            time.sleep(0.005)
+    p50, p99 = np.percentile(waits, (50, 99))
+    text = f"{figure(p50)}, {figure(p99)}, {figure(max(waits))} ms"
+    return text, time.monotonic() - (since or 0.0)
+
+
+def _is_ready(started: Running, name: str) -> bool:
+    url = started.url(f"/v2/models/{name}/ready")
+    return httpx.get(url, trust_env=False).is_success
+
+
+def _wait_ready(started: Running, name: str) -> None:
+    wait_for(lambda: _is_ready(started, name), f"{name} being ready")
+
+
+def _metric(started: Running, name: str) -> float:
+    text = httpx.get(started.url("/metrics"), trust_env=False).text
+    (line,) = (
+        each
+        for each in text.splitlines()
+        if each.startswith(f"{name}{{") and 'model="large"' in each
+    )
+    return float(line.rpartition(" ")[2])
+
+
+def _save(
+    module: tf.Module,
+    function: Callable[..., dict[str, tf.Tensor]],
+    spec: tf.TensorSpec,
+    folder: Path,
+) -> None:
+    call = tf.function(function, input_signature=[spec], autograph=False)
+    module.call = call
+    tf.saved_model.save(module, str(folder), {"serving_default": call})
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--seconds", default=3, show_default=True, help="Of one load.")
+@click.option("--rounds", default=5, show_default=True, help="Of all loads.")
+def main(seconds: int, rounds: int) -> None:
+    """Measure every protocol, and write docs/benchmarks-protocols.md."""
+    watch, busy = Watch(), getloadavg()[0]
+    facts = gather_facts(Settings(), find_models(ARTIFACTS, ("digits",))["digits"])
+    image, large = measure_image(), measure_large()
+    loads = measure_digits(seconds, rounds)
+    others = watch.others()
+    page = PAGE.format(
+        date=now(),
+        facts=table(("", ""), facts.items()),
+        seconds=seconds,
+        rounds=rounds,
+        others=others,
+        busy=busy,
+        loads=loads,
+        image=image,
+        large=large,
+    )
+    write_page("benchmarks-protocols.md", page)
+
+
+PAGE = """# Benchmarks by protocol
+
+Written by `make bench-protocols` on {date}. While it was measured, other programs took
+{others:.0%} of the machine; the load average at the start was {busy:.1f}.
+
+{facts}
+## Digits
+
+One image in a request, the same 16 in turn; each protocol for {seconds} s at each
+number of connections, in turns, {rounds} rounds: medians, and the interval that holds
+the true median behind them. HTTP is loaded by wrk; gRPC by one process of Python on
+`grpc.aio` (`benchmarks/rpc_load.py`), which runs on the same cores and costs several
+times what wrk does. So gRPC's requests/s are what the service and its client reach
+together; CPU is the service's alone, of all its processes, and the client's beside it.
+
+{loads}
+## A large tensor
+
+An image of 1024×1024×3 `uint8`, 3.1 MB, to its mean by colour.
+
+{image}
+## A model of 300 MB
+
+75 million `float32`, added to a running service, while one connection asks digits
+every 5 ms.
+
+{large}"""
+
+
+if __name__ == "__main__":
+    main()
