@@ -24,6 +24,8 @@ from benchmarks.subjects import (
 from benchmarks.workloads import ask
 from tests.benchmarks.samples import FAST, SLOW, sample
 
+pytestmark = pytest.mark.slow
+
 PLAN = Plan(rounds=2, seconds=1, idle_s=0.1, other_idle_s=0.1)
 DIGITS = ROOT / "artifacts" / "digits" / "1"
 wrk = pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")

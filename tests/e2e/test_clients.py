@@ -17,6 +17,8 @@ from tests.e2e.conftest import DIGITS, SAMPLE
 from tests.e2e.server import Server, until
 from tests.rpc.clients import run_client
 
+pytestmark = pytest.mark.slow
+
 POLL_S = 2.0
 LOADING_S = 2.0
 HALF = "/v1/models/half_plus_two:predict"

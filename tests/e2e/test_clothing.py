@@ -18,6 +18,8 @@ from tests.e2e.server import Server, settle, until
 from tests.e2e.test_operations import metric
 from tests.generators import write_networks
 
+pytestmark = pytest.mark.slow
+
 GENERATE = "/v1/generate/clothing"
 RECONSTRUCT = "/v1/reconstruct/clothing"
 INTERPOLATE = "/v1/interpolate/clothing"

@@ -24,6 +24,8 @@ from tests.e2e.server import Server, alive, until
 from tests.e2e.test_operations import metric
 from tests.versions import until as until_async
 
+pytestmark = pytest.mark.slow
+
 PATH = "/v1/predict/digits"
 PNG = {"content-type": "image/png"}
 ARTIFACT = Path("artifacts/digits/1")

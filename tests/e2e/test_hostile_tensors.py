@@ -14,6 +14,8 @@ import pytest
 from tests import saved_models
 from tests.e2e.server import Server, until
 
+pytestmark = pytest.mark.slow
+
 HEADER = "Inference-Header-Content-Length"
 HALF_TFS = "/v1/models/half_plus_two:predict"
 HALF, TEXT, PAIR, FREE = (

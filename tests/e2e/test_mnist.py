@@ -11,6 +11,8 @@ from tests.e2e.server import Server
 from training.datasets import mnist
 from training.datasets.fetch import DEFAULT_DATA_DIR
 
+pytestmark = pytest.mark.slow
+
 AT_ONCE = 100
 
 

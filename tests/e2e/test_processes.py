@@ -26,6 +26,8 @@ from tests.e2e.conftest import to_base64, to_png
 from tests.e2e.server import Server, alive, until
 from tests.e2e.test_operations import metric
 
+pytestmark = pytest.mark.slow
+
 PATH = "/v1/predict/digits"
 PNG = {"content-type": "image/png"}
 

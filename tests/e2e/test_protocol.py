@@ -22,6 +22,8 @@ import pytest
 
 from tests.e2e.server import Server, settle, until
 
+pytestmark = pytest.mark.slow
+
 PATH = "/v1/predict/digits"
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 

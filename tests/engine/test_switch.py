@@ -31,6 +31,7 @@ async def keep_asking(engine: Engine, stop: asyncio.Event) -> tuple[int, set[int
     return asked, versions
 
 
+@pytest.mark.slow
 def test_fifty_switches_under_load_fail_nothing(tmp_path: Path) -> None:
     write_version(tmp_path, "times", 1, factor=1)
 

@@ -25,6 +25,8 @@ from loadtest.workers import Tick, Workers
 from loadtest.workloads import WORKLOADS, ImageForm
 from tests.e2e.server import Server
 
+pytestmark = pytest.mark.slow
+
 FORMS = ("digits", "photo")
 
 

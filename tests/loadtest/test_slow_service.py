@@ -1,5 +1,6 @@
 """What is found of a service whose limit is known."""
 
+import pytest
 from click.testing import CliRunner
 
 from loadtest.commands import cli
@@ -7,6 +8,8 @@ from loadtest.limit import LimitSearch
 from loadtest.load import Load
 from loadtest.objective import parse_objective
 from tests.loadtest.slow import BURST, CAPACITY
+
+pytestmark = pytest.mark.slow
 
 PROBE_S, TOLERANCE, ERRORS = 3.0, 0.25, 0.1
 

@@ -151,6 +151,7 @@ def encoded(picture: Image.Image, kind: str, **how: object) -> bytes:
     return file.getvalue()
 
 
+@pytest.mark.slow
 def test_however_it_is_sent_it_is_the_same_garment(garments: np.ndarray) -> None:
     for garment in garments[:10]:
         alike = {

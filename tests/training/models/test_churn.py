@@ -108,6 +108,7 @@ def test_a_word_that_is_not_known_has_no_feature() -> None:
     assert table.features[0, 1:4].tolist() == [0, 0, 0]
 
 
+@pytest.mark.slow
 def test_training_twice_with_one_seed_writes_the_same_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,6 +45,8 @@ from training.models.clothing_gan.recogniser import (
 )
 from training.models.fashion_judge.judge import load_judge
 
+pytestmark = pytest.mark.slow
+
 SHIPPED = Path(__file__).parents[3] / "artifacts" / "clothing_gan" / "1"
 TINY = Recipe(
     epochs=2,
