@@ -10,7 +10,9 @@ from service.contract.contract import Contract, from_manifest
 from service.contract.inputs import arrange
 from service.engine.batching.batcher import Answer
 from service.engine.catalog import VersionStatus
+from service.engine.commands import Command
 from service.errors import ModelNotReady
+from service.web.api.admin import authorize, carry_out
 from service.web.http.record import RequestRecord
 from service.web.state import AppState
 
@@ -59,6 +61,26 @@ class RpcCall:
         contract = contract_of(self.state.chooser.find(catalog, model, version, label))
         self.record.model = model  # a name that is known: it labels metrics
         return contract
+
+    async def administrate(self, command: Command) -> None:
+        """Have the engine do what an operator says, who shows the token as metadata.
+
+        Raises:
+            Forbidden, Unauthenticated, ServeryError: See `carry_out`.
+        """
+        await carry_out(self.state, self._authorization(), command, self.deadline)
+
+    def check_authorized(self) -> None:
+        """See whether the caller may administrate.
+
+        Raises:
+            Forbidden, Unauthenticated: Nobody may; it is another token.
+        """
+        authorize(self.state, self._authorization())
+
+    def _authorization(self) -> str | None:
+        shown = self.record.headers.get(b"authorization")
+        return None if shown is None else str(shown, "latin-1")
 
     async def decode(self, work: Callable[[], T]) -> T:
         """Make arrays of the message: in a thread, where it is long."""

@@ -8,11 +8,13 @@ from functools import cache, partial
 from importlib.metadata import version as package_version
 from typing import Any
 
+from google.protobuf.json_format import ParseDict
 from pydantic import ValidationError
 
 from service.contract.contract import Contract
 from service.contract.signature import Signature, TensorSpec
 from service.engine.catalog import ModelStatus, VersionState
+from service.engine.commands import Command
 from service.errors import InvalidInput, ServeryError, SignatureNotFound
 from service.rpc.call import RpcCall
 from service.rpc.contents import parse_inputs, parse_parameters, render_outputs
@@ -25,12 +27,14 @@ from service.web.api.v2.infer import (
     OutputRequest,
     parse_infer,
 )
+from service.web.api.v2.statistics import describe_statistics
 
 SERVICE = protocol.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 
 PLATFORM, BACKEND = "tensorflow_savedmodel", "tensorflow"
 EXTENSIONS = (
-    "binary_tensor_data", "classification", "model_configuration", "schedule_policy",
+    "binary_tensor_data", "classification", "model_configuration", "model_repository",
+    "schedule_policy", "statistics",
 )  # fmt: skip
 STATES = {
     VersionState.LOADING: "LOADING",
@@ -154,20 +158,34 @@ async def model_config(request: protocol.ModelConfigRequest, call: RpcCall) -> A
 async def model_statistics(
     request: protocol.ModelStatisticsRequest, call: RpcCall
 ) -> Any:
-    """Which versions there are; what they have done, /metrics says."""
-    catalog = call.state.engine.catalog
+    """What was asked of models so far; see `describe_statistics`."""
+    state = call.state
     version = _version(request.version)
     if request.name:
         call.find(request.name, version)
-    names = [request.name] if request.name else list(catalog.models)
+    names = [request.name] if request.name else list(state.engine.catalog.models)
+    models = [state.engine.catalog.model(name) for name in names]
+    state.accounting.flush()
+    found = await state.in_thread(partial(describe_statistics, state.metrics, models))
     return protocol.ModelStatisticsResponse(
         model_stats=[
-            protocol.ModelStatistics(name=name, version=str(each.version))
-            for name in names
-            for each in catalog.model(name).versions
-            if each.state is VersionState.READY and version in (None, each.version)
+            ParseDict(each, protocol.ModelStatistics())
+            for each in found
+            if version in (None, int(each["version"]))
         ]
     )
+
+
+async def load_model(request: Any, call: RpcCall) -> Any:
+    """Load a model; closed unless an administration token is set."""
+    await call.administrate(Command(action="load", model=request.model_name))
+    return protocol.RepositoryModelLoadResponse()
+
+
+async def unload_model(request: Any, call: RpcCall) -> Any:
+    """Unload a model; closed unless an administration token is set."""
+    await call.administrate(Command(action="unload", model=request.model_name))
+    return protocol.RepositoryModelUnloadResponse()
 
 
 async def repository_index(
@@ -199,6 +217,8 @@ METHODS = {
     "ModelConfig": Method(model_config),
     "ModelStatistics": Method(model_statistics),
     "RepositoryIndex": Method(repository_index),
+    "RepositoryModelLoad": Method(load_model),
+    "RepositoryModelUnload": Method(unload_model),
     "ModelInfer": Method(infer, computes=True),
     "ModelStreamInfer": Method(infer, computes=True),
 }

@@ -1,13 +1,17 @@
 """TensorFlow Serving's `tensorflow.serving.ModelService`: which versions there are.
 
-To load and to unload is for administration, so HandleReloadConfigRequest is not there.
+HandleReloadConfigRequest says which versions are in memory, and with which labels. It
+is administration: closed unless a token is set, which comes as the metadata
+`authorization: Bearer …`.
 """
 
 from typing import Any
 
+from service.contract.policy import Latest, Versions
 from service.contract.tensorflow_protos import load_module
 from service.engine.catalog import VersionState
-from service.errors import VersionNotFound
+from service.engine.commands import Command
+from service.errors import InvalidInput, VersionNotFound
 from service.rpc.call import RpcCall
 from service.rpc.methods import Method
 from service.rpc.prediction import check_named, wanted_version
@@ -17,6 +21,7 @@ SERVICE = load_module(f"{_APIS}.model_service_pb2").DESCRIPTOR.services_by_name[
     "ModelService"
 ]
 _status = load_module(f"{_APIS}.get_model_status_pb2")
+_management = load_module(f"{_APIS}.model_management_pb2")
 
 STATES = {
     VersionState.LOADING: "LOADING",
@@ -53,4 +58,40 @@ async def get_model_status(request: Any, call: RpcCall) -> Any:
     return response
 
 
-METHODS = {"GetModelStatus": Method(get_model_status)}
+async def reload_config(request: Any, call: RpcCall) -> Any:
+    """Say of each model in the list which versions and labels it is to have.
+
+    Models that are not in the list stay as they are: what is served lies in the folder.
+
+    Raises:
+        InvalidInput: The configuration is no list of models.
+        Forbidden, Unauthenticated, ServeryError: See `carry_out`.
+    """
+    call.check_authorized()
+    if request.config.WhichOneof("config") != "model_config_list":
+        raise InvalidInput("config: expected a model_config_list, received another")
+    for each in request.config.model_config_list.config:
+        command = Command(
+            action="configure",
+            model=check_named(each),
+            versions=_versions(each.model_version_policy),
+            labels=dict(each.version_labels),
+        )
+        await call.administrate(command)
+    return _management.ReloadConfigResponse()
+
+
+def _versions(policy: Any) -> Versions:
+    """The versions that a policy of TensorFlow Serving's means."""
+    choice = policy.WhichOneof("policy_choice")
+    if choice == "all":
+        return "all"
+    if choice == "specific":
+        return tuple(policy.specific.versions)
+    return Latest(latest=max(1, policy.latest.num_versions))
+
+
+METHODS = {
+    "GetModelStatus": Method(get_model_status),
+    "HandleReloadConfigRequest": Method(reload_config),
+}

@@ -89,7 +89,7 @@ def test_tensorflow_servings_stubs_ask_for_the_status(channel: grpc.Channel) -> 
     assert version.state == messages.ModelVersionStatus.AVAILABLE
     reload = load_module(f"{APIS}.model_management_pb2").ReloadConfigRequest()
     refused(
-        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.PERMISSION_DENIED,
         call=lambda: service.HandleReloadConfigRequest(reload),
     )
 

@@ -366,9 +366,9 @@ def test_statistics_name_what_is_ready(serving: Serving) -> None:
     )
 
 
-def test_loading_is_not_there(serving: Serving) -> None:
+def test_loading_is_closed_without_a_token(serving: Serving) -> None:
     refused(
-        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.PERMISSION_DENIED,
         call=lambda: serving.call(
             SERVICE,
             "RepositoryModelLoad",
