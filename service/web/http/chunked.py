@@ -68,7 +68,8 @@ class ChunkedDecoder:
             if len(self._body) + self._missing > limit:
                 raise BodyTooLarge(
                     f"The body is too large: expected at most {limit:,} bytes, "
-                    f"received {len(self._body):,} and a chunk of {self._missing:,}."
+                    f"received {len(self._body):,} so far and a chunk of "
+                    f"{self._missing:,}."
                 )
         return False, data[place:]
 

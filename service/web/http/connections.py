@@ -21,6 +21,9 @@ WARN_EVERY_S = 10.0
 TICK_S = 0.25  # how late a connection's time may be found to be up
 LATE_S = 1.0  # this process itself stood still: nobody's time is up for that
 LOOKED_AT = 64  # of the oldest connections, for one that is idle
+WHY_DROPPED = (
+    "crowded", "failed", "idle", "slow_body", "slow_head", "too_many", "unread",
+)  # fmt: skip
 
 
 class Connections:
@@ -44,6 +47,8 @@ class Connections:
         self._all: dict[Connection, None] = {}
         self._by_address: dict[str, dict[Connection, None]] = {}
         self._metrics = state.metrics
+        for reason in WHY_DROPPED:
+            self._metrics.connections_dropped.labels(reason)  # from the start, at 0
         self._memory = MemoryWatch()
         self._warn_again_at = 0.0
         self._is_ticking, self._ticks_at = False, 0.0
