@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import compile_path
 
 from service.errors import MalformedBody, MethodNotAllowed, NotFound, ServeryError
 from service.web.api import routes
@@ -107,10 +108,20 @@ def _translate(request: Request, error: HTTPException) -> ServeryError:
     if error.status_code == HTTPStatus.NOT_FOUND:
         return NotFound(f"There is nothing at {path}; /docs lists what is.")
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = (error.headers or {}).get("Allow", "another method")
-        allowed = "GET, HEAD" if allowed == "GET" else allowed
+        allowed = ", ".join(_find_methods(request)) or "another method"
         received = request.scope["record"].method
         return MethodNotAllowed(
             f"{path}: expected {allowed}, received {received}.", allowed=allowed
         )
     return MalformedBody(str(error.detail))
+
+
+def _find_methods(request: Request) -> list[str]:
+    """What a path can be asked by, by the description: the framework tells one route's.
+
+    A path of several templates is that of the most letters: a model's call, no model.
+    """
+    paths: dict[str, dict[str, object]] = request.app.openapi()["paths"]
+    found = [each for each in paths if compile_path(each)[0].match(request.url.path)]
+    methods = {each.upper() for each in paths[max(found, key=len)]} if found else set()
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))

@@ -15,7 +15,7 @@ EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "10")
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_the_description_is_true(tmp_path: Path) -> None:
-    with Server(tmp_path / "log") as server:
+    with Server(tmp_path / "log", admin_token="not told") as server:
         until(lambda: server.is_ready() and not is_loading(server))
         ended = subprocess.run(
             [

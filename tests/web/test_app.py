@@ -55,6 +55,20 @@ def test_another_method_is_told_which_there_are(application: Application) -> Non
     assert response.headers["allow"] == "GET, HEAD"
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/models/party:predict", "POST"),
+        ("/v1/models/party", "GET, HEAD"),
+        ("/v1/admin/models/party/labels/stable", "DELETE, PUT"),
+    ],
+)
+def test_all_methods_of_a_path_are_told(
+    application: Application, path: str, allowed: str
+) -> None:
+    assert application.ask(path, "OPTIONS").headers["allow"] == allowed
+
+
 @pytest.mark.parametrize("path", ["/livez/", "/v1/models/", "/v1/predict/party/"])
 def test_a_trailing_slash_is_another_address_and_no_redirect(
     application: Application, path: str

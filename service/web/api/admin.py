@@ -73,6 +73,24 @@ async def carry_out(
     return await state.engine.command(command, deadline)
 
 
+async def administrate(request: Request, command: Command) -> Outcome:
+    """Have the engine do what a request says, within the time that it gives.
+
+    Raises:
+        InvalidInput: Its X-Request-Timeout-Ms is none.
+        Forbidden, Unauthenticated, ServeryError: See `carry_out`.
+    """
+    state: AppState = request.scope["servery"]
+    record: RequestRecord = request.scope["record"]
+    most_ms = state.settings.max_timeout_ms
+    timeout_ms = read_timeout_ms(record.headers, most_ms) or most_ms
+    deadline = record.started + timeout_ms / 1000
+    authorization = request.headers.get("authorization")
+    work = carry_out(state, authorization, command, deadline)
+    outcome: Outcome = await record.wait_for(asyncio.ensure_future(work))
+    return outcome
+
+
 @router.post("/models/{name}/load", openapi_extra=TIMEOUT)
 async def load(request: Request, name: str, version: Version = None) -> Outcome:
     """Load a version, or all of a model that its policy asks for, and try what failed.
@@ -80,7 +98,9 @@ async def load(request: Request, name: str, version: Version = None) -> Outcome:
     Answers when it is ready. A version that the policy does not ask for stays in memory
     until it is unloaded, or the service starts anew.
     """
-    return await _answer(request, Command(action="load", model=name, version=version))
+    return await administrate(
+        request, Command(action="load", model=name, version=version)
+    )
 
 
 @router.post("/models/{name}/unload", openapi_extra=TIMEOUT)
@@ -89,7 +109,9 @@ async def unload(request: Request, name: str, version: Version = None) -> Outcom
 
     What it is computing, and what waits in it, is finished.
     """
-    return await _answer(request, Command(action="unload", model=name, version=version))
+    return await administrate(
+        request, Command(action="unload", model=name, version=version)
+    )
 
 
 @router.put("/models/{name}/labels/{label}", openapi_extra=TIMEOUT)
@@ -102,34 +124,22 @@ async def move_label(
     something else of the label.
     """
     command = Command(action="label", model=name, label=label, version=version)
-    return await _answer(request, command)
+    return await administrate(request, command)
 
 
 @router.delete("/models/{name}/labels/{label}", openapi_extra=TIMEOUT)
 async def remove_label(request: Request, name: str, label: str) -> Outcome:
     """Remove a label; without `stable`, the newest version answers."""
-    return await _answer(request, Command(action="label", model=name, label=label))
+    return await administrate(request, Command(action="label", model=name, label=label))
 
 
 @router.post("/models/{name}/rollback", openapi_extra=TIMEOUT)
 async def roll_back(request: Request, name: str) -> Outcome:
     """Move the label `stable` to the newest version below the one that answers now."""
-    return await _answer(request, Command(action="rollback", model=name))
+    return await administrate(request, Command(action="rollback", model=name))
 
 
 @router.post("/reload", openapi_extra=TIMEOUT)
 async def reload(request: Request) -> Outcome:
     """Read models.toml, and look at the models, now."""
-    return await _answer(request, Command(action="reload"))
-
-
-async def _answer(request: Request, command: Command) -> Outcome:
-    state: AppState = request.scope["servery"]
-    record: RequestRecord = request.scope["record"]
-    most_ms = state.settings.max_timeout_ms
-    timeout_ms = read_timeout_ms(record.headers, most_ms) or most_ms
-    deadline = record.started + timeout_ms / 1000
-    authorization = request.headers.get("authorization")
-    work = carry_out(state, authorization, command, deadline)
-    outcome: Outcome = await record.wait_for(asyncio.ensure_future(work))
-    return outcome
+    return await administrate(request, Command(action="reload"))

@@ -14,7 +14,7 @@ from service.contract.signature import TensorSpec
 from service.engine.catalog import ModelStatus, VersionState
 from service.engine.commands import Command
 from service.errors import InvalidInput, ModelNotReady
-from service.web.api.admin import carry_out
+from service.web.api.admin import administrate
 from service.web.api.schemas import (
     TIMEOUT_PARAMETER,
     DirectRoute,
@@ -44,6 +44,8 @@ from service.web.api.v2.infer import (
 )
 from service.web.api.v2.statistics import describe_statistics
 from service.web.http.body import JSON
+from service.web.http.limits import read_timeout_ms
+from service.web.http.record import RequestRecord
 from service.web.http.wording import describe
 
 BINARY = "application/octet-stream"
@@ -207,7 +209,9 @@ async def model_statistics(request: Request) -> Response:
 )
 async def repository_index(request: Request) -> Response:
     """All models and versions, and their states."""
-    request.scope["record"].invalid_status = 400
+    record: RequestRecord = request.scope["record"]
+    record.invalid_status = 400
+    read_timeout_ms(record.headers, request.scope["servery"].settings.max_timeout_ms)
     body = await request.body()
     only_ready = False
     if body:
@@ -256,12 +260,9 @@ async def unload_model(request: Request) -> Response:
 async def _administrate(
     request: Request, action: Literal["load", "unload"]
 ) -> Response:
-    state, record = request.scope["servery"], request.scope["record"]
-    record.invalid_status = 400
-    deadline = record.started + state.settings.timeout_ms / 1000
-    command = Command(action=action, model=request.path_params["name"])
-    authorization = request.headers.get("authorization")
-    await carry_out(state, authorization, command, deadline)
+    request.scope["record"].invalid_status = 400
+    name = request.path_params["name"]
+    await administrate(request, Command(action=action, model=name))
     return _answer({})
 
 
