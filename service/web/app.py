@@ -108,7 +108,8 @@ def _translate(request: Request, error: HTTPException) -> ServeryError:
     if error.status_code == HTTPStatus.NOT_FOUND:
         return NotFound(f"There is nothing at {path}; /docs lists what is.")
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = ", ".join(_find_methods(request)) or "another method"
+        told = (error.headers or {}).get("Allow", "")
+        allowed = ", ".join(_find_methods(request, told.split(", ")))
         received = request.scope["record"].method
         return MethodNotAllowed(
             f"{path}: expected {allowed}, received {received}.", allowed=allowed
@@ -116,12 +117,16 @@ def _translate(request: Request, error: HTTPException) -> ServeryError:
     return MalformedBody(str(error.detail))
 
 
-def _find_methods(request: Request) -> list[str]:
+def _find_methods(request: Request, told: list[str]) -> list[str]:
     """What a path can be asked by, by the description: the framework tells one route's.
 
     A path of several templates is that of the most letters: a model's call, no model.
+    What is not described, pages of /docs, is as the framework tells.
     """
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     paths: dict[str, dict[str, object]] = request.app.openapi()["paths"]
-    found = [each for each in paths if compile_path(each)[0].match(request.url.path)]
-    methods = {each.upper() for each in paths[max(found, key=len)]} if found else set()
+    found = [each for each in paths if compile_path(each)[0].match(path)]
+    methods = (
+        {each.upper() for each in paths[max(found, key=len)]} if found else {*told}
+    )
     return sorted(methods | ({"HEAD"} if "GET" in methods else set()))

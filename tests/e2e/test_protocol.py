@@ -279,6 +279,7 @@ def test_the_service_may_stand_behind_a_prefix(tmp_path: Path) -> None:
     with Server(tmp_path / "log", artifacts=tmp_path, **settings) as behind:
         for path in ("/ml/livez", "/livez"):  # the proxy may take the prefix off
             assert behind.client.get(path).json() == {"status": "alive"}
+            assert behind.client.delete(path).headers["allow"] == "GET, HEAD"
         assert behind.client.get("/openapi.json").json()["servers"] == [{"url": "/ml"}]
         other = {"X-Forwarded-Prefix": "/other"}
         description = behind.client.get("/openapi.json", headers=other).json()

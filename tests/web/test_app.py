@@ -60,6 +60,7 @@ def test_another_method_is_told_which_there_are(application: Application) -> Non
     [
         ("/v1/models/party:predict", "POST"),
         ("/v1/models/party", "GET, HEAD"),
+        ("/docs", "GET, HEAD"),
         ("/v1/admin/models/party/labels/stable", "DELETE, PUT"),
     ],
 )
