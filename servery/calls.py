@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from servery.samples import Rows, first_rows
+from servery.samples import first_rows
+from service.contract.samples import Rows
 from service.contract.saved_model import SavedModel
 from service.contract.signature import Signature
 from service.web.api.v2.datatypes import DATATYPES

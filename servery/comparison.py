@@ -10,16 +10,14 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from servery import samples as rows_of
-from servery.saved_model import Call, compare, largest_relative_difference
+from servery.saved_model import Call, compare
 from servery.versions import ExportRefused
+from service.contract.golden import TOLERANCE, difference
+from service.contract.samples import Rows, draw
 from service.contract.saved_model import SavedModel
 from service.contract.signature import Signature
 
 Array = npt.NDArray[Any]
-
-TOLERANCE = 1e-4
-"""Largest difference of an output, absolute below 1 and as a share above: the order of
-sums differs between graphs. What is no float must be equal."""
 
 
 class Comparison:
@@ -36,7 +34,7 @@ class Comparison:
     """
 
     def __init__(self, saved: SavedModel, reloaded: Mapping[str, Call]):
-        self.rows: dict[str, rows_of.Rows] = {}
+        self.rows: dict[str, Rows] = {}
         self.largest = 0.0
         self.varying: list[str] = []
         self._saved = saved
@@ -64,7 +62,7 @@ class Comparison:
                 return
             self.largest = max(self.largest, found)
 
-    def _choose_rows(self, name: str, live: Call, samples: Any | None) -> rows_of.Rows:
+    def _choose_rows(self, name: str, live: Call, samples: Any | None) -> Rows:
         """The rows that are given, or the first drawn ones that the model takes."""
         signature = self._saved.signatures[name]
         if samples is not None and (
@@ -72,7 +70,7 @@ class Comparison:
         ):
             return rows_of.as_samples(samples, signature)
         error: Exception | None = None
-        for rows in rows_of.draw(signature):
+        for rows in draw(signature, max(rows_of.COUNTS)):
             inputs = {key: tf.constant(array) for key, array in rows.items()}
             try:
                 live(**inputs)
@@ -89,11 +87,11 @@ class Comparison:
         )
 
 
-def _differ(live: Call, written: Call, rows: rows_of.Rows) -> float:
-    return compare(live, written, rows, TOLERANCE, largest_relative_difference)
+def _differ(live: Call, written: Call, rows: Rows) -> float:
+    return compare(live, written, rows, TOLERANCE, difference)
 
 
-def _varies(live: Call, written: Call, rows: rows_of.Rows) -> bool:
+def _varies(live: Call, written: Call, rows: Rows) -> bool:
     """Whether a function draws at random: other values each time, of one form.
 
     Raises:

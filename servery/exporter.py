@@ -15,7 +15,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from servery import samples as rows_of
 from servery.comparison import Comparison
 from servery.copying import copy_saved_model
 from servery.saved_model import (
@@ -36,6 +35,7 @@ from service.contract.inspection import KERAS_FILES, find_saved_model
 from service.contract.integrity import hash_files, verify_files
 from service.contract.manifest import FILENAME as MANIFEST
 from service.contract.manifest import Manifest, ManifestError, read_manifest
+from service.contract.samples import Rows
 from service.contract.saved_model import (
     SavedModel,
     SavedModelError,
@@ -59,7 +59,7 @@ class Exported:
 
     folder: Path
     saved: SavedModel
-    rows: dict[str, rows_of.Rows]
+    rows: dict[str, Rows]
     drawn: bool
     difference: float
     varying: tuple[str, ...]

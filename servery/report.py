@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from servery.calls import write_calls
-from servery.comparison import TOLERANCE
 from servery.exporter import Exported, add_path
 from servery.samples import read_samples
+from service.contract.golden import TOLERANCE
 from service.contract.inputs import describe_shape
 
 

@@ -1,7 +1,6 @@
-"""Rows that fit a signature, drawn where nobody gives real ones."""
+"""Rows that a user gives, to compare a model with what was written of it."""
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,31 +10,10 @@ import numpy.typing as npt
 from servery.versions import ExportRefused
 from service.contract.dtypes import STRING, dtype_name, numpy_dtype
 from service.contract.inputs import describe_shape
+from service.contract.samples import Rows
 from service.contract.signature import Signature, TensorSpec
 
-Rows = dict[str, npt.NDArray[Any]]
-
 COUNTS = (1, 2, 3)  # one row, an even and an odd number of them
-SIDES = (1, 8, 32, 224)  # tried in turn for what an input leaves free
-WORDS = (b"a", b"one", b"two words", "naïve".encode())
-
-
-def draw(signature: Signature) -> Iterator[Rows]:
-    """Draw rows of every count, again and again with other sizes and gentler values.
-
-    Yields:
-        An array for each input by name, of `max(COUNTS)` rows where rows are free: what
-        the model refuses is not for it, and the next may be.
-    """
-    for side in SIDES:
-        for gentle in (False, True):
-            rng = np.random.default_rng(0)
-            yield {
-                spec.name: _draw(rng, spec, side, gentle=gentle)
-                for spec in signature.inputs
-            }
-        if not any(None in spec.shape[1:] for spec in signature.inputs):
-            return
 
 
 def first_rows(signature: Signature, rows: Rows, count: int) -> Rows:
@@ -113,24 +91,3 @@ def _as_sample(values: Any, spec: TensorSpec) -> npt.NDArray[Any]:
             f"received {dtype_name(array.dtype)} {[*array.shape]}"
         )
     return array
-
-
-def _draw(
-    rng: np.random.Generator, spec: TensorSpec, side: int, *, gentle: bool
-) -> npt.NDArray[Any]:
-    shape = [side if dim is None else dim for dim in spec.shape]
-    if spec.has_rows or spec.any_rank:
-        shape[:1] = [max(COUNTS)]
-    dtype = numpy_dtype(spec.dtype)
-    if spec.dtype == STRING:
-        chosen = rng.integers(0, 1 if gentle else len(WORDS), math.prod(shape))
-        texts = np.array([*(WORDS[index] for index in chosen), None], dtype=object)
-        return texts[:-1].reshape(shape)
-    if gentle:
-        return np.zeros(shape, dtype)
-    if dtype.kind in "iu" and dtype != np.uint8:
-        return np.asarray(rng.integers(0, 10, shape)).astype(dtype)
-    if dtype.kind == "b":
-        return np.asarray(rng.integers(0, 2, shape)).astype(dtype)
-    scale = 255 if dtype == np.uint8 else 1
-    return np.asarray(rng.random(shape) * scale).astype(dtype)

@@ -132,26 +132,6 @@ def largest_difference(live: npt.NDArray[Any], written: npt.NDArray[Any]) -> flo
     return 0.0 if np.array_equal(live, written) else float("inf")
 
 
-def largest_relative_difference(
-    live: npt.NDArray[Any], written: npt.NDArray[Any]
-) -> float:
-    """The same for outputs of any size: of values above 1, a share of them.
-
-    NaN and infinities equal themselves: what a stranger's model gives for rows that
-    were drawn may be anything.
-    """
-    inexact = live.dtype.kind in "fcV"  # V: bfloat16
-    if not inexact or live.shape != written.shape or live.dtype != written.dtype:
-        return largest_difference(live, written)
-    wide = np.complex128 if live.dtype.kind == "c" else np.float64
-    one, other = live.astype(wide), written.astype(wide)
-    same = (one == other) | (np.isnan(one) & np.isnan(other))
-    one, other = one[~same], other[~same]
-    with np.errstate(invalid="ignore"):
-        shares = np.abs(one - other) / np.maximum(1, np.abs(one))
-    return float(np.max(shares, initial=0))
-
-
 def find_tables(owner: Any) -> Iterator[Any]:
     """The lookup tables below a model, which a saved function does not bring itself."""
     from tensorflow.saved_model.experimental import TrackableResource

@@ -43,6 +43,22 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "gpu"] = Field(
         "auto", description="auto = a GPU where TensorFlow finds one, else the CPU."
     )
+    runtime: Literal["auto", "openvino", "tensorflow"] = Field(
+        "auto",
+        description="What computes: openvino, for what it can compile and answers as "
+        "TensorFlow does; tensorflow; or auto, the faster one of them for each model.",
+    )
+    runtime_tolerance: float = Field(
+        1e-4,
+        gt=0,
+        description="Largest difference of an output from TensorFlow's that is allowed "
+        "to what was compiled, of values above 1 as a share; other than floats none.",
+    )
+    cache: Path | None = Field(
+        Path("~/.cache/servery"),
+        description="Folder for what was compiled, so that a second start is quick; "
+        "empty = none.",
+    )
     tensorflow_threads: int = Field(
         0,
         ge=0,
@@ -243,6 +259,11 @@ class Settings(BaseSettings):
         description="Bytes of log lines that wait in one process for who reads stdout; "
         "beyond, lines are dropped and counted.",
     )
+
+    @field_validator("cache", mode="before")
+    @classmethod
+    def _find_cache(cls, value: object) -> object:
+        return None if value == "" else value
 
     @field_validator("forwarded_allow_ips")
     @classmethod

@@ -11,9 +11,11 @@ import numpy as np
 from service.contract.contract import Contract
 from service.contract.integrity import hash_files
 from service.contract.manifest import FILENAME, Manifest, Training
+from service.contract.policy import ModelPolicy
 from service.contract.signature import Signature, TensorSpec
 from service.engine.batching.tensors import Tensors
 from service.engine.compute.precision import Precision
+from service.engine.versions import Loaded
 
 DOUBLE = Signature(
     inputs=(TensorSpec(name="numbers", dtype="int64", shape=(None,)),),
@@ -92,17 +94,15 @@ class MultiplierLoader:
         self.precisions: list[Precision | None] = []  # that were asked for
         self.fails = False
 
-    def load(
-        self, folder: Path, contract: Contract, precision: Precision | None = None
-    ) -> Multiplier:
+    def load(self, folder: Path, contract: Contract, policy: ModelPolicy) -> Loaded:
         if contract.name in self.held and not self.held[contract.name].wait(30):
             raise TimeoutError
-        self.precisions.append(precision)
+        self.precisions.append(policy.precision)
         if self.fails:
             raise MemoryError("no room")
         model = Multiplier(int((folder / "factor").read_text()), contract)
         self.loaded[contract.name, contract.version] = model
-        return model
+        return Loaded(model)
 
 
 async def until(condition: Callable[[], bool]) -> None:

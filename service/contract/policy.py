@@ -31,6 +31,7 @@ MOST_ROWS = 65_536  # of a batch
 
 Number = Annotated[int, Field(ge=1, le=LAST_VERSION, strict=True)]
 Rows = Annotated[int, Field(ge=1, le=MOST_ROWS, strict=True)]
+WantedRuntime = Literal["auto", "openvino", "tensorflow"]
 Given = TypeVar("Given", Contract, Manifest)
 
 
@@ -130,8 +131,8 @@ class ModelPolicy(Frozen):
     precision: Literal["float32", "bfloat16"] | None = Field(
         None, description="what it computes in"
     )
-    runtime: Literal["auto", "tensorflow"] = Field(
-        "auto", description="what computes; there is one today"
+    runtime: WantedRuntime = Field(
+        "auto", description="what computes; auto = what the setting says"
     )
     priority: Literal["low", "normal", "high"] = Field(
         "normal", description="of its threads, where cores are short"

@@ -81,6 +81,24 @@ def read_saved_model(folder: Path) -> SavedModel:
     )
 
 
+def with_one_signature(path: Path, name: str) -> bytes:
+    """The content of a `saved_model.pb` that has no signature but one, the default.
+
+    Raises:
+        SavedModelError: See `read_saved_model`.
+    """
+    graph = _read_graph(path)
+    wanted = graph.signature_def[name]
+    kept = type(wanted).FromString(wanted.SerializeToString())
+    for other in list(graph.signature_def):
+        if other not in INTERNAL:
+            del graph.signature_def[other]
+    graph.signature_def["serving_default"].CopyFrom(kept)
+    protos = load_module("tensorflow.core.protobuf.saved_model_pb2")
+    model = protos.SavedModel(saved_model_schema_version=1, meta_graphs=[graph])
+    return bytes(model.SerializeToString())
+
+
 def _read_graph(path: Path) -> Any:
     """The `MetaGraphDef` that is tagged to be served."""
     protos = load_module("tensorflow.core.protobuf.saved_model_pb2")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.contract import manifest as manifests
+from service.contract.compilation import RuntimeChoice
 from service.contract.contract import Contract, from_manifest, from_saved_model
 from service.contract.integrity import check_files
 from service.contract.manifest import Manifest, ManifestError, read_manifest
@@ -25,11 +26,13 @@ class Version:
         contract: What serving needs.
         manifest: What people need, if the version has one.
         unlisted: Files that its manifest does not name.
+        runtime: What computes it, once it has been loaded.
     """
 
     contract: Contract
     manifest: Manifest | None
     unlisted: tuple[str, ...] = ()
+    runtime: RuntimeChoice | None = None
 
 
 def read_version(

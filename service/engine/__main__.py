@@ -10,6 +10,7 @@ import sys
 import click
 import uvloop
 
+from service.engine.compute.choice import make_chooser
 from service.engine.crashes import CrashJournal
 from service.engine.engine import Engine
 from service.engine.ipc.server import start_server
@@ -42,11 +43,14 @@ async def _serve(handover: Handover, metrics: Metrics) -> None:
     def make_loader() -> Loader:
         from service.engine.compute.tensorflow_runtime import TensorFlowRuntime
 
-        return TensorFlowRuntime(
-            settings.device,
-            settings.number_of_tensorflow_threads(),
-            settings.tensorflow_threads or None,
-            settings.precision,
+        return make_chooser(
+            settings,
+            TensorFlowRuntime(
+                settings.device,
+                settings.number_of_tensorflow_threads(),
+                settings.tensorflow_threads or None,
+                settings.precision,
+            ),
         )
 
     journal = CrashJournal(

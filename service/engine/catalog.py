@@ -5,6 +5,7 @@ from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.contract.compilation import RuntimeChoice
 from service.contract.contract import Contract
 from service.contract.manifest import Manifest
 from service.contract.policy import STABLE, ModelPolicy
@@ -38,6 +39,9 @@ class VersionStatus(BaseModel):
     )
     contract: Contract | None = Field(
         None, description="what can be asked of it, once it has been loaded"
+    )
+    runtime: RuntimeChoice | None = Field(
+        None, description="what computes it and why, once it has been loaded"
     )
 
 

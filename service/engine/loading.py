@@ -14,10 +14,9 @@ from typing import Protocol
 from service.contract.contract import Contract
 from service.contract.policy import ModelPolicy
 from service.contract.version import Version, read_version
-from service.engine.compute.precision import Precision
 from service.engine.compute.threads import lower_priority
 from service.engine.reconciler import Key
-from service.engine.versions import Model
+from service.engine.versions import Loaded, Model
 from service.metrics import Metrics
 from service.processes.memory import give_back
 
@@ -25,12 +24,10 @@ logger = logging.getLogger(__name__)
 
 
 class Loader(Protocol):
-    """What brings versions into memory: `TensorFlowRuntime`, or a fake."""
+    """What brings versions into memory: `RuntimeChooser`, or a fake."""
 
-    def load(
-        self, folder: Path, contract: Contract, precision: Precision | None = None
-    ) -> Model:
-        """Load the version that lies in `folder`; None = the setting's precision."""
+    def load(self, folder: Path, contract: Contract, policy: ModelPolicy) -> Loaded:
+        """Load and warm the version that lies in `folder`, as `policy` asks."""
 
 
 class LoadingThread:
@@ -85,13 +82,13 @@ class LoadingThread:
         if version.unlisted:
             logger.info("%s %d: files not in the manifest: %s", *key, version.unlisted)
         contract = policy.apply(version.contract)
-        model = self._loader.load(folder, contract, policy.precision)
-        seconds = time.perf_counter() - began
-        warm_seconds = model.warm()
+        loaded = self._loader.load(folder, contract, policy)
+        seconds = time.perf_counter() - began - loaded.warm_s
         labels = (key[0], str(key[1]))
         self._metrics.load_seconds.labels(*labels).set(seconds)
-        self._metrics.warm_seconds.labels(*labels).set(warm_seconds)
-        return replace(version, contract=model.contract), model
+        self._metrics.warm_seconds.labels(*labels).set(loaded.warm_s)
+        model, choice = loaded.model, loaded.choice
+        return replace(version, contract=model.contract, runtime=choice), model
 
 
 def _settle_memory(*, retired: bool) -> None:

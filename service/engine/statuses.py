@@ -55,11 +55,10 @@ class Statuses:
     ) -> None:
         """A version has this state now; what is None stays as it was known before."""
         before = self._statuses.get(key)
-        manifest = contract = None
-        if version is not None:
-            manifest, contract = version.manifest, version.contract
-        elif before is not None:
-            manifest, contract = before.manifest, before.contract
+        manifest = contract = runtime = None
+        known = version if version is not None else before
+        if known is not None:
+            manifest, contract, runtime = known.manifest, known.contract, known.runtime
         if before is not None:
             self._count(before, key, 0)
         if fingerprint is not None:
@@ -70,6 +69,7 @@ class Statuses:
             reason=reason,
             manifest=manifest,
             contract=contract,
+            runtime=runtime,
         )
         self._statuses[key] = status
         self._count(status, key, 1)

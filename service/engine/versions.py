@@ -4,8 +4,9 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from service.contract.compilation import RuntimeChoice
 from service.contract.contract import Contract
 from service.contract.version import Version
 from service.engine.activity import Marker
@@ -37,6 +38,20 @@ class Model(Protocol):
 
     def warm(self) -> float:
         """Run every batch size once; seconds."""
+
+
+class Loaded(NamedTuple):
+    """A version in memory, ready to compute.
+
+    Attributes:
+        model: What computes.
+        choice: Why that does, where there was one.
+        warm_s: Seconds that its first runs took.
+    """
+
+    model: Model
+    choice: RuntimeChoice | None = None
+    warm_s: float = 0.0
 
 
 class LoadedVersion:

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from service.contract.manifest import Training
 from service.contract.signature import TensorSpec
 from service.engine.catalog import VersionState
+from service.engine.compute.choice import make_chooser
 from service.engine.compute.tensorflow_runtime import TensorFlowRuntime
 from service.engine.engine import Engine
 from service.metrics import Metrics
@@ -89,8 +90,13 @@ def test_fifty_versions_that_come_and_go_leave_nothing_behind(tmp_path: Path) ->
             retire_delay_s=0,
             poll_seconds=3600,
         )
+        runtime = TensorFlowRuntime("cpu", 1)
         engine = Engine(
-            settings, Metrics(CollectorRegistry()), lambda: TensorFlowRuntime("cpu", 1)
+            settings,
+            Metrics(CollectorRegistry()),
+            lambda: make_chooser(
+                Settings(device="cpu", runtime="tensorflow", cache=None), runtime
+            ),
         )
         await engine.start()
         for version in range(1, WARM_UP + 1):

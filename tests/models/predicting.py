@@ -16,9 +16,10 @@ from prometheus_client import CollectorRegistry
 
 from service.contract.contract import Contract
 from service.contract.manifest import read_manifest
-from service.engine.compute.precision import Precision
+from service.contract.policy import ModelPolicy
 from service.engine.compute.tensorflow_runtime import TensorFlowModel
 from service.engine.engine import Engine
+from service.engine.versions import Loaded
 from service.metrics import Metrics
 from service.settings import Settings
 from service.web.app import create_app
@@ -51,11 +52,11 @@ def read_png(png: str | bytes) -> np.ndarray:
 class CpuLoader:
     """Loads as `Runtime` does, but leaves TensorFlow's settings to the other tests."""
 
-    def load(
-        self, folder: Path, contract: Contract, precision: Precision | None = None
-    ) -> TensorFlowModel:
+    def load(self, folder: Path, contract: Contract, policy: ModelPolicy) -> Loaded:
         with tf.device("/CPU:0"):
-            return TensorFlowModel(tf.saved_model.load(str(folder)), contract, "/CPU:0")
+            saved = tf.saved_model.load(str(folder))
+        model = TensorFlowModel(saved, contract, "/CPU:0")
+        return Loaded(model, warm_s=model.warm())
 
 
 class Application:

@@ -99,6 +99,7 @@ async def show_model(request: Request, name: str) -> ModelResponse:
             reason=each.reason,
             manifest=each.manifest,
             contract=each.contract,
+            runtime=each.runtime,
             reports=_reports(name, each),
         )
         for each in model.versions

@@ -1,0 +1,51 @@
+"""Whether a version can be compiled, and what came of it."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from service.contract.contract import Contract
+from service.contract.golden import Origin
+from service.contract.signature import Frozen
+
+RuntimeName = Literal["openvino", "tensorflow"]
+
+DTYPES = frozenset({
+    "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
+    "float16", "float32", "float64",
+})  # fmt: skip
+
+
+class RuntimeChoice(Frozen):
+    """What computes a version, and why it does."""
+
+    name: RuntimeName
+    reason: str
+    samples: Origin | None = Field(
+        None, description="what the two runtimes were compared by; null = they were not"
+    )
+    difference: float | None = Field(
+        None, description="the largest of an output from TensorFlow's"
+    )
+    noise: float | None = Field(
+        None, description="the same of TensorFlow from itself in batches of other sizes"
+    )
+    milliseconds: dict[str, dict[str, float]] = Field(
+        default_factory=dict,
+        description="what a batch takes, by runtime and then by its rows",
+    )
+
+
+def find_obstacle(contract: Contract) -> str | None:
+    """Why a version cannot be compiled, as far as can be told without trying."""
+    if contract.stateful:
+        return f"{contract.stateful[0]} keeps state"
+    for name, signature in contract.signatures.items():
+        for spec in (*signature.inputs, *signature.outputs):
+            if spec.dtype not in DTYPES:
+                return f"{spec.name} is {spec.dtype}"
+        for spec in signature.inputs:
+            free = spec.shape[1:] if contract.batches(name) else spec.shape
+            if spec.any_rank or None in free:
+                return f"{spec.name} has dimensions of any size"
+    return None

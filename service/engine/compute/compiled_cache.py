@@ -1,0 +1,157 @@
+"""What was compiled and decided for this processor, so that a second start need not.
+
+    <folder>/<key>/record.json      what computes the version, and why
+                   golden.npz       samples that were drawn, where it carries none
+                   <signature>….    what was compiled
+
+The key is made of the version's content and of all that changes what comes out:
+processor, runtimes, threads. An entry that is damaged is as if there were none.
+"""
+
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from service.contract import manifest
+from service.contract.compilation import RuntimeChoice
+from service.contract.contract import Contract
+from service.contract.integrity import hash_files
+from service.contract.signature import Frozen
+from service.engine.versions import Loaded
+
+logger = logging.getLogger(__name__)
+
+LAYOUT = 1  # of an entry; another one is another key
+RECORD = "record.json"
+KEPT_S = 30 * 24 * 3600  # since an entry was used last
+CPUINFO = Path("/proc/cpuinfo")
+
+
+class Record(Frozen):
+    """What is kept of one version."""
+
+    choice: RuntimeChoice
+    files: dict[str, str] = Field(description="path → SHA-256, all files but this one")
+
+
+class CompiledCache:
+    """A folder of entries. Missing, read-only or full, it is no error.
+
+    Args:
+        folder: Where; None = nothing is kept.
+    """
+
+    def __init__(self, folder: Path | None):
+        self._folder = folder
+
+    def key(self, folder: Path, contract: Contract, *conditions: str) -> str:
+        """Of a version: another content, contract or condition gives another one."""
+        parts = (
+            str(LAYOUT),
+            version("openvino"),
+            version("tensorflow"),
+            describe_processor(),
+            *conditions,
+            contract.model_dump_json(),
+            _hash_content(folder),
+        )
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+    def find(self, key: str) -> tuple[Path, RuntimeChoice] | None:
+        """An entry that is whole, and what was decided."""
+        if self._folder is None:
+            return None
+        entry = self._folder / key
+        try:
+            record = Record.model_validate_json((entry / RECORD).read_bytes())
+            found = {
+                name: each for name, each in hash_files(entry).items() if name != RECORD
+            }
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError):
+            logger.warning("%s is damaged, and is made anew", entry)
+            return None
+        if found != record.files:
+            logger.warning("%s is damaged, and is made anew", entry)
+            return None
+        with suppress(OSError):
+            os.utime(entry)
+        return entry, record.choice
+
+    def keep(self, key: str, decide: Callable[[Path | None], Loaded]) -> Loaded:
+        """Decide, and keep what was decided and compiled: whole, or not at all.
+
+        Args:
+            key: Of the entry.
+            decide: Writes what is to be kept into a folder, where it gets one.
+        """
+        draft = self._make_draft()
+        try:
+            loaded = decide(draft)
+            if draft is not None and self._folder is not None and loaded.choice:
+                record = Record(choice=loaded.choice, files=hash_files(draft))
+                (draft / RECORD).write_text(record.model_dump_json(indent=2))
+                _replace(draft, self._folder / key)
+        except OSError as error:
+            if draft is None:
+                raise
+            logger.info("what was compiled cannot be kept: %s", error)
+            return decide(None)
+        finally:
+            if draft is not None:
+                shutil.rmtree(draft, ignore_errors=True)
+        return loaded
+
+    def _make_draft(self) -> Path | None:
+        if self._folder is None:
+            return None
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            _forget_unused(self._folder)
+            return Path(tempfile.mkdtemp(prefix=".draft-", dir=self._folder))
+        except OSError as error:
+            logger.info("nothing that is compiled can be kept: %s", error)
+            return None
+
+
+def describe_processor(cpuinfo: Path = CPUINFO) -> str:
+    """Model and abilities of the first processor."""
+    try:
+        lines = cpuinfo.read_text().split("\n\n")[0].splitlines()
+    except OSError:
+        return "unknown"
+    wanted = ("model name", "flags", "Features", "CPU part")
+    return "\n".join(line for line in lines if line.startswith(wanted))
+
+
+def _hash_content(folder: Path) -> str:
+    """Of what is computed; a manifest lists the hashes of all, which were verified."""
+    try:
+        content = (folder / manifest.FILENAME).read_bytes()
+    except FileNotFoundError:
+        content = repr(hash_files(folder)).encode()
+    return hashlib.sha256(content).hexdigest()
+
+
+def _replace(draft: Path, entry: Path) -> None:
+    """Put a draft in an entry's place; whoever was quicker may win."""
+    shutil.rmtree(entry, ignore_errors=True)
+    with suppress(FileExistsError):
+        draft.rename(entry)
+
+
+def _forget_unused(folder: Path) -> None:
+    since = time.time() - KEPT_S
+    for entry in folder.iterdir():
+        if entry.stat().st_mtime < since:
+            shutil.rmtree(entry, ignore_errors=True)

@@ -1,0 +1,321 @@
+"""What computes a version: chosen by its answers, its speed, and what is wanted."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.contract.compilation import RuntimeChoice
+from service.contract.contract import Contract
+from service.contract.golden import FILENAME, Golden, GoldenError, Samples, write_golden
+from service.contract.policy import ModelPolicy
+from service.contract.signature import Signature, TensorSpec
+from service.engine.batching.tensors import Tensors
+from service.engine.compute import choice
+from service.engine.compute.choice import RuntimeChooser, has_gpu
+from service.engine.compute.compiled_cache import CompiledCache
+from service.engine.versions import Loaded
+
+POLICY = ModelPolicy()
+
+
+def contract(dtype: str = "float32", **changes: Any) -> Contract:
+    values = {
+        "name": "times",
+        "version": 1,
+        "batch_sizes": (1, 2, 4),
+        "signatures": {
+            "serving_default": Signature(
+                inputs=(TensorSpec(name="x", dtype=dtype, shape=(None, 3)),),
+                outputs=(TensorSpec(name="y", dtype=dtype, shape=(None, 3)),),
+            )
+        },
+    }
+    return Contract(**values | changes)
+
+
+class Doubling:
+    """Doubles, and is off by `error`; knows how often it was asked."""
+
+    in_process = True
+
+    def __init__(self, given: Contract, error: float = 0.0):
+        self.contract = given
+        self.error = error
+        self.sizes: list[int] = []
+
+    def run(self, signature: str, tensors: Tensors) -> Tensors:
+        self.sizes.append(len(tensors[0]))
+        rows: Any = tensors[0]
+        return ((rows * 2 + self.error).astype(rows.dtype),)
+
+    def warm(self) -> float:
+        return 0.125
+
+
+class Runtimes:
+    """TensorFlow and a compiler of test doubles, and what they were asked for."""
+
+    def __init__(self) -> None:
+        self.error = 0.0
+        self.reason: str | None = None
+        self.tensorflow = self.compiled = 0
+        self.write: Callable[[Path], object] = lambda _: None
+
+    def load_tensorflow(
+        self, folder: Path, given: Contract, precision: Any
+    ) -> Doubling:
+        self.tensorflow += 1
+        return Doubling(given)
+
+    def compile(self, folder: Path, given: Contract, cache: Path | None) -> Doubling:
+        self.compiled += 1
+        if self.reason is not None:
+            raise ValueError(self.reason)
+        if cache is not None:
+            (cache / "model.blob").write_bytes(b"compiled")
+        return Doubling(given, self.error)
+
+
+class _As:
+    def __init__(self, load: Any):
+        self.load = load
+
+
+@pytest.fixture
+def runtimes() -> Runtimes:
+    return Runtimes()
+
+
+@pytest.fixture
+def times(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """Seconds that a batch takes: that of the runtime which is asked first, then."""
+    took = {"openvino": 1.0, "tensorflow": 2.0}
+    asked: Iterator[str] = iter(())
+
+    def time_batches(model: Doubling, golden: Golden) -> dict[int, float]:
+        nonlocal asked
+        name = next(asked, None)
+        if name is None:
+            asked = iter(("tensorflow",))
+            name = "openvino"
+        return {1: took[name], 4: took[name]}
+
+    monkeypatch.setattr(choice, "time_batches", time_batches)
+    return took
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "times" / "1"
+    path.mkdir(parents=True)
+    (path / "saved_model.pb").write_bytes(b"a model")
+    return path
+
+
+def chooser(
+    runtimes: Runtimes, cache: Path | None, threads: int = 1, **settings: Any
+) -> RuntimeChooser:
+    return RuntimeChooser(
+        lambda _: _As(runtimes.compile),
+        _As(runtimes.load_tensorflow),
+        CompiledCache(cache),
+        threads,
+        **settings,
+    )
+
+
+def chosen(loaded: Loaded) -> RuntimeChoice:
+    assert loaded.choice is not None
+    return loaded.choice
+
+
+@pytest.mark.usefixtures("times")
+def test_what_agrees_and_is_faster_is_taken(
+    runtimes: Runtimes, folder: Path, tmp_path: Path
+) -> None:
+    loaded = chooser(runtimes, tmp_path / "cache").load(folder, contract(), POLICY)
+    found = chosen(loaded)
+    assert (found.name, found.samples, found.difference) == ("openvino", "drawn", 0)
+    assert found.reason == "compiled, it is 2.00 times as fast"
+    assert found.milliseconds["tensorflow"] == {"1": 2000.0, "4": 2000.0}
+    assert isinstance(loaded.model, Doubling)
+    assert loaded.model.sizes == [1, 2, 4, 1, 2, 4]  # to compare, and to report
+
+
+@pytest.mark.usefixtures("times")
+def test_a_second_start_asks_no_tensorflow_and_compares_again(
+    runtimes: Runtimes, folder: Path, tmp_path: Path
+) -> None:
+    first = chooser(runtimes, tmp_path / "cache").load(folder, contract(), POLICY)
+    again = chooser(runtimes, tmp_path / "cache")
+    assert again.is_compiled(folder, contract(), POLICY)
+    second = again.load(folder, contract(), POLICY)
+    assert runtimes.tensorflow == 1
+    assert second.choice == first.choice
+    assert isinstance(second.model, Doubling)
+    assert second.model.sizes == [1, 2, 4]
+
+
+@pytest.mark.usefixtures("times")
+def test_what_differs_is_not_served(
+    runtimes: Runtimes, folder: Path, tmp_path: Path
+) -> None:
+    runtimes.error = 0.01
+    found = chosen(chooser(runtimes, tmp_path).load(folder, contract(), POLICY))
+    assert found.name == "tensorflow"
+    assert "expected a difference of at most 0.0001, received 0.01" in found.reason
+    again = chooser(runtimes, tmp_path)
+    assert not again.is_compiled(folder, contract(), POLICY)
+    assert chosen(again.load(folder, contract(), POLICY)) == found
+    assert runtimes.compiled == 1  # it was known
+
+
+@pytest.mark.usefixtures("times")
+def test_integers_must_be_equal(
+    runtimes: Runtimes, folder: Path, tmp_path: Path
+) -> None:
+    runtimes.error = 1
+    given = contract("int64")
+    found = chosen(chooser(runtimes, tmp_path).load(folder, given, POLICY))
+    assert (found.name, "received inf" in found.reason) == ("tensorflow", True)
+
+
+@pytest.mark.usefixtures("times")
+def test_a_compiler_that_went_wrong_since_is_found_out(
+    runtimes: Runtimes, folder: Path, tmp_path: Path
+) -> None:
+    chooser(runtimes, tmp_path).load(folder, contract(), POLICY)
+    runtimes.error = 0.01
+    found = chosen(chooser(runtimes, tmp_path).load(folder, contract(), POLICY))
+    assert found.name == "tensorflow"
+    assert "answers otherwise" in found.reason
+
+
+def test_the_faster_one_is_taken_unless_one_is_wanted(
+    runtimes: Runtimes, folder: Path, tmp_path: Path, times: dict[str, float]
+) -> None:
+    times["openvino"] = 4.0
+    found = chosen(chooser(runtimes, None).load(folder, contract(), POLICY))
+    assert found.name == "tensorflow"
+    assert found.reason == "compiled, it takes 2.00 times as long"
+    wanting = chooser(runtimes, None, wanted="openvino")
+    assert chosen(wanting.load(folder, contract(), POLICY)).name == "openvino"
+    policy = ModelPolicy(runtime="openvino")
+    one = chooser(runtimes, None)
+    assert chosen(one.load(folder, contract(), policy)).name == "openvino"
+
+
+@pytest.mark.parametrize(
+    ("policy", "settings", "given", "reason"),
+    [
+        ({"runtime": "tensorflow"}, {}, {}, "it is asked for"),
+        ({}, {"wanted": "tensorflow"}, {}, "it is asked for"),
+        ({"precision": "bfloat16"}, {}, {}, "bfloat16 is asked for"),
+        ({}, {"obstacle": "a GPU computes it"}, {}, "a GPU computes it"),
+        ({}, {}, {"stateful": ("serving_default",)}, "serving_default keeps state"),
+        ({}, {}, {"dtype": "string"}, "x is string"),
+    ],
+)
+def test_what_cannot_be_compiled_is_not_tried(
+    policy: dict[str, Any],
+    settings: dict[str, Any],
+    given: dict[str, Any],
+    reason: str,
+    runtimes: Runtimes,
+    folder: Path,
+) -> None:
+    loader = chooser(runtimes, None, **settings)
+    loaded = loader.load(folder, contract(**given), ModelPolicy(**policy))
+    assert chosen(loaded) == RuntimeChoice(name="tensorflow", reason=reason)
+    assert loaded.warm_s == 0.125
+    assert runtimes.compiled == 0
+
+
+def test_what_the_compiler_refuses_tensorflow_computes(
+    runtimes: Runtimes, folder: Path
+) -> None:
+    runtimes.reason = "no such operation"
+    found = chosen(chooser(runtimes, None).load(folder, contract(), POLICY))
+    assert (found.name, found.reason) == ("tensorflow", "no such operation")
+
+
+def write_samples(folder: Path, factor: float) -> None:
+    x = np.arange(15, dtype=np.float32).reshape(5, 3)
+    golden = Golden("held-out", {"serving_default": Samples((x,), (x * factor,))})
+    write_golden(folder / FILENAME, golden, contract().signatures)
+
+
+@pytest.mark.usefixtures("times")
+def test_samples_that_a_version_carries_are_what_is_compared_by(
+    runtimes: Runtimes, folder: Path, tmp_path: Path
+) -> None:
+    write_samples(folder, 2)
+    loader = chooser(runtimes, tmp_path / "cache")
+    assert chosen(loader.load(folder, contract(), POLICY)).samples == "held-out"
+
+
+@pytest.mark.parametrize("wanted", ["auto", "tensorflow"])
+def test_tensorflow_itself_is_held_against_them(
+    wanted: Any, runtimes: Runtimes, folder: Path
+) -> None:
+    write_samples(folder, 2.01)
+    with pytest.raises(GoldenError, match="TensorFlow answers otherwise"):
+        chooser(runtimes, None, wanted=wanted).load(folder, contract(), POLICY)
+
+
+@pytest.mark.usefixtures("times")
+@pytest.mark.parametrize("damage", ["record", "blob", "extra"])
+def test_a_damaged_entry_is_made_anew(
+    damage: str, runtimes: Runtimes, folder: Path, tmp_path: Path
+) -> None:
+    chooser(runtimes, tmp_path / "cache").load(folder, contract(), POLICY)
+    (entry,) = (tmp_path / "cache").iterdir()
+    name = {"record": "record.json", "blob": "model.blob", "extra": "new"}[damage]
+    (entry / name).write_bytes(b"{")
+    again = chooser(runtimes, tmp_path / "cache")
+    assert not again.is_compiled(folder, contract(), POLICY)
+    again.load(folder, contract(), POLICY)
+    assert (runtimes.tensorflow, runtimes.compiled) == (2, 2)
+    assert chooser(runtimes, tmp_path / "cache").is_compiled(folder, contract(), POLICY)
+
+
+@pytest.mark.usefixtures("times")
+@pytest.mark.parametrize("change", ["content", "threads", "batch sizes", "processor"])
+def test_other_content_and_conditions_are_another_entry(
+    change: str,
+    runtimes: Runtimes,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cache, given = tmp_path / "cache", contract()
+    chooser(runtimes, cache).load(folder, given, POLICY)
+    loader = chooser(runtimes, cache)
+    if change == "content":
+        (folder / "saved_model.pb").write_bytes(b"another")
+    elif change == "batch sizes":
+        given = contract(batch_sizes=(1, 2, 8))
+    elif change == "threads":
+        loader = chooser(runtimes, cache, threads=2)
+    else:
+        module = "service.engine.compute.compiled_cache.describe_processor"
+        monkeypatch.setattr(module, lambda: "another")
+    assert not loader.is_compiled(folder, given, POLICY)
+
+
+@pytest.mark.usefixtures("times")
+def test_a_folder_that_cannot_be_written_is_no_error(
+    runtimes: Runtimes, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    loader = chooser(runtimes, tmp_path / "file" / "below")
+    assert chosen(loader.load(folder, contract(), POLICY)).name == "openvino"
+
+
+def test_a_gpu_is_seen_without_tensorflow(tmp_path: Path) -> None:
+    assert not has_gpu(tmp_path)
+    (tmp_path / "nvidia0").touch()
+    assert has_gpu(tmp_path)
