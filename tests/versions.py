@@ -61,6 +61,8 @@ def write_version(
 class Multiplier:
     """What `MultiplierLoader` loads. Blocks in `run` while `free` is not set."""
 
+    in_process = alive = True
+
     def __init__(self, factor: int, contract: Contract):
         self.factor, self.contract = factor, contract
         self.free = threading.Event()

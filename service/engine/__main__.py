@@ -6,15 +6,17 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 
 import click
 import uvloop
 
 from service.engine.compute.choice import make_chooser
+from service.engine.compute.tensorflow_host import TensorFlowHost
 from service.engine.crashes import CrashJournal
+from service.engine.ended import ProcessEnd
 from service.engine.engine import Engine
 from service.engine.ipc.server import start_server
-from service.engine.loading import Loader
 from service.engine.overrides import Overrides
 from service.logs import LAST_WORDS_S
 from service.metrics import Metrics
@@ -38,29 +40,28 @@ def main(name: str, handover: str) -> None:
 
 
 async def _serve(handover: Handover, metrics: Metrics) -> None:
-    settings = handover.settings
+    settings, loop = handover.settings, asyncio.get_running_loop()
 
-    def make_loader() -> Loader:
-        from service.engine.compute.tensorflow_runtime import TensorFlowRuntime
+    def tell(end: ProcessEnd) -> None:
+        with suppress(RuntimeError):  # the loop is closed: we end, too
+            loop.call_soon_threadsafe(engine.process_ended, end)
 
-        return make_chooser(
-            settings,
-            TensorFlowRuntime(
-                settings.device,
-                settings.number_of_tensorflow_threads(),
-                settings.tensorflow_threads or None,
-                settings.precision,
-            ),
-        )
-
+    tensorflow = TensorFlowHost(settings, tell, metrics.log_lines_dropped.inc)
     journal = CrashJournal(
         handover.journal, settings.max_crashes, settings.crash_window_s
     )
     journal.take_over(handover.predecessor_ended, "\n".join(handover.last_words))
     overrides = Overrides(handover.overrides)
-    engine = Engine(settings, metrics, make_loader, journal, overrides)
+    engine = Engine(
+        settings,
+        metrics,
+        lambda: make_chooser(settings, tensorflow),
+        journal,
+        overrides,
+    )
+    metrics.restarts.labels("tensorflow")  # a series from the start
     stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
     server = await start_server(engine, socket.socket(fileno=handover.listener))
     living = asyncio.create_task(_live(engine, handover))
     stopping = asyncio.create_task(stop.wait())
@@ -73,14 +74,13 @@ async def _serve(handover: Handover, metrics: Metrics) -> None:
 
 
 async def _live(engine: Engine, handover: Handover) -> None:
-    """Load the models, then show that the event loop turns.
-
-    Not before: TensorFlow may hold the interpreter for as long as a cold disk takes.
-    """
-    await engine.start()
+    """Load the models, and show meanwhile and from then on that the loop turns."""
+    starting = asyncio.create_task(engine.start())
     while True:
         handover.beat()
         await asyncio.sleep(BEAT_S)
+        if starting.done():
+            starting.result()  # which may raise
 
 
 if __name__ == "__main__":

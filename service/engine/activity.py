@@ -15,32 +15,45 @@ class Marker:
 
     Attributes:
         slot: Its byte.
+        doing: What it does, which the byte says only of what this process does itself.
         alone: What a suspect computes under, so that no other one does meanwhile.
     """
 
     def __init__(self, page: Page, slot: int, alone: asyncio.Lock | None = None):
         self._page, self.slot = page, slot
         self._batches = 0
+        self._is_here = True
+        self.doing = IDLE
         self.alone = alone
 
     def load(self) -> None:
         """It is being loaded, or warmed."""
-        self._page[self.slot] = LOADING
+        self._do(LOADING)
 
     def begin_batch(self) -> None:
         """One batch more is being computed."""
         self._batches += 1
-        self._page[self.slot] = COMPUTING
+        self._do(COMPUTING)
 
     def end_batch(self) -> None:
         """One batch less is."""
         self._batches -= 1
         if not self._batches:
-            self._page[self.slot] = IDLE
+            self._do(IDLE)
 
     def rest(self) -> None:
         """It does nothing."""
-        self._page[self.slot] = IDLE
+        self._do(IDLE)
+
+    def move_out(self) -> None:
+        """It lives in another process from now on, and can do this one no harm."""
+        self.rest()
+        self._is_here = False
+
+    def _do(self, what: int) -> None:
+        self.doing = what
+        if self._is_here:
+            self._page[self.slot] = what
 
 
 def open_page(file: int) -> mmap.mmap:

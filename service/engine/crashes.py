@@ -1,11 +1,12 @@
 """Which version was at work when an engine died, so that it does not kill the next.
 
-An engine writes what each version is doing into memory that its successor reads. A
-version that was at work at too many deaths is in quarantine: it is not loaded, and all
-others serve. Another load in a process of its own would have found the same only for
-versions that die while loading, for five seconds and half a gigabyte a time.
+An engine writes what each version is doing into memory that its successor reads; of
+versions that live in another process it sees that end itself, and blames by the same
+rules. A version that was at work at too many deaths is in quarantine: it is not loaded,
+and all others serve. Another load in a process of its own would have found the same
+only for versions that die while loading, for five seconds and half a gigabyte a time.
 
-Which of several versions killed the engine while they computed is not known after one
+Which of several versions killed a process while they computed is not known after one
 death. So those that were at work, the suspects, compute one at a time from then on, and
 the next death tells.
 """
@@ -15,9 +16,10 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel
 
@@ -29,26 +31,30 @@ from service.engine.activity import (
     Page,
     open_page,
 )
+from service.engine.ended import ProcessEnd
 from service.engine.reconciler import Key
 
 logger = logging.getLogger(__name__)
 
+ENGINE = "the engine"
 HARMLESS = (0, -signal.SIGTERM, -signal.SIGINT)  # ends of an engine
 MOST_RECORD_BYTES = 1 << 18  # of what engines leave word of; some hundreds of versions
 VMSTAT = Path("/proc/vmstat")  # counts what the kernel killed for memory
 
 
 class Death(BaseModel):
-    """A version was at work when an engine died.
+    """A version was at work when the process died in which it was.
 
     Attributes:
+        process: Which one that was.
         doing: What it did.
         at: `time.monotonic()`, which is one clock for all processes.
         weight: 1, or less where the version may well be innocent.
-        ended: How the engine died.
-        last_words: The last lines that the engine wrote to stderr.
+        ended: How the process died.
+        last_words: The last lines that it wrote to stderr.
     """
 
+    process: str = ENGINE
     model: str
     version: int
     fingerprint: str
@@ -103,11 +109,26 @@ class CrashJournal:
         record = os.pread(self._file, MOST_RECORD_BYTES, MOST_VERSIONS)
         with suppress(ValueError, IndexError):  # there is none yet
             found = _Record.model_validate_json(record.rstrip(b"\0"))
-            self._deaths = found.deaths + _explain(found, page, code, last_words)
+            doing = {slot: page[slot] for slot in found.slots}
+            ended = _End(ENGINE, code, last_words, found.oom_kills, HARMLESS)
+            self._deaths = found.deaths + _explain(found.slots, doing, ended)
         try:
             self._page = open_page(self._file)
         except OSError:
             logger.exception("crashes cannot be traced to a version")
+        self._save()
+
+    def blame(self, end: ProcessEnd, markers: Iterable[Marker]) -> None:
+        """Another process of this engine's died, which nobody had told to end.
+
+        Args:
+            end: How.
+            markers: Of the versions that it was at work for.
+        """
+        doing = {each.slot: each.doing for each in markers}
+        ended = _End(end.name, end.code, end.last_words, self._oom_kills, ())
+        self._deaths += _explain(self._slots, doing, ended)
+        self._oom_kills = count_oom_kills()  # this one was not ours
         self._save()
 
     def open(self, key: Key, fingerprint: str) -> Marker:
@@ -157,9 +178,9 @@ class CrashJournal:
         """Why a version is in quarantine, of which this is the last death."""
         key = (death.model, death.version)
         text = (
-            f"the engine died {len(self._of(key, death.fingerprint))} times while this "
-            f"version was {death.doing}, at last {death.ended}; it is tried again when "
-            "its files change, or when the service is started anew"
+            f"{death.process} died {len(self._of(key, death.fingerprint))} times while "
+            f"this version was {death.doing}, at last {death.ended}; it is tried again "
+            "when its files change, or when the service is started anew"
         )
         return f"{text}. Last words: {death.last_words}" if death.last_words else text
 
@@ -195,40 +216,51 @@ def count_oom_kills() -> int:
     return 0
 
 
+class _End(NamedTuple):
+    """How a process ended, and which ends of it are nobody's fault."""
+
+    process: str
+    code: int | None
+    last_words: str
+    oom_kills: int  # that were counted before
+    harmless: tuple[int, ...]
+
+
 def _explain(
-    activity: _Record, page: bytes, code: int | None, last_words: str
+    slots: Mapping[int, _Slot], doing: Mapping[int, int], end: _End
 ) -> list[Death]:
     """The deaths of those that were at work; if one was loading, it was that one."""
-    doing = {slot: page[slot] for slot in activity.slots if page[slot] != IDLE}
-    if LOADING in doing.values():
-        doing = {slot: each for slot, each in doing.items() if each == LOADING}
-    out_of_memory = count_oom_kills() > activity.oom_kills
+    busy = {slot: each for slot, each in doing.items() if each != IDLE}
+    if LOADING in busy.values():
+        busy = {slot: each for slot, each in busy.items() if each == LOADING}
+    out_of_memory = count_oom_kills() > end.oom_kills
     deaths = []
-    for slot, each in doing.items():
-        weight = _weight(each, code, out_of_memory=out_of_memory)
+    for slot, each in busy.items():
+        weight = _weight(each, end, out_of_memory=out_of_memory)
         if weight:
             deaths.append(
                 Death(
-                    **activity.slots[slot].model_dump(),
+                    **slots[slot].model_dump(),
+                    process=end.process,
                     doing="loading" if each == LOADING else "computing",
                     at=time.monotonic(),
                     weight=weight,
-                    ended=describe_end(code, out_of_memory=out_of_memory),
-                    last_words=last_words,
+                    ended=describe_end(end.code, out_of_memory=out_of_memory),
+                    last_words=end.last_words,
                 )
             )
     return deaths
 
 
-def _weight(doing: int, code: int | None, *, out_of_memory: bool) -> float:
+def _weight(doing: int, end: _End, *, out_of_memory: bool) -> float:
     """How likely it is the version's doing.
 
-    Somebody who kills engines is no fault of a version, but from within it looks the
+    Somebody who kills processes is no fault of a version, but from within it looks the
     same as a version that kills its own process: half a fault while it is loaded.
     """
-    if code in HARMLESS:
+    if end.code in end.harmless:
         return 0
-    if code == -signal.SIGKILL and not out_of_memory:
+    if end.code == -signal.SIGKILL and not out_of_memory:
         return 0.5 if doing == LOADING else 0
     return 1
 

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from service.engine.administration import Administration
@@ -18,6 +19,7 @@ from service.engine.catalog import Catalog, VersionState
 from service.engine.commands import Command, Outcome
 from service.engine.crashes import CrashJournal
 from service.engine.disk import Scan
+from service.engine.ended import ProcessEnd
 from service.engine.loading import Loader
 from service.engine.overrides import Overrides
 from service.engine.policies import PolicySource
@@ -39,7 +41,7 @@ class Engine:
     Args:
         settings: See there.
         metrics: Where batches are counted.
-        make_loader: Called once, in a thread, since importing TensorFlow takes seconds.
+        make_loader: Called once, in a thread, since importing a runtime takes seconds.
         journal: Knows which versions killed earlier engines.
         overrides: Knows what operators have told earlier engines.
     """
@@ -76,6 +78,7 @@ class Engine:
         self._notes = SaidOnce(logging.WARNING)
         self._reconciling = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
         metrics.queue_limit.set(settings.max_queue_rows)
 
     @property
@@ -172,6 +175,11 @@ class Engine:
                 f"{command.action}: not done within the deadline; it goes on."
             ) from None
 
+    def process_ended(self, end: ProcessEnd) -> None:
+        """A process died in which versions lived; they are loaded again at once."""
+        self._registry.process_ended(end)
+        self._hurry.set()
+
     async def reconcile(self) -> Scan:
         """Bring memory in line with the disk once: see `reconciler.decide`.
 
@@ -205,7 +213,7 @@ class Engine:
         self._notes.say([*ours, *labels])
 
     async def _follow(self, scan: Scan, on_disk: dict[Key, OnDisk]) -> bool:
-        """Do what is to be done, and say whether anything was loaded.
+        """Do what is to be done, and say whether anything came of it.
 
         If so there may be more to do: what is older can go, or what failed needs a
         substitute. Suspects come last, so that the others serve should they kill us.
@@ -221,9 +229,8 @@ class Engine:
         loads.sort(key=lambda load: self._journal.weight(load[0], load[1].fingerprint))
         for key, folder in loads:
             self._statuses.set_loading(key, folder.fingerprint)
-        for key, folder in loads:
-            await self._registry.load(key, folder)
-        return bool(loads)
+        settled = [await self._registry.load(*load) for load in loads]
+        return any(settled)
 
     def _decide(self, on_disk: dict[Key, OnDisk]) -> list[Action]:
         """What is to be done; a version that is leaving is taken back where it is to.
@@ -267,7 +274,10 @@ class Engine:
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(self._settings.poll_seconds)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.poll_seconds):
+                    await self._hurry.wait()
+            self._hurry.clear()
             try:
                 await self.reconcile()
             except Exception:

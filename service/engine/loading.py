@@ -1,7 +1,6 @@
 """From a folder to a model in memory: read, verify, load, warm."""
 
 import asyncio
-import gc
 import logging
 import time
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from service.engine.compute.threads import lower_priority
 from service.engine.reconciler import Key
 from service.engine.versions import Loaded, Model
 from service.metrics import Metrics
-from service.processes.memory import give_back
+from service.processes.memory import settle
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +34,7 @@ class LoadingThread:
 
     Args:
         metrics: Where it is noted how long that took.
-        make_loader: Called once, in that thread: importing TensorFlow takes seconds.
+        make_loader: Called once, in that thread: importing a runtime takes seconds.
     """
 
     def __init__(self, metrics: Metrics, make_loader: Callable[[], Loader]):
@@ -66,8 +65,8 @@ class LoadingThread:
 
     async def settle(self, *, retired: bool = False) -> None:
         """Give back memory, in this thread: there it stalls others a third as long."""
-        settle = partial(_settle_memory, retired=retired)
-        await asyncio.get_running_loop().run_in_executor(self._thread, settle)
+        work = partial(settle, retired=retired)
+        await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def close(self) -> None:
         """Load nothing more. What is being loaded cannot be interrupted."""
@@ -89,19 +88,3 @@ class LoadingThread:
         self._metrics.warm_seconds.labels(*labels).set(loaded.warm_s)
         model, choice = loaded.model, loaded.choice
         return replace(version, contract=model.contract, runtime=choice), model
-
-
-def _settle_memory(*, retired: bool) -> None:
-    """Give back what loading left behind or a version held, and walk the rest no more.
-
-    TensorFlow's objects live as long as their models: a full collection that walks them
-    stops everything for 130 ms. And of the memory that loading takes, the C library
-    keeps the larger part for later.
-
-    Args:
-        retired: Whether a version is to be collected that was settled before.
-    """
-    if retired:
-        gc.unfreeze()
-    give_back()
-    gc.freeze()

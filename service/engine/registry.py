@@ -13,6 +13,7 @@ from service.engine.catalog import VersionState
 from service.engine.compute.threads import NICENESS
 from service.engine.crashes import CrashJournal, Death
 from service.engine.disk import Scan, VersionFolder
+from service.engine.ended import ProcessDied, ProcessEnd
 from service.engine.loading import Loader, LoadingThread
 from service.engine.policies import PolicySource
 from service.engine.reconciler import Key
@@ -23,6 +24,7 @@ from service.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+PROCESS_DIED = "its process died; it is about to be loaded again"
 LATE_S = 1.0  # beyond the last deadline, for a version that is being retired
 
 
@@ -62,24 +64,43 @@ class Registry:
         """The version, if it is in memory; one that is being retired still is."""
         return self._loaded.get(key)
 
-    async def load(self, key: Key, folder: VersionFolder) -> None:
-        """Load a version; whatever becomes of it is in its status."""
+    async def load(self, key: Key, folder: VersionFolder) -> bool:
+        """Load a version; whatever becomes of it is in its status.
+
+        Returns:
+            Whether that is settled; if not, it is to be tried again, but not at once.
+        """
         death = self._journal.quarantined(key, folder.fingerprint)
         if death is not None:
             self._quarantine(key, death)
-            return
+            return True
         try:
             await self._thread.prepare()
-            self._loaded[key] = await self._load(key, folder)
+            loaded = self._loaded[key] = await self._load(key, folder)
         except Exception as error:
             logger.exception("%s %d cannot be loaded", *key)
             self._forget_marker(key)
-            self._statuses.set(key, VersionState.FAILED, reason=str(error))
-            return
+            is_settled = not isinstance(error, ProcessDied)
+            self._fail(key, str(error), is_settled=is_settled)
+            return is_settled
         self._journal.absolve(key)
-        version = self._loaded[key].version
-        self._statuses.set(key, VersionState.READY, version=version)
+        self._statuses.set(key, VersionState.READY, version=loaded.version)
         logger.info("%s %d is ready", *key)
+        return True
+
+    def process_ended(self, end: ProcessEnd) -> None:
+        """A process died in which versions lived: blame those that were at work.
+
+        To be called before what waits for that process is told, which is when they are
+        at work no more. All that lived there are to be loaded anew.
+        """
+        self._metrics.restarts.labels(end.name.partition("-")[0]).inc()
+        at_work = [self._markers[key] for key in end.at_work if key in self._markers]
+        self._journal.blame(end, at_work)
+        for key, loaded in list(self._loaded.items()):
+            if not loaded.alive and self._statuses.is_ready(key):
+                self._bury_later(key)
+                self._fail(key, PROCESS_DIED, is_settled=False)
 
     async def heed(self, scan: Scan) -> None:
         """Have policies that have changed reach versions that were loaded before.
@@ -139,7 +160,12 @@ class Registry:
         policy = self._policies.of(key[0])
         self._tried[key] = policy.loading
         version, model = await self._thread.load(key, folder.path, policy)
-        marker.rest()
+        if not model.alive:  # it died after all that, with nobody at work
+            raise ProcessDied(PROCESS_DIED)
+        if model.in_process:
+            marker.rest()
+        else:
+            marker.move_out()
         return LoadedVersion(
             model,
             version,
@@ -157,14 +183,16 @@ class Registry:
             new = await self._load(key, folder)
         except Exception:
             logger.exception("%s %d cannot be loaded as models.toml asks", *key)
-            if self._markers[key] is not old_marker:
+            if self._markers.get(key) is not old_marker:
                 self._forget_marker(key)
-            self._markers[key] = old_marker
+            if self._loaded.get(key) is old:
+                self._markers[key] = old_marker
             return
+        if self._loaded.get(key) is old:
+            limit = self._settings.max_timeout_ms / 1000 + LATE_S
+            self._in_background(self._bury(old, old_marker, limit))
         self._loaded[key] = new
         self._statuses.set(key, VersionState.READY, version=new.version)
-        limit = self._settings.max_timeout_ms / 1000 + LATE_S
-        self._in_background(self._bury(old, old_marker, limit))
         logger.info("%s %d was loaded anew, as models.toml asks", *key)
 
     async def _retire(self, key: Key, leave: object) -> None:
@@ -199,12 +227,17 @@ class Registry:
             ended="its batcher died",
         )
         self._journal.record(death)
-        self._statuses.set(
-            key,
-            VersionState.FAILED,
-            fingerprint="",  # as if other files had failed: it is tried again
-            reason="its batcher died; it is about to be loaded again",
-        )
+        reason = "its batcher died; it is about to be loaded again"
+        self._fail(key, reason, is_settled=False)
+        self._bury_later(key)
+
+    def _fail(self, key: Key, reason: str, *, is_settled: bool) -> None:
+        """Say that a version has failed, and if not settled, have it tried again."""
+        fingerprint = None if is_settled else ""  # as if other files had failed
+        state = VersionState.FAILED
+        self._statuses.set(key, state, fingerprint=fingerprint, reason=reason)
+
+    def _bury_later(self, key: Key) -> None:
         loaded, marker = self._loaded.pop(key), self._markers.pop(key)
         limit = self._settings.drain_timeout_s
         self._in_background(self._bury(loaded, marker, limit))

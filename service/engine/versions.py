@@ -27,14 +27,27 @@ SHARED_S = 0.0003  # and one that takes less than this is not worth two
 
 
 class Model(Protocol):
-    """What computes for a version: `TensorFlowModel`, or a fake."""
+    """What computes for a version: `HostedModel`, or a fake."""
 
     @property
     def contract(self) -> Contract:
         """What it was loaded by, with what was found to be otherwise."""
 
+    @property
+    def in_process(self) -> bool:
+        """Whether it computes in this process, so that no call waits for another."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process is there in which it computes."""
+
     def run(self, signature: str, tensors: Tensors, /) -> Tensors:
-        """Compute a batch of an allowed size, or a request that is not batched."""
+        """Compute a batch of an allowed size, or a request that is not batched.
+
+        Raises:
+            ProcessDied: The process in which it computes did.
+            Exception: What the model raises.
+        """
 
     def warm(self) -> float:
         """Run every batch size once; seconds."""
@@ -59,7 +72,7 @@ class LoadedVersion:
 
     Its batches run in threads of its own, so the operating system shares the cores
     between models and a heavy one cannot hold up a light one. Only those that are known
-    to be quick run in the event loop.
+    to be quick run in the event loop, and only where they wait for no other process.
 
     Args:
         model: What computes.
@@ -89,6 +102,7 @@ class LoadedVersion:
         self.version = version
         contract = self._contract = version.contract
         self._name, self._model, self._marker = contract.name, model, marker
+        self._quick_s = QUICK_S if model.in_process else 0.0
         self._most_rows = settings.max_request_rows
         self._workers = ComputeThreads(
             CONCURRENT_BATCHES, f"{contract.name}-{contract.version}", niceness
@@ -117,8 +131,9 @@ class LoadedVersion:
 
     @property
     def alive(self) -> bool:
-        """Whether batches are formed for every signature."""
-        return all(each.alive for each in self.batchers.values())
+        """Whether batches are formed for every signature, and can be computed."""
+        batchers = self.batchers.values()
+        return self._model.alive and all(each.alive for each in batchers)
 
     def submit(
         self, signature: str, rows: Tensors, deadline: float
@@ -186,7 +201,7 @@ class LoadedVersion:
         self._marker.begin_batch()
         began = time.perf_counter()
         try:
-            if self._takes_less(QUICK_S, signature, count):
+            if self._takes_less(self._quick_s, signature, count):
                 outputs = work()
             else:
                 outputs = await self._workers.run(work)

@@ -5,11 +5,11 @@ import logging
 import os
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
 from service.processes.handover import Handover
+from service.processes.last_words import LastWords
 
 logger = logging.getLogger(__name__)
 
@@ -18,9 +18,6 @@ STABLE_S = 10.0  # a process that lived so long is started again without delay
 CHECK_S = 0.5  # how often a heartbeat is looked for
 ADMIN_TOKEN = "SERVERY_ADMIN_TOKEN"  # noqa: S105 - the name of it
 START_S = 300.0  # until the first one: a cold disk may take minutes for TensorFlow
-LINE_BYTES = 2000  # of a line on stderr
-LAST_WORDS = 30  # lines of stderr that are said again when a process has ended
-MODULES = b"Extension modules:"  # a line of faulthandler's, as long as all the others
 
 
 class Keeper:
@@ -86,19 +83,18 @@ class Keeper:
             self._process = process
             if self._stopping.is_set():
                 self.stop()
-            last_words = _Stderr(self._handover.name, errors)
-            watch = asyncio.create_task(self._watch(process, beats, last_words))
+            said = _Stderr(self._handover.name, errors)
+            watch = asyncio.create_task(self._watch(process, beats, said.words))
             try:
                 code = await process.wait()
             finally:
                 self._process = None
                 watch.cancel()
-                last_words.close()
+                said.close()
         self._handover = self._handover.model_copy(
-            update={"predecessor_ended": code, "last_words": tuple(last_words.lines)}
+            update={"predecessor_ended": code, "last_words": tuple(said.words.lines)}
         )
-        said = f", saying: {' | '.join(last_words.lines)}" if last_words.lines else ""
-        return f"({process.pid}) ended with {code}{said}"
+        return f"({process.pid}) ended with {code}{said.words.quoted()}"
 
     async def _start(
         self, beats: "_Pipe", errors: "_Pipe"
@@ -120,7 +116,7 @@ class Keeper:
         self,
         process: asyncio.subprocess.Process,
         beats: "_Pipe",
-        errors: "_Stderr",
+        words: LastWords,
     ) -> None:
         """Kill it when it has been silent for too long.
 
@@ -135,7 +131,7 @@ class Keeper:
             silent_s += CHECK_S
             if beats.read():
                 silent_s, limit_s = 0.0, self._handover.settings.process_silence_s
-                errors.level = logging.WARNING
+                words.level = logging.WARNING
         logger.error(
             "%s (%d) has been silent for %.0f s; killing it",
             *(self._handover.name, process.pid, silent_s),
@@ -172,38 +168,26 @@ class _Pipe:
 
 
 class _Stderr:
-    """Logs what a process writes to stderr, and remembers the end of it.
+    """Reads what a process writes to stderr.
 
     Attributes:
-        level: Of the lines. TensorFlow greets with some about drivers and instructions
-            that sound like errors where there is no GPU: while a process starts, they
-            are for nobody.
+        words: What it was.
     """
 
     def __init__(self, name: str, pipe: _Pipe):
-        self._name, self._pipe = name, pipe
-        self.level = logging.DEBUG
-        self._rest = b""
-        self.lines: deque[str] = deque(maxlen=LAST_WORDS)
+        self._pipe = pipe
+        self.words = LastWords(name)
         asyncio.get_running_loop().add_reader(pipe.reading, self._read)
 
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._pipe.reading)
         while self._read():
             pass
-        self._log(self._rest)
+        self.words.end()
 
     def _read(self) -> bool:
         data = self._pipe.read()
-        *lines, rest = (self._rest + data).split(b"\n")
-        self._rest = rest[-LINE_BYTES:]
-        for line in lines:
-            self._log(line)
+        self.words.feed(data)
         if not data:  # closed, or nothing there yet: no end of it while the loop asks
             asyncio.get_running_loop().remove_reader(self._pipe.reading)
         return bool(data)
-
-    def _log(self, line: bytes) -> None:
-        if line.strip() and not line.startswith(MODULES):
-            self.lines.append(line[:LINE_BYTES].decode(errors="replace"))
-            logger.log(self.level, "%s says: %s", self._name, self.lines[-1])

@@ -20,7 +20,7 @@ LIMITS = (  # of a control group: version 2, version 1
 
 
 class ProcessCollector(Collector):
-    """Metrics of a supervisor and its children.
+    """Metrics of a supervisor, its children, and those of theirs that have a name.
 
     Args:
         supervisor: Its process id.
@@ -45,14 +45,22 @@ class ProcessCollector(Collector):
             "servery_memory_limit_bytes",
             "Memory that all may hold together: the container's, or the machine's.",
         )
-        for pid in (self._supervisor, *_children(self._supervisor)):
+        for pid, name in self._processes():
             with suppress(OSError):  # it may end while we look
-                name = _name(pid)
                 resident.add_metric([name], _resident_bytes(pid))
                 cpu.add_metric([name], _cpu_seconds(pid))
         with suppress(OSError):
             limit.add_metric([], memory_limit_bytes())
         return resident, cpu, limit
+
+    def _processes(self) -> Iterator[tuple[int, str]]:
+        pending = [self._supervisor]
+        for pid in pending:
+            with suppress(OSError):
+                name = _name(pid)
+                if name or pid == self._supervisor:
+                    yield pid, name or "supervisor"
+                    pending += _children(pid)
 
 
 def memory_limit_bytes(files: Iterable[Path] = LIMITS) -> int:
@@ -75,11 +83,9 @@ def _children(pid: int) -> Iterator[int]:
 
 
 def _name(pid: int) -> str:
-    """What the supervisor calls this process; its command line says so."""
+    """What this process is called, as its command line says; else nothing."""
     words = (PROC / str(pid) / "cmdline").read_bytes().decode().split("\0")
-    if "--name" in words:
-        return words[words.index("--name") + 1]
-    return "supervisor"
+    return words[words.index("--name") + 1] if "--name" in words else ""
 
 
 def _resident_bytes(pid: int) -> int:

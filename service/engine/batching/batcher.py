@@ -21,6 +21,7 @@ from typing import Protocol
 from service.engine.batching.queue import QueuedRequest, Recipient, RowQueue, Slice
 from service.engine.batching.tensors import Tensors, cut_rows, merge_rows
 from service.engine.batching.throughput import Throughput
+from service.engine.ended import ProcessDied
 from service.errors import ModelFailed, QueueFull, ServeryError, ShuttingDown
 
 logger = logging.getLogger(__name__)
@@ -249,7 +250,9 @@ class Batcher:
             await self._compute(batch)
         except _RunError as error:
             waiting = [part for part in batch if not part.request.settled]
-            if len(batch) > 1:
+            if isinstance(error.__cause__, ProcessDied):
+                _fail(batch, ModelFailed("The process of this model has died."))
+            elif len(batch) > 1:
                 half = -(-len(waiting) // 2)
                 for some in filter(None, (waiting[:half], waiting[half:])):
                     await self._execute(some)

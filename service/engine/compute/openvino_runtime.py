@@ -187,9 +187,10 @@ class OpenVINOModel:
     Attributes:
         contract: What it promises.
         in_process: It computes here, so a quick batch may run in the event loop.
+        alive: As long as this process is.
     """
 
-    in_process = True
+    in_process = alive = True
 
     def __init__(
         self, contract: Contract, compiled: Mapping[str, Mapping[int, Compiled]]

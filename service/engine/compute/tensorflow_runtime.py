@@ -137,6 +137,8 @@ class TensorFlowModel:
         bfloat16: Signatures that compute in it.
     """
 
+    in_process = alive = True
+
     def __init__(
         self,
         saved_model: Any,

@@ -37,6 +37,8 @@ from service.engine.batching.tensors import Array, Tensors
 from service.engine.commands import Command, Outcome
 from service.errors import ServeryError, Unavailable, by_code
 
+LARGE_BYTES = 65_536  # from here on a copy costs more than a view
+
 _HEAD = struct.Struct("=IB")
 _ID = struct.Struct("=I")
 _COMMAND = struct.Struct("=Id")
@@ -147,8 +149,8 @@ def pack_request(
     return frame(
         Kind.REQUEST,
         _REQUEST.pack(version, len(callers)),
-        _pack_text(name),
-        _pack_text(signature),
+        pack_text(name),
+        pack_text(signature),
         *[_REQUESTED.pack(*each) for each in callers],
         *pack_tensors(parts),
     )
@@ -157,8 +159,8 @@ def pack_request(
 def unpack_request(body: memoryview) -> RequestFrame:
     """What `pack_request` was given."""
     version, count = _REQUEST.unpack_from(body)
-    name, offset = _unpack_text(body, _REQUEST.size)
-    signature, offset = _unpack_text(body, offset)
+    name, offset = unpack_text(body, _REQUEST.size)
+    signature, offset = unpack_text(body, offset)
     end = offset + count * _REQUESTED.size
     callers = list(map(Requested._make, _REQUESTED.iter_unpack(body[offset:end])))
     return RequestFrame(version, name, signature, callers, unpack_tensors(body, end))
@@ -265,7 +267,7 @@ def pack_tensors(parts: Sequence[Tensors]) -> list[Bytes]:
             pieces.append(struct.pack(f"={len(strings)}I", *map(len, strings)))
             pieces.extend(strings)
         else:
-            pieces.extend([array.tobytes() for array in arrays])
+            pieces.extend([_raw(array) for array in arrays])
     return pieces
 
 
@@ -288,6 +290,13 @@ def unpack_tensors(body: memoryview, offset: int) -> Tensors:
     return tuple(arrays)
 
 
+def _raw(array: Array) -> Bytes:
+    """The bytes of an array: of a large one, where they lie, and not a copy."""
+    if array.nbytes < LARGE_BYTES or not array.flags.c_contiguous:
+        return array.tobytes()
+    return array.reshape(-1).view(np.uint8).data
+
+
 def _unpack_strings(body: memoryview, offset: int, size: int) -> tuple[Array, int]:
     lengths = struct.unpack_from(f"={size}I", body, offset)
     offset += 4 * size
@@ -298,13 +307,13 @@ def _unpack_strings(body: memoryview, offset: int, size: int) -> tuple[Array, in
     return array, offset
 
 
-def _pack_text(text: str) -> bytes:
+def pack_text(text: str) -> bytes:
     """A name of at most 255 bytes, behind its length."""
     data = text.encode()
     return bytes([len(data)]) + data
 
 
-def _unpack_text(body: memoryview, offset: int) -> tuple[str, int]:
+def unpack_text(body: memoryview, offset: int) -> tuple[str, int]:
     """The name at `offset`, and the offset behind it."""
     end = offset + 1 + body[offset]
     return str(body[offset + 1 : end], "utf-8"), end

@@ -39,7 +39,7 @@ def contract(dtype: str = "float32", **changes: Any) -> Contract:
 class Doubling:
     """Doubles, and is off by `error`; knows how often it was asked."""
 
-    in_process = True
+    in_process = alive = True
 
     def __init__(self, given: Contract, error: float = 0.0):
         self.contract = given
