@@ -15,7 +15,7 @@ from service.contract.policy import ModelPolicy
 from service.contract.signature import Signature, TensorSpec
 from service.engine.batching.tensors import Tensors
 from service.engine.compute.precision import Precision
-from service.engine.versions import Loaded
+from service.engine.compute.runtime import Loaded
 
 DOUBLE = Signature(
     inputs=(TensorSpec(name="numbers", dtype="int64", shape=(None,)),),

@@ -13,9 +13,9 @@ from typing import Protocol
 from service.contract.contract import Contract
 from service.contract.policy import ModelPolicy
 from service.contract.version import Version, read_version
+from service.engine.compute.runtime import Loaded, Model
 from service.engine.compute.threads import lower_priority
 from service.engine.reconciler import Key
-from service.engine.versions import Loaded, Model
 from service.metrics import Metrics
 from service.processes.memory import settle
 

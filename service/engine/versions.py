@@ -4,15 +4,14 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple, Protocol
 
-from service.contract.compilation import RuntimeChoice
 from service.contract.contract import Contract
 from service.contract.version import Version
 from service.engine.activity import Marker
 from service.engine.batching.batcher import Answer, Batcher
 from service.engine.batching.queue import QueuedRequest
 from service.engine.batching.tensors import TensorChecker, Tensors, count_rows
+from service.engine.compute.runtime import Model
 from service.engine.compute.threads import NICENESS, ComputeThreads
 from service.errors import InvalidInput, ShuttingDown
 from service.metrics import BatchMetrics, Metrics
@@ -24,47 +23,6 @@ CONCURRENT_BATCHES = min(
 )  # batches of a signature that run at once
 QUICK_S = 0.001  # a batch that takes less waits longer for another thread to wake
 SHARED_S = 0.0003  # and one that takes less than this is not worth two
-
-
-class Model(Protocol):
-    """What computes for a version: `HostedModel`, or a fake."""
-
-    @property
-    def contract(self) -> Contract:
-        """What it was loaded by, with what was found to be otherwise."""
-
-    @property
-    def in_process(self) -> bool:
-        """Whether it computes in this process, so that no call waits for another."""
-
-    @property
-    def alive(self) -> bool:
-        """Whether the process is there in which it computes."""
-
-    def run(self, signature: str, tensors: Tensors, /) -> Tensors:
-        """Compute a batch of an allowed size, or a request that is not batched.
-
-        Raises:
-            ProcessDied: The process in which it computes did.
-            Exception: What the model raises.
-        """
-
-    def warm(self) -> float:
-        """Run every batch size once; seconds."""
-
-
-class Loaded(NamedTuple):
-    """A version in memory, ready to compute.
-
-    Attributes:
-        model: What computes.
-        choice: Why that does, where there was one.
-        warm_s: Seconds that its first runs took.
-    """
-
-    model: Model
-    choice: RuntimeChoice | None = None
-    warm_s: float = 0.0
 
 
 class LoadedVersion:

@@ -17,9 +17,9 @@ from prometheus_client import CollectorRegistry
 from service.contract.contract import Contract
 from service.contract.manifest import read_manifest
 from service.contract.policy import ModelPolicy
+from service.engine.compute.runtime import Loaded
 from service.engine.compute.tensorflow_runtime import TensorFlowModel
 from service.engine.engine import Engine
-from service.engine.versions import Loaded
 from service.metrics import Metrics
 from service.settings import Settings
 from service.web.app import create_app

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -35,8 +35,7 @@ from service.contract.samples import draw
 from service.contract.signature import Signature
 from service.engine.batching.tensors import Tensors, count_rows
 from service.engine.compute.compiled_cache import CompiledCache
-from service.engine.compute.precision import Precision
-from service.engine.versions import Loaded, Model
+from service.engine.compute.runtime import Compiler, Loaded, Model, TensorFlow
 from service.processes.cores import available_cores
 from service.settings import Settings
 
@@ -45,31 +44,6 @@ logger = logging.getLogger(__name__)
 TIMED_S = 0.3  # at most, of a runtime at one size, but for its first run
 TIMED_RUNS = 20
 OTHERWISE = "TensorFlow found its signatures to be otherwise than they say"
-
-
-class Compiler(Protocol):
-    """What compiles versions: `OpenVINORuntime`."""
-
-    def load(self, folder: Path, contract: Contract, cache: Path | None) -> Model:
-        """Compile a version.
-
-        Args:
-            folder: Where it lies.
-            contract: What it promises.
-            cache: A folder in which what was compiled is found, and kept.
-
-        Raises:
-            ValueError: It cannot be compiled; the message says why.
-        """
-
-
-class TensorFlow(Protocol):
-    """What loads any version: `TensorFlowHost`."""
-
-    def load(
-        self, folder: Path, contract: Contract, precision: Precision | None
-    ) -> Model:
-        """Load a version; None = the setting's precision."""
 
 
 class Disagreement(ValueError):

@@ -26,7 +26,7 @@ from service.contract.compilation import RuntimeChoice
 from service.contract.contract import Contract
 from service.contract.integrity import hash_files
 from service.contract.signature import Frozen
-from service.engine.versions import Loaded
+from service.engine.compute.runtime import Loaded
 
 logger = logging.getLogger(__name__)
 

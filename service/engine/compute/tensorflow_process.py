@@ -24,11 +24,10 @@ import click
 
 from service.engine.compute.channel import Channel, Kind
 from service.engine.compute.hosted_process import BEAT, OPENING, HostedStart
+from service.engine.compute.runtime import Model, TensorFlow
 from service.engine.compute.tensorflow_host import Facts, Order
 from service.engine.compute.threads import lower_priority
 from service.engine.ipc.frames import Bytes, pack_tensors, unpack_tensors, unpack_text
-from service.engine.loading import Loader
-from service.engine.versions import Model
 from service.logs import configure_logging
 from service.processes.handover import BEAT_S
 from service.processes.memory import settle
@@ -71,12 +70,12 @@ class TensorFlowProcess:
     def __init__(
         self,
         control: socket.socket,
-        make_runtime: Callable[[], Loader],
+        make_runtime: Callable[[], TensorFlow],
         take_dropped: Callable[[], int],
     ):
         self._control, self._make_runtime = control, make_runtime
         self._take_dropped = take_dropped
-        self._runtime: Future[Loader] = Future()
+        self._runtime: Future[TensorFlow] = Future()
         self._models: WeakValueDictionary[int, Model] = WeakValueDictionary()
         self._open: Counter[int] = Counter()  # channels, by model
         self._lock, self._settling = threading.Lock(), threading.Lock()
@@ -199,7 +198,7 @@ def _describe(error: Exception) -> bytes:
     return json.dumps({"message": message, "trace": trace}).encode()
 
 
-def _make_runtime(settings: Settings) -> Loader:
+def _make_runtime(settings: Settings) -> TensorFlow:
     from service.engine.compute.tensorflow_runtime import TensorFlowRuntime
 
     return TensorFlowRuntime(

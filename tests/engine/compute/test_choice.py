@@ -16,7 +16,7 @@ from service.engine.batching.tensors import Tensors
 from service.engine.compute import choice
 from service.engine.compute.choice import RuntimeChooser, has_gpu
 from service.engine.compute.compiled_cache import CompiledCache
-from service.engine.versions import Loaded
+from service.engine.compute.runtime import Loaded
 
 POLICY = ModelPolicy()
 

@@ -1,0 +1,75 @@
+"""What computes: the runtimes and what they load, as everyone else sees them."""
+
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from service.contract.compilation import RuntimeChoice
+from service.contract.contract import Contract
+from service.engine.batching.tensors import Tensors
+from service.engine.compute.precision import Precision
+
+
+class Model(Protocol):
+    """What computes for a version: `HostedModel`, or a fake."""
+
+    @property
+    def contract(self) -> Contract:
+        """What it was loaded by, with what was found to be otherwise."""
+
+    @property
+    def in_process(self) -> bool:
+        """Whether it computes in this process, so that no call waits for another."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process is there in which it computes."""
+
+    def run(self, signature: str, tensors: Tensors, /) -> Tensors:
+        """Compute a batch of an allowed size, or a request that is not batched.
+
+        Raises:
+            ProcessDied: The process in which it computes did.
+            Exception: What the model raises.
+        """
+
+    def warm(self) -> float:
+        """Run every batch size once; seconds."""
+
+
+class Loaded(NamedTuple):
+    """A version in memory, ready to compute.
+
+    Attributes:
+        model: What computes.
+        choice: Why that does, where there was one.
+        warm_s: Seconds that its first runs took.
+    """
+
+    model: Model
+    choice: RuntimeChoice | None = None
+    warm_s: float = 0.0
+
+
+class Compiler(Protocol):
+    """What compiles versions: `OpenVINORuntime`."""
+
+    def load(self, folder: Path, contract: Contract, cache: Path | None) -> Model:
+        """Compile a version.
+
+        Args:
+            folder: Where it lies.
+            contract: What it promises.
+            cache: A folder in which what was compiled is found, and kept.
+
+        Raises:
+            ValueError: It cannot be compiled; the message says why.
+        """
+
+
+class TensorFlow(Protocol):
+    """What loads any version: `TensorFlowHost`."""
+
+    def load(
+        self, folder: Path, contract: Contract, precision: Precision | None
+    ) -> Model:
+        """Load a version; None = the setting's precision."""
