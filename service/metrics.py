@@ -170,6 +170,13 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=registry,
         )
+        self.model_runtime = Gauge(
+            "servery_model_runtime",
+            "1 for the runtime that computes a version.",
+            ["model", "version", "runtime"],
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
         self.quarantined = Gauge(
             "servery_model_quarantined",
             "1 for a version that is not loaded because it killed the engine.",

@@ -95,6 +95,17 @@ class MultiplierLoader:
         self.held: dict[str, threading.Event] = {}  # models whose loading waits
         self.precisions: list[Precision | None] = []  # that were asked for
         self.fails = False
+        self.slow: set[str] = set()  # models that wait for another process
+        self.expecting = self.released = 0
+
+    def is_quick(self, folder: Path, contract: Contract, policy: ModelPolicy) -> bool:
+        return contract.name not in self.slow
+
+    def expect_others(self) -> None:
+        self.expecting += 1
+
+    def release(self) -> None:
+        self.released += 1
 
     def load(self, folder: Path, contract: Contract, policy: ModelPolicy) -> Loaded:
         if contract.name in self.held and not self.held[contract.name].wait(30):

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from service.contract.contract import from_saved_model
+from service.contract.compilation import find_obstacle
+from service.contract.contract import Contract, from_saved_model
 from service.contract.inputs import describe_shape
 from service.contract.manifest import FILENAME as MANIFEST
 from service.contract.saved_model import (
@@ -14,7 +15,6 @@ from service.contract.saved_model import (
 from service.contract.signature import Frozen, Signature, TensorSpec
 
 KERAS_FILES = (".keras", ".h5", ".hdf5")
-RUNTIME = "nothing is compiled: TensorFlow computes it as it is"
 
 
 class Inspection(Frozen):
@@ -30,7 +30,7 @@ class Inspection(Frozen):
     stateful: tuple[str, ...]
     operations: tuple[str, ...]
     refused: dict[str, str]
-    compiled: str = RUNTIME
+    compiled: str
 
 
 def find_saved_model(path: Path) -> Path:
@@ -83,6 +83,7 @@ def inspect(path: Path) -> Inspection:
         stateful=contract.stateful,
         operations=tuple(sorted(saved.operations)),
         refused=saved.refused,
+        compiled=_describe_compilation(contract),
     )
 
 
@@ -103,6 +104,15 @@ def render(found: Inspection) -> Iterator[str]:
     yield f"compiled: {found.compiled}"
     for operation, effect in found.refused.items():
         yield f"refused: {operation} {effect}"
+
+
+def _describe_compilation(contract: Contract) -> str:
+    obstacle = find_obstacle(contract)
+    if obstacle is not None:
+        return f"no, {obstacle}: TensorFlow computes it"
+    return (
+        "by OpenVINO when it is loaded, if that answers as TensorFlow does, and faster"
+    )
 
 
 def _describe(spec: TensorSpec) -> str:

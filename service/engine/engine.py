@@ -216,20 +216,21 @@ class Engine:
         """Do what is to be done, and say whether anything came of it.
 
         If so there may be more to do: what is older can go, or what failed needs a
-        substitute. Suspects come last, so that the others serve should they kill us.
+        substitute.
         """
-        loads = []
+        loads = {}
         for do, key in self._decide(on_disk):
             if do is Do.FORGET:
                 self._statuses.remove(key)
             elif do is Do.RETIRE:
                 self._registry.retire(key)
             else:
-                loads.append((key, scan.versions[key[0]][key[1]]))
-        loads.sort(key=lambda load: self._journal.weight(load[0], load[1].fingerprint))
-        for key, folder in loads:
+                loads[key] = scan.versions[key[0]][key[1]]
+        for key, folder in loads.items():
             self._statuses.set_loading(key, folder.fingerprint)
-        settled = [await self._registry.load(*load) for load in loads]
+        if loads:
+            loads = await self._registry.order(loads)
+        settled = [await self._registry.load(*load) for load in loads.items()]
         return any(settled)
 
     def _decide(self, on_disk: dict[Key, OnDisk]) -> list[Action]:

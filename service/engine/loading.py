@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from service.contract.contract import Contract
 from service.contract.policy import ModelPolicy
@@ -27,6 +28,23 @@ class Loader(Protocol):
 
     def load(self, folder: Path, contract: Contract, policy: ModelPolicy) -> Loaded:
         """Load and warm the version that lies in `folder`, as `policy` asks."""
+
+    def is_quick(self, folder: Path, contract: Contract, policy: ModelPolicy) -> bool:
+        """Whether a version can be loaded without waiting for another process."""
+
+    def expect_others(self) -> None:
+        """Get ready for versions that cannot, without waiting."""
+
+    def release(self) -> None:
+        """Let go of what no version uses, now that all are loaded."""
+
+
+class Load(NamedTuple):
+    """A version that is to be loaded."""
+
+    key: Key
+    path: Path
+    policy: ModelPolicy
 
 
 class LoadingThread:
@@ -63,14 +81,49 @@ class LoadingThread:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._load, key, folder, policy)
 
+    async def order(self, loads: Sequence[Load]) -> list[Load]:
+        """Put first what is loaded first: quick ones, and light ones among them.
+
+        What the others need is made ready meanwhile.
+        """
+        with suppress(Exception):  # it is told when a version is loaded
+            await self.prepare()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._order, loads)
+
     async def settle(self, *, retired: bool = False) -> None:
         """Give back memory, in this thread: there it stalls others a third as long."""
-        work = partial(settle, retired=retired)
+        work = partial(self._settle, retired=retired)
         await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def close(self) -> None:
         """Load nothing more. What is being loaded cannot be interrupted."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _settle(self, *, retired: bool) -> None:
+        settle(retired=retired)
+        if self._loader is not None:
+            self._loader.release()
+
+    def _order(self, loads: Sequence[Load]) -> list[Load]:
+        if self._loader is None:
+            return list(loads)
+        ranks = {load.key: self._rank(load, self._loader) for load in loads}
+        if any(slow for slow, _ in ranks.values()):
+            self._loader.expect_others()
+        return sorted(loads, key=lambda load: ranks[load.key])
+
+    def _rank(self, load: Load, loader: Loader) -> tuple[bool, int]:
+        """Whether a version waits for others, and its MiB; what is broken is last."""
+        try:
+            version = read_version(load.path, *load.key, verify=False)
+            contract = load.policy.apply(version.contract)
+            quick = loader.is_quick(load.path, contract, load.policy)
+            files = (each for each in load.path.rglob("*") if each.is_file())
+            size = sum(each.stat().st_size for each in files)
+            return not quick, size >> 20
+        except (OSError, ValueError):  # to be told when it is loaded
+            return True, 0
 
     def _load(
         self, key: Key, folder: Path, policy: ModelPolicy

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ from service.engine.compute.threads import NICENESS
 from service.engine.crashes import CrashJournal, Death
 from service.engine.disk import Scan, VersionFolder
 from service.engine.ended import ProcessDied, ProcessEnd
-from service.engine.loading import Loader, LoadingThread
+from service.engine.loading import Load, Loader, LoadingThread
 from service.engine.policies import PolicySource
 from service.engine.reconciler import Key
 from service.engine.statuses import Statuses
@@ -64,6 +64,26 @@ class Registry:
         """The version, if it is in memory; one that is being retired still is."""
         return self._loaded.get(key)
 
+    async def order(
+        self, folders: Mapping[Key, VersionFolder]
+    ) -> dict[Key, VersionFolder]:
+        """What is to be loaded, in the order in which callers are served soonest.
+
+        Suspects come last, so that the others serve should they kill us.
+        """
+        loads = [
+            Load(key, folder.path, self._policies.of(key[0]))
+            for key, folder in folders.items()
+        ]
+        ordered = {
+            load.key: folders[load.key] for load in await self._thread.order(loads)
+        }
+
+        def weight(item: tuple[Key, VersionFolder]) -> float:
+            return self._journal.weight(item[0], item[1].fingerprint)
+
+        return dict(sorted(ordered.items(), key=weight))
+
     async def load(self, key: Key, folder: VersionFolder) -> bool:
         """Load a version; whatever becomes of it is in its status.
 
@@ -85,7 +105,9 @@ class Registry:
             return is_settled
         self._journal.absolve(key)
         self._statuses.set(key, VersionState.READY, version=loaded.version)
-        logger.info("%s %d is ready", *key)
+        runtime = loaded.version.runtime
+        by = f": {runtime.name}, {runtime.reason}" if runtime is not None else ""
+        logger.info("%s %d is ready%s", *key, by)
         return True
 
     def process_ended(self, end: ProcessEnd) -> None:

@@ -158,7 +158,11 @@ class Statuses:
         self._metrics.quarantined.labels(key[0], str(key[1])).set(value)
 
     def _count(self, status: VersionStatus, key: Key, value: int) -> None:
-        self._metrics.model_state.labels(key[0], str(key[1]), status.state).set(value)
+        labels = key[0], str(key[1])
+        self._metrics.model_state.labels(*labels, status.state).set(value)
+        if status.runtime is not None:
+            serves = value if status.state is VersionState.READY else 0
+            self._metrics.model_runtime.labels(*labels, status.runtime.name).set(serves)
 
 
 def _key(pair: tuple[Key, VersionStatus]) -> Key:

@@ -332,6 +332,24 @@ def test_one_broken_model_is_no_reason_to_take_the_others_away(
     run(test)
 
 
+def test_what_waits_for_another_process_is_loaded_last(artifacts: Path) -> None:
+    for name in ("alpha", "zeta"):
+        write_version(artifacts, name, 1)
+
+    async def test() -> None:
+        loader = MultiplierLoader()
+        loader.slow = {"alpha"}
+        engine = Engine(
+            Settings(artifacts=artifacts), Metrics(CollectorRegistry()), lambda: loader
+        )
+        await engine.start()
+        assert [name for name, _ in loader.loaded] == ["times", "zeta", "alpha"]
+        assert (loader.expecting, loader.released) == (1, 1)
+        await engine.stop()
+
+    run(test)
+
+
 def test_models_that_are_ready_answer_while_others_load(artifacts: Path) -> None:
     write_version(artifacts, "zeta", 1)
 

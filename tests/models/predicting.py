@@ -52,6 +52,15 @@ def read_png(png: str | bytes) -> np.ndarray:
 class CpuLoader:
     """Loads as `Runtime` does, but leaves TensorFlow's settings to the other tests."""
 
+    def is_quick(self, *_: object) -> bool:
+        return True
+
+    def expect_others(self) -> None:
+        pass
+
+    def release(self) -> None:
+        pass
+
     def load(self, folder: Path, contract: Contract, policy: ModelPolicy) -> Loaded:
         with tf.device("/CPU:0"):
             saved = tf.saved_model.load(str(folder))

@@ -87,14 +87,20 @@ class RuntimeChooser:
     def _compiler(self) -> Compiler:
         return self._make_compiler(self._threads)
 
-    def is_compiled(
-        self, folder: Path, contract: Contract, policy: ModelPolicy
-    ) -> bool:
+    def is_quick(self, folder: Path, contract: Contract, policy: ModelPolicy) -> bool:
         """Whether a version is known to need no TensorFlow."""
         if self._find_obstacle(contract, policy) is not None:
             return False
         kept = self._cache.find(self._key(folder, contract, policy))
         return kept is not None and kept[1].name == "openvino"
+
+    def expect_others(self) -> None:
+        """Start TensorFlow's process: it takes seconds, in which others are loaded."""
+        self._tensorflow.start()
+
+    def release(self) -> None:
+        """End TensorFlow's process, if no version is left in it."""
+        self._tensorflow.release()
 
     def load(self, folder: Path, contract: Contract, policy: ModelPolicy) -> Loaded:
         """Load a version by the runtime that is best for it, warm and compared.

@@ -73,3 +73,9 @@ class TensorFlow(Protocol):
         self, folder: Path, contract: Contract, precision: Precision | None
     ) -> Model:
         """Load a version; None = the setting's precision."""
+
+    def start(self) -> None:
+        """Get ready to load, without waiting for it."""
+
+    def release(self) -> None:
+        """Give back what it holds, if no version is left in it."""

@@ -15,6 +15,7 @@ import time
 import weakref
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -97,6 +98,7 @@ class TensorFlowHost:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._process: HostedProcess | None = None
+        self._models: weakref.WeakSet[HostedModel] = weakref.WeakSet()
         self._backoff_s = 0.0
         self._closed = False
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
@@ -126,7 +128,22 @@ class TensorFlowHost:
         with self._lock:
             process = self._living()
         process.wait_ready()
-        return HostedModel(process, next(self._numbers), folder, contract, precision)
+        number = next(self._numbers)
+        model = HostedModel(process, number, folder, contract, precision)
+        self._models.add(model)
+        return model
+
+    def start(self) -> None:
+        """Start the process, if there is none, without waiting until it is ready."""
+        with self._lock, suppress(ProcessDied):  # `load` says why
+            self._living()
+
+    def release(self) -> None:
+        """End the process if no model lives in it: it holds half a gigabyte."""
+        with self._lock:
+            if self._process is not None and not self._models:
+                self._process.end()
+                self._process = None
 
     def close(self) -> None:
         """End the process, and start no other."""

@@ -112,6 +112,12 @@ class TensorFlowRuntime:
             saved, contract, self.device, *threads, rounds=rounds, folder=folder
         )
 
+    def start(self) -> None:
+        """Nothing: it is ready when it is made."""
+
+    def release(self) -> None:
+        """Nothing: it holds nothing but its versions."""
+
     def _check(self, precision: Precision | None) -> None:
         if precision == "bfloat16" and not self._can_round:
             logger.warning("bfloat16: expected a CPU that has it; staying in float32")

@@ -83,6 +83,12 @@ class _As:
     def __init__(self, load: Any):
         self.load = load
 
+    def start(self) -> None:
+        pass
+
+    def release(self) -> None:
+        pass
+
 
 @pytest.fixture
 def runtimes() -> Runtimes:
@@ -151,7 +157,7 @@ def test_a_second_start_asks_no_tensorflow_and_compares_again(
 ) -> None:
     first = chooser(runtimes, tmp_path / "cache").load(folder, contract(), POLICY)
     again = chooser(runtimes, tmp_path / "cache")
-    assert again.is_compiled(folder, contract(), POLICY)
+    assert again.is_quick(folder, contract(), POLICY)
     second = again.load(folder, contract(), POLICY)
     assert runtimes.tensorflow == 1
     assert second.choice == first.choice
@@ -168,7 +174,7 @@ def test_what_differs_is_not_served(
     assert found.name == "tensorflow"
     assert "expected a difference of at most 0.0001, received 0.01" in found.reason
     again = chooser(runtimes, tmp_path)
-    assert not again.is_compiled(folder, contract(), POLICY)
+    assert not again.is_quick(folder, contract(), POLICY)
     assert chosen(again.load(folder, contract(), POLICY)) == found
     assert runtimes.compiled == 1  # it was known
 
@@ -276,10 +282,10 @@ def test_a_damaged_entry_is_made_anew(
     name = {"record": "record.json", "blob": "model.blob", "extra": "new"}[damage]
     (entry / name).write_bytes(b"{")
     again = chooser(runtimes, tmp_path / "cache")
-    assert not again.is_compiled(folder, contract(), POLICY)
+    assert not again.is_quick(folder, contract(), POLICY)
     again.load(folder, contract(), POLICY)
     assert (runtimes.tensorflow, runtimes.compiled) == (2, 2)
-    assert chooser(runtimes, tmp_path / "cache").is_compiled(folder, contract(), POLICY)
+    assert chooser(runtimes, tmp_path / "cache").is_quick(folder, contract(), POLICY)
 
 
 @pytest.mark.usefixtures("times")
@@ -303,7 +309,7 @@ def test_other_content_and_conditions_are_another_entry(
     else:
         module = "service.engine.compute.compiled_cache.describe_processor"
         monkeypatch.setattr(module, lambda: "another")
-    assert not loader.is_compiled(folder, given, POLICY)
+    assert not loader.is_quick(folder, given, POLICY)
 
 
 @pytest.mark.usefixtures("times")

@@ -108,10 +108,12 @@ def test_a_second_load_reads_what_the_first_has_kept(
     assert first == second
 
 
-class Odd(tf.Module):
+class Odd(tf.Module):  # type: ignore[misc]
     """What OpenVINO has no operation for, or has another than TensorFlow."""
 
-    @tf.function(input_signature=[tf.TensorSpec([None, 4], tf.float32, name="x")])
+    @tf.function(  # type: ignore[untyped-decorator]
+        input_signature=[tf.TensorSpec([None, 4], tf.float32, name="x")]
+    )
     def unknown(self, x: Any) -> dict[str, Any]:
         return {"y": tf.raw_ops.Betainc(a=tf.abs(x) + 1.0, b=tf.abs(x) + 1.0, x=x)}
 
