@@ -5,8 +5,8 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import httpx
@@ -111,8 +111,7 @@ def make_bodies(target: Target) -> list[bytes]:
 
 def write_bodies(bodies: Iterable[bytes], folder: Path) -> Path:
     """Write the files 0, 1, 2 … for the load generator, which is no Python."""
-    place = next(p for n in count() if not (p := folder / f"bodies-{n}").exists())
-    place.mkdir()
+    place = Path(mkdtemp(prefix="bodies-", dir=folder))
     for number, body in enumerate(bodies):
         (place / str(number)).write_bytes(body)
     return place

@@ -65,6 +65,10 @@ class Connections:
         return self._all[-1]
 
 
+Connect = Callable[[float], Connections]
+"""Makes what a process sends through, given the seconds after which to give up."""
+
+
 def tell(status: int, headers: Container[str], body: bytes) -> str:
     """An answer as an outcome: status, and unless that is 200 code, what is missing."""
     if status == httpx.codes.OK:
@@ -86,9 +90,7 @@ class Client:
         in_flight: How many requests are under way.
     """
 
-    def __init__(
-        self, share: Share, connect: Callable[[float], Connections] = Connections
-    ):
+    def __init__(self, share: Share, connect: Connect = Connections):
         self._share, self._load = share, share.load
         self.recorder = Recorder(tuple(self._load.mix))
         self._connections = connect(self._load.timeout_s)

@@ -29,6 +29,7 @@ BUSY = 0.9  # of a core: above it a client process may be what is slow
 MAX_LAG_S = 0.010  # p99: above it the client did not send when it was meant to
 MAX_LINES = 30  # of progress that does not go to a terminal
 MIN_S = 0.001  # length of a test that was interrupted at once
+TOLD = "url", "mix", "seed", "deadline_s", "timeout_s"  # of the load
 FORMAT = 1  # of the JSON; changes when a field changes its meaning or its place
 
 
@@ -146,10 +147,7 @@ def to_json(report: Report) -> str:
         "format": FORMAT,
         "started": report.started.isoformat(timespec="seconds"),
         "load": str(load),
-        **{
-            k: getattr(load, k)
-            for k in ("url", "mix", "seed", "deadline_s", "timeout_s")
-        },
+        **{name: getattr(load, name) for name in TOLD},
         "broken_off": report.interrupted,
         "window": asdict(report.window),
         "total": _summary(report.total),

@@ -15,7 +15,7 @@ from typing import Any, Self
 import click
 import uvloop
 
-from loadtest.client import Client, Connections
+from loadtest.client import Client, Connect, Connections
 from loadtest.load import Load, Share
 from loadtest.results import Results, merge
 
@@ -49,9 +49,6 @@ class Outcome:
     interrupted: bool
     seconds: float
 
-
-Connect = Callable[[float], Connections]
-"""Makes what a process sends through, given the time after which to give up."""
 
 OnProgress = Callable[[float, Sequence[Tick]], None]
 """Called about once a second: seconds from the start, and all ticks since."""

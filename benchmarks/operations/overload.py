@@ -3,14 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 import click
 import numpy as np
 
 from benchmarks.processes import cpu_seconds, memory
 from benchmarks.servers import Running
-from loadtest.arrivals import EDGE_S, Rates, constant, with_warmup
+from loadtest.arrivals import Rates, constant, stretches, with_warmup
 from loadtest.limit import Limit, Step, find_limit
 from loadtest.load import Load
 from loadtest.objective import parse_objective
@@ -109,14 +108,6 @@ def overload(
     during = Window(plan.before, plan.before + plan.overload)
     back_s = recovery(outcome.results, during.end_s, rates.duration_s)
     return Overload(factor, outcome.results, during, sizes, cores, back_s)
-
-
-def stretches(*parts: tuple[float, float]) -> Rates:
-    """Seconds, and requests a second in them, one after the other."""
-    ends = list(accumulate(seconds for seconds, _ in parts))
-    starts = [0.0, *(end + EDGE_S for end in ends[:-1])]
-    times = [each for pair in zip(starts, ends, strict=True) for each in pair]
-    return Rates(tuple(times), tuple(rate for _, rate in parts for _ in range(2)))
 
 
 def goodput(results: Results, window: Window) -> float:

@@ -11,7 +11,6 @@ from benchmarks.operations.overload import (
     goodput,
     load_at,
     recovery,
-    stretches,
 )
 from benchmarks.operations.page import Measured, draw, render
 from benchmarks.operations.sockets import (
@@ -23,7 +22,7 @@ from benchmarks.operations.sockets import (
     read,
 )
 from benchmarks.servers import ServerError
-from loadtest.arrivals import constant
+from loadtest.arrivals import constant, stretches
 from loadtest.limit import Limit
 from loadtest.load import Share
 from loadtest.results import OK, TIMEOUT, Results
