@@ -34,7 +34,6 @@ class Connections:
     def __init__(self, timeout_s: float):
         self._timeout_s = timeout_s
         self._tls = ssl.create_default_context()
-        self._all: list[httpx.AsyncHTTPTransport] = []
         self._free: list[httpx.AsyncHTTPTransport] = []
 
     async def exchange(self, request: httpx.Request, intended_s: float) -> str:
@@ -53,16 +52,15 @@ class Connections:
         return tell(response.status_code, response.headers, body)
 
     async def close(self) -> None:
-        """Close all that were opened."""
-        for connection in self._all:
+        """Close all; none is in use any more."""
+        for connection in self._free:
             await connection.aclose()
 
     def _open(self) -> httpx.AsyncHTTPTransport:
         limits = httpx.Limits(max_connections=1, keepalive_expiry=60)
-        self._all.append(
-            httpx.AsyncHTTPTransport(verify=self._tls, limits=limits, trust_env=False)
+        return httpx.AsyncHTTPTransport(
+            verify=self._tls, limits=limits, trust_env=False
         )
-        return self._all[-1]
 
 
 Connect = Callable[[float], Connections]
@@ -102,7 +100,6 @@ class Client:
         self.choices = islice(self._choose(), share.index, None, share.processes)
         self._stopped = False
         self._grace = asyncio.Timeout(None)
-        self._tasks: set[asyncio.Task[None]] = set()
         self._start, self.in_flight = 0.0, 0
 
     async def run(self, start: float) -> None:
@@ -110,16 +107,13 @@ class Client:
         self._start = start
         try:
             with suppress(TimeoutError):
-                async with self._grace:
-                    is_closed = self._load.rates is None
-                    await (self._send_closed() if is_closed else self._send_open())
-                    if self._tasks:
-                        await asyncio.wait(self._tasks)
+                async with self._grace, asyncio.TaskGroup() as group:
+                    if self._load.rates is not None:
+                        await self._send_open(group)
+                    else:
+                        for _ in range(self._share.connections()):
+                            group.create_task(self._keep_busy())
         finally:
-            unfinished = list(self._tasks)
-            for task in unfinished:
-                task.cancel()
-            await asyncio.gather(*unfinished, return_exceptions=True)
             await self._connections.close()
 
     def stop(self) -> None:
@@ -127,7 +121,7 @@ class Client:
         self._stopped = True
         self._grace.reschedule(asyncio.get_running_loop().time() + GRACE_S)
 
-    async def _send_open(self) -> None:
+    async def _send_open(self, group: asyncio.TaskGroup) -> None:
         for intended_s in self._share.schedule().tolist():
             await self._sleep_until(intended_s)
             if self._stopped:
@@ -137,14 +131,7 @@ class Client:
                 now_s = self._now()
                 self.recorder.add(workload, UNSENT, (intended_s, now_s, now_s))
                 continue
-            task = asyncio.create_task(self._exchange(workload, request, intended_s))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _send_closed(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self._share.connections()):
-                group.create_task(self._keep_busy())
+            group.create_task(self._exchange(workload, request, intended_s))
 
     async def _keep_busy(self) -> None:
         await self._sleep_until(0)

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from loadtest.load import Load
 from loadtest.objective import Objective, judge
-from loadtest.results import OK, TIMEOUT, UNSENT, merge
+from loadtest.results import UNSENT, merge
 from loadtest.summary import (
     ALL,
     SHOWN,
@@ -129,13 +129,12 @@ def run_test(
 def tell(ticks: Sequence[Tick], seconds: float) -> str:
     """What was done in so many seconds, in a line."""
     results = merge([tick.results for tick in ticks])
-    failed = 1 - results.had(OK).mean() if len(results) else 0.0
-    latest = results.latency_s[results.had(OK, TIMEOUT)]
-    p50, p99 = np.quantile(latest, (0.5, 0.99)) if len(latest) else (np.nan, np.nan)
+    summary = summarise(results, Window(0, float("inf")), None)
+    p50, p99 = (milliseconds(summary.percentile(each)) for each in (50, 99))
     in_flight = sum({tick.process: tick.in_flight for tick in ticks}.values())
     return (
-        f"{len(results) / seconds:7,.0f}/s  p50 {milliseconds(p50):>5} ms  "
-        f"p99 {milliseconds(p99):>5} ms  errors {percent(failed):>6}  "
+        f"{len(results) / seconds:7,.0f}/s  p50 {p50:>5} ms  p99 {p99:>5} ms  "
+        f"errors {percent(summary.errors):>6}  "
         f"in flight {in_flight:,}"
     )
 
