@@ -56,8 +56,8 @@ def stretches(*parts: tuple[float, float]) -> Rates:
     """Seconds, and requests/s in them, one after the other."""
     ends = list(accumulate(seconds for seconds, _ in parts))
     inner = [time for end in ends[:-1] for time in (end, end + EDGE_S)]
-    rates = [rate for _, rate in parts for _ in range(2)]
-    return Rates((0, *inner, ends[-1]), tuple(rates))
+    rates = tuple(rate for _, rate in parts for _ in range(2))
+    return Rates((0, *inner, ends[-1]), rates)
 
 
 def levels(rates: Sequence[float], duration_s: float) -> Rates:

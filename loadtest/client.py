@@ -20,6 +20,7 @@ from loadtest.results import OK, TIMEOUT, UNFINISHED, UNSENT, Recorder
 from loadtest.workloads import WORKLOADS, Body
 
 BATCH = 4096  # requests whose order is drawn at once
+ONE = httpx.Limits(max_connections=1, keepalive_expiry=60)
 GRACE_S = 1.0  # for what is in flight when the test is interrupted
 SHEDDING = (429, 503)  # statuses that owe their caller a Retry-After (RFC 9110, 10.2.3)
 
@@ -57,10 +58,7 @@ class Connections:
             await connection.aclose()
 
     def _open(self) -> httpx.AsyncHTTPTransport:
-        limits = httpx.Limits(max_connections=1, keepalive_expiry=60)
-        return httpx.AsyncHTTPTransport(
-            verify=self._tls, limits=limits, trust_env=False
-        )
+        return httpx.AsyncHTTPTransport(verify=self._tls, limits=ONE, trust_env=False)
 
 
 Connect = Callable[[float], Connections]
@@ -103,7 +101,7 @@ class Client:
         self._start, self.in_flight = 0.0, 0
 
     async def run(self, start: float) -> None:
-        """Send from `start`, by the monotonic clock, to the end; wait for answers."""
+        """Send from `start`, which is now or was (monotonic); wait for answers."""
         self._start = start
         try:
             with suppress(TimeoutError):
@@ -123,7 +121,8 @@ class Client:
 
     async def _send_open(self, group: asyncio.TaskGroup) -> None:
         for intended_s in self._share.schedule().tolist():
-            await self._sleep_until(intended_s)
+            # If it is late already, the others run all the same.
+            await asyncio.sleep(max(0.0, intended_s - self._now()))
             if self._stopped:
                 return
             workload, request = next(self.choices)
@@ -134,7 +133,6 @@ class Client:
             group.create_task(self._exchange(workload, request, intended_s))
 
     async def _keep_busy(self) -> None:
-        await self._sleep_until(0)
         while not self._stopped and self._now() < self._load.duration_s:
             workload, request = next(self.choices)
             await self._exchange(workload, request, self._now())
@@ -149,10 +147,6 @@ class Client:
         finally:
             self.in_flight -= 1
             self.recorder.add(workload, outcome, (intended_s, sent_s, self._now()))
-
-    async def _sleep_until(self, seconds: float) -> None:
-        """Sleep, or if it is too late for that, let the others run all the same."""
-        await asyncio.sleep(max(0.0, seconds - self._now()))
 
     def _now(self) -> float:
         return time.monotonic() - self._start

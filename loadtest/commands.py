@@ -153,9 +153,8 @@ def find_limit(*, objective: Objective, json_file: Path | None, **given: Any) ->
     servery loadtest find-limit --objective "p99<50ms,errors<0.1%"
     servery loadtest find-limit --objective "p99<100ms" --mix digits
     """  # noqa: D301
-    search = LimitSearch(
-        _read_load(given), objective, given["probe"], given["processes"]
-    )
+    load = _read_load(given)
+    search = LimitSearch(load, objective, given["probe"], given["processes"])
     found = search.run(given["start"], given["most"], given["tolerance"])
     click.echo(str(found))
     if json_file:

@@ -134,8 +134,7 @@ def tell(ticks: Sequence[Tick], seconds: float) -> str:
     in_flight = sum({tick.process: tick.in_flight for tick in ticks}.values())
     return (
         f"{len(results) / seconds:7,.0f}/s  p50 {p50:>5} ms  p99 {p99:>5} ms  "
-        f"errors {percent(summary.errors):>6}  "
-        f"in flight {in_flight:,}"
+        f"errors {percent(summary.errors):>6}  in flight {in_flight:,}"
     )
 
 
