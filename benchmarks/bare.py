@@ -46,30 +46,31 @@ def bare_model(
         yield lambda *asked: process.submit(_measure, *asked).result()
 
 
-def load_call(name: str, folder: Path, threads: int) -> Callable[[Tensors], Any]:
-    """A version, warm: the engine's way, and the SavedModel's own."""
+def _load(name: str, folder: Path, threads: int) -> None:
+    """A version, warm, on so many cores: the engine's way, and the SavedModel's own."""
     import tensorflow as tf  # takes seconds
 
     from service.engine.compute.tensorflow_runtime import TensorFlowRuntime
 
-    manifest, signature = read_manifest(folder), WORK[name]().signature
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    manifest, work = read_manifest(folder), WORK[name]()
     model = TensorFlowRuntime("auto", threads).load(folder, manifest)
     model.warm()
-    saved = tf.saved_model.load(str(folder))
-    names = [spec.name for spec in manifest.signatures[signature].inputs]
+    saved = tf.saved_model.load(str(folder)).signatures[work.signature]
+    names = [spec.name for spec in manifest.signatures[work.signature].inputs]
 
-    def run(rows: Tensors) -> Any:
+    def call(rows: Tensors) -> Any:
         if len(rows[0]) in manifest.batch_sizes:
-            return model.run(signature, rows)
-        tensors = dict(zip(names, map(tf.constant, rows), strict=True))
-        outputs = saved.signatures[signature](**tensors)
+            return model.run(work.signature, rows)
+        outputs = saved(**dict(zip(names, map(tf.constant, rows), strict=True)))
         return [output.numpy() for output in outputs.values()]
 
-    return run
+    _loaded.update(call=call, rows=work.rows)
 
 
-def time_calls(call: Callable[[], Any], seconds: float, size: int) -> Calls:
+def _measure(size: int, seconds: float) -> Calls:
     """Call again and again, after one call that does not count."""
+    call = partial(_loaded["call"], slice_rows(_loaded["rows"], 0, size))
     call()
     taken: list[float] = []
     cpu_s, until = process_time(), perf_counter() + seconds
@@ -80,13 +81,3 @@ def time_calls(call: Callable[[], Any], seconds: float, size: int) -> Calls:
     p50_ms, p99_ms = (1000 * np.quantile(taken, (0.5, 0.99))).tolist()
     load = Load(size * len(taken), sum(taken), p50_ms, p99_ms, {})
     return load, process_time() - cpu_s
-
-
-def _load(name: str, folder: Path, threads: int) -> None:
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
-    _loaded.update(call=load_call(name, folder, threads), rows=WORK[name]().rows)
-
-
-def _measure(size: int, seconds: float) -> Calls:
-    rows = slice_rows(_loaded["rows"], 0, size)
-    return time_calls(partial(_loaded["call"], rows), seconds, size)

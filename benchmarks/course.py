@@ -199,8 +199,7 @@ class Course:
             def measure(target: Target, size: int) -> Sample:
                 watch = Watch()
                 load, cpu_s = call(size, self._plan.seconds)
-                about = target.name, model, size
-                return Sample(*about, load, cpu_s, watch.others())
+                return Sample(target.name, model, size, load, cpu_s, watch.others())
 
             yield measure
 

@@ -5,11 +5,12 @@
 What a light model suffers beside a heavy one is measured by `python -m benchmarks`.
 """
 
-import tempfile
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -41,18 +42,17 @@ def main(seconds: int, rounds: int) -> None:
     """Measure every model that lies in artifacts/, and write it down."""
     models, watch = find_models(ARTIFACTS, tuple(WORK)), Watch()
     bodies = {name: WORK[name]().bodies for name in models}
-    asked = {
-        name: (f"/v1/predict/{name}", each) for name, each in bodies.items() if each
-    }
+    asked = {n: (f"/v1/predict/{n}", each) for n, each in bodies.items() if each}
     loads = measure_served(KINDS, asked, seconds, rounds)
-    bare = measure_bare(models, seconds)
     served = [
         [f"{name}, {connections}", kind, *load_cells(found)]
         for (name, kind, connections), found in loads.items()
     ]
-    written = describe("models", watch.others())
-    head = ("Model, connections", "", *LOAD_COLUMNS)
-    page = PAGE.format(written=written, loads=table(head, served), bare=bare)
+    page = PAGE.format(
+        loads=table(("Model, connections", "", *LOAD_COLUMNS), served),
+        bare=measure_bare(models, seconds),
+        written=describe("models", watch.others()),
+    )
     write_page("benchmarks-models.md", page)
 
 
@@ -85,20 +85,18 @@ def measure_served(
         rounds: Of all loads.
     """
     found: Loads = defaultdict(list)
-    with tempfile.TemporaryDirectory(prefix="servery-bench-") as place:
-        folder, urls = Path(place), {}
+    with ExitStack() as stack:
+        folder, urls = Path(stack.enter_context(TemporaryDirectory())), {}
         bodies = {name: write_bodies(each, folder) for name, (_, each) in asked.items()}
-        with ExitStack() as stack:
-            for kind, environment in kinds.items():
-                server, _ = servery(ARTIFACTS, name=kind, environment=environment)
-                urls[kind] = stack.enter_context(running(server, folder)).url()
-            keys = [(name, k, load) for name in asked for load in LOADS for k in kinds]
-            for key in rounds * keys:
-                click.echo(" ".join(map(str, key)), err=True)
-                name, kind, connections = key
-                target = urls[kind] + asked[name][0], bodies[name], JSON
-                load = run_load(*target, connections=connections, seconds=seconds)
-                found[key].append(load)
+        for kind, environment in kinds.items():
+            server, _ = servery(ARTIFACTS, name=kind, environment=environment)
+            urls[kind] = stack.enter_context(running(server, folder)).url()
+        for key in rounds * list(product(asked, LOADS, kinds)):
+            click.echo(" ".join(map(str, key)), err=True)
+            name, connections, kind = key
+            target = urls[kind] + asked[name][0], bodies[name], JSON
+            load = run_load(*target, connections=connections, seconds=seconds)
+            found[name, kind, connections].append(load)
     return found
 
 

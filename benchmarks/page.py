@@ -45,21 +45,17 @@ Figures are medians over the rounds. Behind them stands the interval that holds 
 median, by 94 % at five rounds (their lowest and highest), whatever their distribution.
 A promise is kept if the whole interval keeps it, and is not judged on fewer than five
 rounds. **Bold** is the configuration of a server that comes nearest to Servery at that
-load, by the last column. Requests that were refused are errors and not counted in
-requests/s.
+load, by the last column. Requests that were refused are errors, not requests/s.
 
-Every server holds the same SavedModels, answers the same requests, decodes the same
-files, and was checked to answer rightly before it was measured. “Plain FastAPI” is
-`benchmarks/plain.py`, an endpoint as a good newcomer writes it; how the others are set
-up is in `benchmarks/peers/`: batches of at most 32 rows, one worker with as many
-threads of TensorFlow as cores, and one worker a core.
+Every server holds the same SavedModels, answers the same requests, and was checked to
+answer rightly before it was measured. “Plain FastAPI” is `benchmarks/plain.py`, as a
+good newcomer writes it; the others are in `benchmarks/peers/`: batches of at most 32
+rows, one worker with as many threads of TensorFlow as cores, and one worker a core.
 
-Two limits. The load generator, wrk, runs on the same cores as the servers and takes its
-share of them, more at more requests a second. And it is a closed loop: a connection
-sends its next request when the last is answered, so a slow server is asked less often,
-and latency at many connections is mostly waiting in line. Memory is after the load; RSS
-counts what processes share, TensorFlow's code above all, in each of them; PSS splits it
-among them. Servery is up, and idle, while another is measured.
+Two limits. wrk runs on the same cores as the servers and takes its share. And it is a
+closed loop: a slow server is asked less often, and latency at many connections is
+mostly waiting in line. Memory is after the load; RSS counts what processes share, above
+all TensorFlow's code, in each of them; PSS splits it among them.
 """
 
 

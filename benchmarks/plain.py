@@ -8,17 +8,13 @@ model:
     /async  an `async def` endpoint, which calls the model in the event loop
 """
 
-import json
-import os
-from pathlib import Path
 from typing import Generic, TypeVar
 
-import tensorflow as tf
 from fastapi import FastAPI
 from pydantic import Base64Bytes, BaseModel
 
-from benchmarks.peers.model import Model
-from benchmarks.peers.rows import read_digit, read_photo
+from benchmarks.peers.model import load_model
+from benchmarks.peers.rows import read_digit, read_photo, read_setting
 
 Prediction = TypeVar("Prediction", bound=BaseModel)
 
@@ -65,12 +61,8 @@ class Response(BaseModel, Generic[Prediction]):
 
 
 def create_app() -> FastAPI:
-    """The application; its environment has `MODELS` and `TENSORFLOW_THREADS`."""
-    threads = int(os.environ["TENSORFLOW_THREADS"])
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    folders = json.loads(os.environ["MODELS"])
-    models = {name: Model(name, Path(folder)) for name, folder in folders.items()}
+    """The application; its environment is that of a peer."""
+    models = {name: load_model(name) for name in read_setting().models}
     app = FastAPI()
 
     @app.post("/def")

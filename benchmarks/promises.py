@@ -15,6 +15,7 @@ ROUNDS, SECONDS = 5, 2.9  # wrk stops about then when it is asked for three
 CLOSE = 1.25  # times the best: who may be it, after a single round
 FULL_BATCH = 32  # rows
 AT_LEAST, AT_MOST = True, False
+BARE_DIGITS = f"{BARE}, digits"
 NO_PEERS = (SERVERY, WITHOUT_MODEL, BARE)
 
 
@@ -119,7 +120,8 @@ def contenders(results: Results) -> set[Key]:
     comparisons = compare(results.pairs)
     found = [each for ratio in RATIOS for each in ratio.contenders(comparisons)]
     found += [c for c in comparisons if c.target in (RAW, WITHOUT_MODEL)]
-    found += [c for c in (_bare(comparisons, "digits"), _best_bare(comparisons)) if c]
+    bare = _named(comparisons, BARE_DIGITS), _best_bare(comparisons)
+    found += [each for each in bare if each]
     return {(each.target, each.model, each.connections) for each in found}
 
 
@@ -146,7 +148,7 @@ class Ceiling:
 
 def find_ceiling(comparisons: Sequence[Comparison], cores: int) -> Ceiling | None:
     """The ceiling; None where the model or HTTP was not measured alone."""
-    bare, http = _bare(comparisons, "digits"), _named(comparisons, WITHOUT_MODEL)
+    bare, http = _named(comparisons, BARE_DIGITS), _named(comparisons, WITHOUT_MODEL)
     if not bare or not http:
         return None
     return Ceiling(
@@ -171,7 +173,13 @@ def _own(
     shares = list(_to_ceiling(comparisons, cores))
     what = f"{at}, requests/s to the ceiling"
     yield Promise(what, 85, AT_LEAST, shares, " %")
-    yield _photo(_best_bare(comparisons))
+    what = "photo at 8 connections, requests/s to the bare model on all cores"
+    shares, note = [], ""
+    if photo := _best_bare(comparisons):
+        rate = median(each.load.rate for each in photo.theirs)
+        shares = [100 * each for each in photo.rates]
+        note = f"{rate:.1f} photos/s, {photo.connections} in a call"
+    yield Promise(what, 95, AT_LEAST, shares, " %", note)
     ratios = [p.theirs.load.p99_ms / p.ours.load.p99_ms for p in results.weights]
     what = "digits at 1 connection, p99 beside photo at 8 to p99 alone"
     yield Promise(what, 5, AT_MOST, ratios)
@@ -183,27 +191,11 @@ def _own(
 
 def _to_ceiling(comparisons: Sequence[Comparison], cores: int) -> Iterator[float]:
     """Servery's requests a second to the ceiling, of each round, in per cent."""
-    bare, http = _bare(comparisons, "digits"), _named(comparisons, WITHOUT_MODEL)
+    bare, http = _named(comparisons, BARE_DIGITS), _named(comparisons, WITHOUT_MODEL)
     if bare and http:
         for one, other in zip(bare.pairs, http.pairs, strict=False):
             most = 1000 * cores / (one.theirs.cpu_ms + other.theirs.cpu_ms)
             yield 100 * fmean((one.ours.load.rate, other.ours.load.rate)) / most
-
-
-def _photo(bare: Comparison | None) -> Promise:
-    what = "photo at 8 connections, requests/s to the bare model on all cores"
-    if bare is None:
-        return Promise(what, 95, AT_LEAST, unit=" %")
-    rate = median(each.load.rate for each in bare.theirs)
-    note = f"{rate:.1f} photos/s, {bare.connections} in a call"
-    shares = [100 * each for each in bare.rates]
-    return Promise(what, 95, AT_LEAST, shares, " %", note)
-
-
-def _bare(comparisons: Sequence[Comparison], model: str) -> Comparison | None:
-    """A model without a server, in full batches."""
-    key = f"{BARE}, {model}", FULL_BATCH
-    return next((c for c in comparisons if (c.target, c.connections) == key), None)
 
 
 def _best_bare(comparisons: Sequence[Comparison]) -> Comparison | None:
@@ -215,7 +207,9 @@ def _best_bare(comparisons: Sequence[Comparison]) -> Comparison | None:
 
 
 def _named(comparisons: Sequence[Comparison], name: str) -> Comparison | None:
-    return next((each for each in comparisons if each.target == name), None)
+    """A target at 32 connections, or a bare model with as many rows in a call."""
+    key = name, FULL_BATCH
+    return next((c for c in comparisons if (c.target, c.connections) == key), None)
 
 
 def _most_rounds(found: Sequence[Comparison]) -> Comparison | None:

@@ -10,6 +10,8 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from os import getloadavg
 from pathlib import Path
 from statistics import median
@@ -25,43 +27,54 @@ from benchmarks.models import write_page
 from benchmarks.processes import Watch, cpu_seconds, memory
 from benchmarks.rpc_load import run_rpc_load
 from benchmarks.servers import HOST, Running, free_port, running, wait_for
-from benchmarks.subjects import ARTIFACTS, JSON, find_models, servery
+from benchmarks.subjects import ARTIFACTS, find_models, servery
 from benchmarks.tables import LOAD_COLUMNS, figure, load_cells, table
-from benchmarks.tensor_bodies import BINARY, HEADER, RAW, infer_body, ways_to_digits
+from benchmarks.tensor_bodies import RAW, Way, way_to_infer, ways_to_digits
 from benchmarks.workloads import write_bodies
+from loadtest.target import Target
 from service.settings import Settings
 
 CONNECTIONS = (1, 8, 32, 128)
 MIB = 2**20
 LARGE_WEIGHTS = 75_000_000  # float32: 300 MB
+QUIET_S = 3.0  # of digits alone
 SIDE, IMAGE_SECONDS = 1024, 8  # pixels of the large image, and of one load with it
 
 
 def measure_digits(seconds: int, rounds: int) -> str:
     """Every way at every number of connections, in turns; a table."""
     found: dict[tuple[int, str], list[tuple[Load, float]]] = defaultdict(list)
-    ways = ways_to_digits()
-    with tempfile.TemporaryDirectory(prefix="servery-bench-") as place:
-        folder, port = Path(place), free_port()
-        bodies = {name: write_bodies(way.bodies, folder) for name, way in ways.items()}
+    ways, port = ways_to_digits(), free_port()
+    with (
+        tempfile.TemporaryDirectory(prefix="servery-bench-") as place,
+        ProcessPoolExecutor(1, get_context("spawn")) as client,
+    ):
+        folder = Path(place)
         server, _ = servery(ARTIFACTS, environment={"SERVERY_GRPC_PORT": str(port)})
+        files = {name: write_bodies(way.bodies, folder) for name, way in ways.items()}
         with running(server, folder) as started:
             keys = [(number, name) for number in CONNECTIONS for name in ways]
             for number, name in rounds * keys:
                 way, before = ways[name], cpu_seconds(started.process.pid)
                 if way.rpc:
-                    target = f"{HOST}:{port}", way.path, bodies[name]
-                    load = run_rpc_load(*target, connections=number, seconds=seconds)
+                    asked = f"{HOST}:{port}", way.path, way.bodies, number, seconds
+                    load = client.submit(run_rpc_load, *asked).result()
                 else:
-                    url = started.url(way.path), bodies[name], way.media_type
-                    load = run_load(
-                        *url, connections=number, seconds=seconds, headers=way.headers
-                    )
+                    load = _load(started, way, files[name], number, seconds)
                 click.echo(f"{number} {name}: {load.rate:.0f}/s", err=True)
                 cpu_s = cpu_seconds(started.process.pid) - before
                 found[number, name].append((load, cpu_s))
     head = ("Connections", "Protocol", *LOAD_COLUMNS, "CPU ms", "client's CPU ms")
     return table(head, [_row(*key, both) for key, both in found.items()])
+
+
+def _load(started: Running, way: Way, files: Path, number: int, seconds: int) -> Load:
+    return run_load(
+        *(started.url(way.path), files, way.media_type),
+        connections=number,
+        seconds=seconds,
+        headers=way.headers,
+    )
 
 
 def _row(number: int, name: str, both: Sequence[tuple[Load, float]]) -> list[str]:
@@ -76,35 +89,20 @@ def measure_image() -> str:
     image = np.random.default_rng(0).integers(0, 256, (1, SIDE, SIDE, 3), np.uint8)
     rows = []
     with tempfile.TemporaryDirectory(prefix="servery-bench-") as place:
-        folder = Path(place)
-        module = tf.Module()
+        folder, module = Path(place), tf.Module()
         spec = tf.TensorSpec([None, SIDE, SIDE, 3], "uint8", "image")
-        _save(
-            module,
-            lambda image: {"mean": tf.reduce_mean(tf.cast(image, "float32"), [1, 2])},
-            spec,
-            folder / "artifacts" / "mean" / "1",
-        )
+        module.call = lambda image: {
+            "mean": tf.reduce_mean(tf.cast(image, "float32"), [1, 2])
+        }
+        _save(module, spec, folder / "artifacts" / "mean" / "1")
         with running(servery(folder / "artifacts")[0], folder) as started:
-            _wait_ready(started, "mean")
+            wait_for(lambda: _is_ready(started, "mean"), "mean being ready")
             for kind, binary in (("binary", True), ("JSON", False)):
-                body, length = infer_body("image", image, binary=binary)
-                url, bodies = (
-                    started.url("/v2/models/mean/infer"),
-                    write_bodies([body], folder),
-                )
-                headers = {HEADER: str(length)} if binary else {}
-                media_type = BINARY if binary else JSON
+                way = way_to_infer("mean", "image", [image], binary=binary)
+                files = write_bodies(way.bodies, folder)
+                size = f"{len(way.bodies[0]) / 1e6:.1f} MB"
                 for number in (1, 4):
-                    load = run_load(
-                        url,
-                        bodies,
-                        media_type,
-                        connections=number,
-                        seconds=IMAGE_SECONDS,
-                        headers=headers,
-                    )
-                    size = f"{len(body) / 1e6:.1f} MB"
+                    load = _load(started, way, files, number, IMAGE_SECONDS)
                     rows.append([kind, size, str(number), *load_cells([load])])
     return table(("V2 REST", "body", "connections", *LOAD_COLUMNS), rows)
 
@@ -119,21 +117,23 @@ def measure_large() -> str:
         (folder / "artifacts" / "digits").symlink_to(ARTIFACTS / "digits")
         built = folder / "large" / "1"
         spec = tf.TensorSpec([None], "int32", "index")
-        _save(
-            module, lambda index: {"y": tf.gather(module.weights, index)}, spec, built
-        )
+        module.call = lambda index: {"y": tf.gather(module.weights, index)}
+        _save(module, spec, built)
         png = ways_to_digits()[RAW].bodies[0]
         with running(servery(folder / "artifacts")[0], folder) as started:
-            quiet, _ = _canary(started, png, lambda: None, least_s=3.0)
+            quiet_until = time.monotonic() + QUIET_S
+            quiet = _canary(started, png, lambda: time.monotonic() > quiet_until)
             before = memory(started.process.pid).pss
             began = time.monotonic()
             built.parent.rename(folder / "artifacts" / "large")
-            meanwhile, appeared_s = _canary(
-                started, png, lambda: began if _is_ready(started, "large") else None
-            )
+            meanwhile = _canary(started, png, lambda: _is_ready(started, "large"))
+            appeared_s = time.monotonic() - began
             grown = memory(started.process.pid).pss - before
-            load_s = _metric(started, "servery_model_load_seconds")
-            warm_s = _metric(started, "servery_model_warm_seconds")
+            metrics = Target(started.url()).snapshot()
+            load_s, warm_s = (
+                metrics.total(f"servery_model_{step}_seconds", model="large")
+                for step in ("load", "warm")
+            )
     return table(
         ("A model of 300 MB", ""),
         [
@@ -147,58 +147,28 @@ def measure_large() -> str:
     )
 
 
-def _canary(
-    started: Running,
-    png: bytes,
-    done: Callable[[], float | None],
-    least_s: float = 0.0,
-) -> tuple[str, float]:
+def _canary(started: Running, png: bytes, done: Callable[[], bool]) -> str:
     """Ask digits every 5 ms until something is done; how long its answers took."""
-    waits, end = [], time.monotonic() + least_s
-    headers = {"content-type": "image/png"}
+    waits, headers = list[float](), {"content-type": "image/png"}
+    url = started.url("/v1/predict/digits")
     with httpx.Client(trust_env=False, timeout=60, headers=headers) as client:
-        while True:
+        while not waits or not done():
             began = time.perf_counter()
-            url = started.url("/v1/predict/digits")
             client.post(url, content=png).raise_for_status()
             waits.append(1000 * (time.perf_counter() - began))
-            since = done() if not least_s else None
-            if since is not None or (least_s and time.monotonic() > end):
-                break
             time.sleep(0.005)
     p50, p99 = np.percentile(waits, (50, 99))
-    text = f"{figure(p50)}, {figure(p99)}, {figure(max(waits))} ms"
-    return text, time.monotonic() - (since or 0.0)
+    return f"{figure(p50)}, {figure(p99)}, {figure(max(waits))} ms"
 
 
 def _is_ready(started: Running, name: str) -> bool:
-    url = started.url(f"/v2/models/{name}/ready")
-    return httpx.get(url, trust_env=False).is_success
+    return name in Target(started.url()).ready_models()
 
 
-def _wait_ready(started: Running, name: str) -> None:
-    wait_for(lambda: _is_ready(started, name), f"{name} being ready")
-
-
-def _metric(started: Running, name: str) -> float:
-    text = httpx.get(started.url("/metrics"), trust_env=False).text
-    (line,) = (
-        each
-        for each in text.splitlines()
-        if each.startswith(f"{name}{{") and 'model="large"' in each
-    )
-    return float(line.rpartition(" ")[2])
-
-
-def _save(
-    module: tf.Module,
-    function: Callable[..., dict[str, tf.Tensor]],
-    spec: tf.TensorSpec,
-    folder: Path,
-) -> None:
-    call = tf.function(function, input_signature=[spec], autograph=False)
-    module.call = call
-    tf.saved_model.save(module, str(folder), {"serving_default": call})
+def _save(module: tf.Module, spec: tf.TensorSpec, folder: Path) -> None:
+    """Write a module whose `call` takes such a tensor."""
+    module.call = tf.function(module.call, input_signature=[spec], autograph=False)
+    tf.saved_model.save(module, str(folder), {"serving_default": module.call})
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -208,20 +178,13 @@ def main(seconds: int, rounds: int) -> None:
     """Measure every protocol, and write docs/benchmarks-protocols.md."""
     watch, busy = Watch(), getloadavg()[0]
     facts = gather_facts(Settings(), find_models(ARTIFACTS, ("digits",))["digits"])
-    image, large = measure_image(), measure_large()
-    loads = measure_digits(seconds, rounds)
-    others = watch.others()
-    page = PAGE.format(
-        date=now(),
-        facts=table(("", ""), facts.items()),
-        seconds=seconds,
-        rounds=rounds,
-        others=others,
-        busy=busy,
-        loads=loads,
-        image=image,
-        large=large,
-    )
+    tables = {"image": measure_image(), "large": measure_large()}
+    tables |= {
+        "loads": measure_digits(seconds, rounds),
+        "facts": table(("", ""), facts.items()),
+    }
+    about = {"date": now(), "others": watch.others(), "busy": busy}
+    page = PAGE.format(**tables, **about, seconds=seconds, rounds=rounds)
     write_page("benchmarks-protocols.md", page)
 
 

@@ -109,7 +109,6 @@ def raw() -> Target:
 def plain(models: Mapping[str, Path], *, workers: int) -> Subject:
     """Plain FastAPI that uses every core: TensorFlow's threads, or its workers."""
     name = f"{PLAIN}, {count_workers(workers)}"
-    folders = {model: str(folder) for model, folder in models.items()}
     server = Server(
         name=name,
         command=(
@@ -119,10 +118,7 @@ def plain(models: Mapping[str, Path], *, workers: int) -> Subject:
         ),
         health="/openapi.json",
         workers=workers,
-        environment={
-            "MODELS": json.dumps(folders),
-            "TENSORFLOW_THREADS": str(max(1, cores() // workers)),
-        },
+        environment=tell_setting(models, workers, cores()),
     )
     others = [
         Target(f"{name}, {model}", f"/{model}", model=model)
@@ -134,6 +130,19 @@ def plain(models: Mapping[str, Path], *, workers: int) -> Subject:
         Target(f"{name}, `async def`", "/async"),
     ]
     return server, [*digits, *others]
+
+
+def tell_setting(
+    models: Mapping[str, Path], workers: int, cores: int
+) -> dict[str, str]:
+    """The environment in which `benchmarks.peers.rows.read_setting` finds it."""
+    folders = {model: str(folder.resolve()) for model, folder in models.items()}
+    return {
+        "PEER_MODELS": json.dumps(folders),
+        "PEER_WORKERS": str(workers),
+        "PEER_THREADS": str(max(1, cores // workers)),
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+    }
 
 
 def count_workers(workers: int) -> str:

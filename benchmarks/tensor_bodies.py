@@ -1,21 +1,20 @@
 """What digits is asked in every protocol: the same images in each one's bodies."""
 
-import io
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from benchmarks.subjects import JSON
 from benchmarks.workloads import BODIES, DATA
+from loadtest.workloads import to_png
 from service.contract.tensor_proto import to_proto
 from service.contract.tensorflow_protos import load_module
 from service.rpc.generated import open_inference_pb2
 
 HEADER = "Inference-Header-Content-Length"
-BINARY = "application/octet-stream"
 RAW = "typed endpoint, raw PNG"
 
 
@@ -30,59 +29,51 @@ class Way:
     rpc: bool = False
 
 
-def infer_body(name: str, array: np.ndarray, *, binary: bool) -> tuple[bytes, int]:
-    """A body of V2 for a uint8 tensor, and how much of it is JSON."""
-    facts: dict[str, Any] = {
-        "name": name,
-        "shape": list(array.shape),
-        "datatype": "UINT8",
-    }
+def way_to_infer(
+    model: str, name: str, arrays: Iterable[np.ndarray], *, binary: bool
+) -> Way:
+    """V2 with uint8 tensors of one form, as raw bytes behind JSON or as JSON alone."""
+    bodies, length = [], 0
+    for array in arrays:
+        facts: dict[str, Any] = {
+            "name": name,
+            "shape": list(array.shape),
+            "datatype": "UINT8",
+        }
+        whole: dict[str, Any] = {"inputs": [facts]}
+        if binary:
+            facts["parameters"] = {"binary_data_size": array.nbytes}
+            whole["parameters"] = {"binary_data_output": True}
+        else:
+            facts["data"] = array.ravel().tolist()
+        text = json.dumps(whole).encode()
+        length = len(text)
+        bodies.append(text + array.tobytes() if binary else text)
+    path = f"/v2/models/{model}/infer"
     if not binary:
-        facts["data"] = array.ravel().tolist()
-        text = json.dumps({"inputs": [facts]}).encode()
-        return text, len(text)
-    facts["parameters"] = {"binary_data_size": array.nbytes}
-    whole = {"inputs": [facts], "parameters": {"binary_data_output": True}}
-    text = json.dumps(whole).encode()
-    return text + array.tobytes(), len(text)
+        return Way(path, bodies)
+    return Way(path, bodies, "application/octet-stream", {HEADER: str(length)})
 
 
 def ways_to_digits() -> dict[str, Way]:
     """The same 16 images, one in a request, in every protocol."""
     with np.load(DATA / "mnist_sample.npz") as sample:
         images = sample["images"][:BODIES, None]  # each (1, 28, 28)
-    binaries = [infer_body("images", each, binary=True) for each in images]
-    (length,) = {length for _, length in binaries}
-    texts = [infer_body("images", each, binary=False)[0] for each in images]
-    infer = "/v2/models/digits/infer"
+    pngs = [to_png(image[0]) for image in images]
     rows = [json.dumps({"instances": each.tolist()}).encode() for each in images]
+    v2, serving = "inference.GRPCInferenceService", "tensorflow.serving"
     return {
-        RAW: Way("/v1/predict/digits", [*map(_png, images)], "image/png"),
-        "V2 REST, binary": Way(
-            infer,
-            [body for body, _ in binaries],
-            BINARY,
-            {HEADER: str(length)},
-        ),
-        "V2 REST, JSON": Way(infer, texts),
+        RAW: Way("/v1/predict/digits", pngs, "image/png"),
+        "V2 REST, binary": way_to_infer("digits", "images", images, binary=True),
+        "V2 REST, JSON": way_to_infer("digits", "images", images, binary=False),
         "TensorFlow Serving REST": Way("/v1/models/digits:predict", rows),
-        "V2 gRPC": Way(
-            "/inference.GRPCInferenceService/ModelInfer",
-            [*map(_v2_message, images)],
-            rpc=True,
-        ),
+        "V2 gRPC": Way(f"/{v2}/ModelInfer", [*map(_v2_message, images)], rpc=True),
         "TensorFlow Serving gRPC": Way(
-            "/tensorflow.serving.PredictionService/Predict",
+            f"/{serving}.PredictionService/Predict",
             [*map(_tfs_message, images)],
             rpc=True,
         ),
     }
-
-
-def _png(image: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(image[0]).save(file, format="png")
-    return file.getvalue()
 
 
 def _v2_message(image: np.ndarray) -> bytes:

@@ -16,7 +16,6 @@ from service.contract.manifest import read_manifest
 from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors, count_rows
 from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionStatus
-from service.engine.commands import Command, Outcome
 from service.settings import Settings
 
 
@@ -41,10 +40,6 @@ class InstantEngine:
 
     async def stop(self) -> None:
         """Nothing to end."""
-
-    async def command(self, command: Command, deadline: float) -> Outcome:
-        """Nobody says anything."""
-        raise NotImplementedError
 
     def submit(
         self,

@@ -1,24 +1,23 @@
 """What every model is asked, in each protocol, and whether the answers are right."""
 
 import base64
-import io
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import httpx
 import numpy as np
-from PIL import Image
 
 from benchmarks.peers.rows import read_digit, read_photo
 from benchmarks.servers import ServerError
 from benchmarks.subjects import JSON, ROOT, Target
+from loadtest.workloads import to_png, votes
 from service.engine.batching.tensors import Tensors
-from service.models.party.endpoint import VOTES
+from service.models.party.endpoint import CODES, VOTES
 from training.models.sentiment.short_sentences import SENTENCES
 
 DATA = ROOT / "tests" / "data"
@@ -49,11 +48,8 @@ def digits() -> Work:
     """MNIST's first test digits, as PNG."""
     with np.load(DATA / "mnist_sample.npz") as sample:
         images, labels = sample["images"][:BODIES], sample["labels"][:BODIES].tolist()
-    files = [io.BytesIO() for _ in images]
-    for image, file in zip(images, files, strict=True):
-        Image.fromarray(image).save(file, format="png")
     truth = [{"digit": digit} for digit in labels]
-    return _pictures([file.getvalue() for file in files], read_digit, truth)
+    return _pictures([to_png(image) for image in images], read_digit, truth)
 
 
 def photo() -> Work:
@@ -71,15 +67,10 @@ def sentiment() -> Work:
 
 
 def party() -> Work:
-    """Members who vote at random."""
-    rng = np.random.default_rng(0)
-    votes = rng.choice([-1, 0, 1], (MOST_ROWS, len(VOTES))).astype(np.int8)
-    words = {-1: "nay", 0: "unknown", 1: "yea"}
-    fields = [
-        {"votes": {name: words[int(v)] for name, v in zip(VOTES, row, strict=True)}}
-        for row in votes[:BODIES]
-    ]
-    return Work(fields, (votes,))
+    """Members of the US House, and their votes."""
+    members: list[Any] = votes(())[:MOST_ROWS]
+    codes = [[CODES[each["votes"][name]] for name in VOTES] for each in members]
+    return Work(members[:BODIES], (np.array(codes, np.int8),))
 
 
 def mammogram() -> Work:
@@ -120,8 +111,7 @@ def make_bodies(target: Target) -> list[bytes]:
 
 def write_bodies(bodies: Iterable[bytes], folder: Path) -> Path:
     """Write the files 0, 1, 2 … for the load generator, which is no Python."""
-    place = next(p for n in count() if not (p := folder / f"bodies-{n}").exists())
-    place.mkdir()
+    place = Path(mkdtemp(prefix="bodies-", dir=folder))
     for number, body in enumerate(bodies):
         (place / str(number)).write_bytes(body)
     return place

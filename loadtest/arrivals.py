@@ -8,6 +8,7 @@ users do, so a server that stalls is not spared (Schroeder, Wierman and Harchol-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import accumulate
 
 import numpy as np
 
@@ -51,11 +52,17 @@ def constant(rate: float, duration_s: float) -> Rates:
     return Rates((0, duration_s), (rate, rate))
 
 
+def stretches(*parts: tuple[float, float]) -> Rates:
+    """Seconds, and requests/s in them, one after the other."""
+    ends = list(accumulate(seconds for seconds, _ in parts))
+    inner = [time for end in ends[:-1] for time in (end, end + EDGE_S)]
+    rates = tuple(rate for _, rate in parts for _ in range(2))
+    return Rates((0, *inner, ends[-1]), rates)
+
+
 def levels(rates: Sequence[float], duration_s: float) -> Rates:
     """These rates, each for an equal part of the time."""
-    edges = np.linspace(0, duration_s, len(rates) + 1).tolist()
-    inner = [time for edge in edges[1:-1] for time in (edge - EDGE_S, edge)]
-    return Rates((0, *inner, duration_s), tuple(np.repeat(rates, 2).tolist()))
+    return stretches(*((duration_s / len(rates), rate) for rate in rates))
 
 
 def with_warmup(rates: Rates, warmup_s: float) -> Rates:

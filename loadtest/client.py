@@ -8,7 +8,7 @@ import asyncio
 import json
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import suppress
 from itertools import islice
 
@@ -20,8 +20,61 @@ from loadtest.results import OK, TIMEOUT, UNFINISHED, UNSENT, Recorder
 from loadtest.workloads import WORKLOADS, Body
 
 BATCH = 4096  # requests whose order is drawn at once
+ONE = httpx.Limits(max_connections=1, keepalive_expiry=60)
 GRACE_S = 1.0  # for what is in flight when the test is interrupted
 SHEDDING = (429, 503)  # statuses that owe their caller a Retry-After (RFC 9110, 10.2.3)
+
+
+class Connections:
+    """HTTP connections, kept open and reused: each an httpx transport of its own.
+
+    One `AsyncClient` with many connections searches all of them for every request,
+    which at 256 costs more than the request. A transport with a single one does not.
+    """
+
+    def __init__(self, timeout_s: float):
+        self._timeout_s = timeout_s
+        self._tls = ssl.create_default_context()
+        self._free: list[httpx.AsyncHTTPTransport] = []
+
+    async def exchange(self, request: httpx.Request, intended_s: float) -> str:
+        """Send one request, wait for the whole answer, and say what became of it."""
+        connection = self._free.pop() if self._free else self._open()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                response = await connection.handle_async_request(request)
+                body = await response.aread()
+        except TimeoutError:
+            return TIMEOUT
+        except httpx.TransportError as error:
+            return type(error).__name__
+        finally:
+            self._free.append(connection)
+        return tell(response.status_code, response.headers, body)
+
+    async def close(self) -> None:
+        """Close all; none is in use any more."""
+        for connection in self._free:
+            await connection.aclose()
+
+    def _open(self) -> httpx.AsyncHTTPTransport:
+        return httpx.AsyncHTTPTransport(verify=self._tls, limits=ONE, trust_env=False)
+
+
+Connect = Callable[[float], Connections]
+"""Makes what a process sends through, given the seconds after which to give up."""
+
+
+def tell(status: int, headers: Container[str], body: bytes) -> str:
+    """An answer as an outcome: status, and unless that is 200 code, what is missing."""
+    if status == httpx.codes.OK:
+        return OK
+    try:
+        code = str(json.loads(body)["code"])[:40]
+    except (ValueError, TypeError, KeyError):
+        code = ""
+    is_owed = status in SHEDDING and "retry-after" not in headers
+    return f"{status} {code}".strip() + (", no Retry-After" if is_owed else "")
 
 
 class Client:
@@ -30,71 +83,57 @@ class Client:
     Attributes:
         recorder: What became of what was sent.
         choices: What is sent next: the number of the workload, and the request.
+        in_flight: How many requests are under way.
     """
 
-    def __init__(self, share: Share):
+    def __init__(self, share: Share, connect: Connect = Connections):
         self._share, self._load = share, share.load
         self.recorder = Recorder(tuple(self._load.mix))
-        self._connections = _Connections(self._load.timeout_s)
+        self._connections = connect(self._load.timeout_s)
         self._requests = [
             [self._prepare(name, body) for body in bodies]
             for name, bodies in zip(self._load.mix, self._load.bodies(), strict=True)
         ]
         # As with the times: every process draws all, and takes each n-th.
         self.choices = islice(self._choose(), share.index, None, share.processes)
-        self._stopped = asyncio.Event()
+        self._stopped = False
         self._grace = asyncio.Timeout(None)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._start = 0.0
+        self._start, self.in_flight = 0.0, 0
 
     async def run(self, start: float) -> None:
-        """Send from `start`, by the monotonic clock, to the end; wait for answers."""
+        """Send from `start`, which is now or was (monotonic); wait for answers."""
         self._start = start
         try:
             with suppress(TimeoutError):
-                async with self._grace:
-                    is_closed = self._load.rates is None
-                    await (self._send_closed() if is_closed else self._send_open())
-                    if self._tasks:
-                        await asyncio.wait(self._tasks)
+                async with self._grace, asyncio.TaskGroup() as group:
+                    if self._load.rates is not None:
+                        await self._send_open(group)
+                    else:
+                        for _ in range(self._share.connections()):
+                            group.create_task(self._keep_busy())
         finally:
-            unfinished = list(self._tasks)
-            for task in unfinished:
-                task.cancel()
-            await asyncio.gather(*unfinished, return_exceptions=True)
             await self._connections.close()
 
     def stop(self) -> None:
         """While it runs: send nothing more, and wait no longer than `GRACE_S`."""
-        self._stopped.set()
+        self._stopped = True
         self._grace.reschedule(asyncio.get_running_loop().time() + GRACE_S)
 
-    def in_flight(self) -> int:
-        """How many requests are under way."""
-        return self._connections.in_use()
-
-    async def _send_open(self) -> None:
+    async def _send_open(self, group: asyncio.TaskGroup) -> None:
         for intended_s in self._share.schedule().tolist():
-            await self._sleep_until(intended_s)
-            if self._stopped.is_set():
+            # If it is late already, the others run all the same.
+            await asyncio.sleep(max(0.0, intended_s - self._now()))
+            if self._stopped:
                 return
             workload, request = next(self.choices)
-            if self.in_flight() >= self._share.connections():
+            if self.in_flight >= self._share.connections():
                 now_s = self._now()
                 self.recorder.add(workload, UNSENT, (intended_s, now_s, now_s))
                 continue
-            task = asyncio.create_task(self._exchange(workload, request, intended_s))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _send_closed(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self._share.connections()):
-                group.create_task(self._keep_busy())
+            group.create_task(self._exchange(workload, request, intended_s))
 
     async def _keep_busy(self) -> None:
-        await self._sleep_until(0)
-        while not self._stopped.is_set() and self._now() < self._load.duration_s:
+        while not self._stopped and self._now() < self._load.duration_s:
             workload, request = next(self.choices)
             await self._exchange(workload, request, self._now())
 
@@ -102,20 +141,12 @@ class Client:
         self, workload: int, request: httpx.Request, intended_s: float
     ) -> None:
         sent_s, outcome = self._now(), UNFINISHED
+        self.in_flight += 1
         try:
-            outcome = await self._connections.exchange(request)
+            outcome = await self._connections.exchange(request, intended_s)
         finally:
+            self.in_flight -= 1
             self.recorder.add(workload, outcome, (intended_s, sent_s, self._now()))
-
-    async def _sleep_until(self, seconds: float) -> None:
-        """Sleep, or if it is too late for that, let the others run all the same."""
-        left_s = seconds - self._now()
-        if left_s <= 0:
-            await asyncio.sleep(0)
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(left_s):
-                await self._stopped.wait()
 
     def _now(self) -> float:
         return time.monotonic() - self._start
@@ -136,57 +167,3 @@ class Client:
             for workload, place in zip(drawn.tolist(), places.tolist(), strict=True):
                 requests = self._requests[workload]
                 yield workload, requests[int(place * len(requests))]
-
-
-class _Connections:
-    """HTTP connections, kept open and reused: each an httpx transport of its own.
-
-    One `AsyncClient` with many connections searches all of them for every request,
-    which at 256 costs more than the request. A transport with a single one does not.
-    """
-
-    def __init__(self, timeout_s: float):
-        self._timeout_s = timeout_s
-        self._tls = ssl.create_default_context()
-        self._all: list[httpx.AsyncHTTPTransport] = []
-        self._free: list[httpx.AsyncHTTPTransport] = []
-
-    def in_use(self) -> int:
-        return len(self._all) - len(self._free)
-
-    async def exchange(self, request: httpx.Request) -> str:
-        """Send one request, wait for the whole answer, and say what became of it."""
-        connection = self._free.pop() if self._free else self._open()
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                response = await connection.handle_async_request(request)
-                body = await response.aread()
-        except TimeoutError:
-            return TIMEOUT
-        except httpx.TransportError as error:
-            return type(error).__name__
-        finally:
-            self._free.append(connection)
-        return OK if response.status_code == httpx.codes.OK else _tell(response, body)
-
-    async def close(self) -> None:
-        for connection in self._all:
-            await connection.aclose()
-
-    def _open(self) -> httpx.AsyncHTTPTransport:
-        limits = httpx.Limits(max_connections=1, keepalive_expiry=60)
-        self._all.append(
-            httpx.AsyncHTTPTransport(verify=self._tls, limits=limits, trust_env=False)
-        )
-        return self._all[-1]
-
-
-def _tell(response: httpx.Response, body: bytes) -> str:
-    """An answer that is not 200 as an outcome: status, code, what is missing."""
-    try:
-        code = str(json.loads(body)["code"])[:40]
-    except (ValueError, TypeError, KeyError):
-        code = ""
-    outcome = f"{response.status_code} {code}".strip()
-    is_owed = response.status_code in SHEDDING and "retry-after" not in response.headers
-    return f"{outcome}, no Retry-After" if is_owed else outcome

@@ -42,7 +42,7 @@ def parse_duration(text: str) -> float:
 TIME, CONDITIONS = (parse_duration, "TIME"), (parse_objective, "CONDITIONS")
 FILE = click.Path(path_type=Path, dir_okay=False), "FILE"
 RATE = click.FloatRange(0, min_open=True), "RATE"
-COUNT = click.IntRange(1, 10_000)
+COUNT, SHARE = click.IntRange(1, 10_000), click.FloatRange(0.005, 1)
 CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True}
 MIX = str, "NAME=SHARE,…"
 MIX_HELP = (
@@ -95,12 +95,7 @@ FIND_LIMIT = [
     _option("--objective", CONDITIONS, ..., f"What must hold, such as {EXAMPLE}."),
     _option("--start", click.FloatRange(1), 50.0, "Requests/s to begin with."),
     _option("--most", click.FloatRange(1), 50_000.0, "Highest requests/s to try."),
-    _option(
-        "--tolerance",
-        click.FloatRange(0.005, 1),
-        0.05,
-        "Of the answer, a share of it.",
-    ),
+    _option("--tolerance", SHARE, 0.05, "Of the answer, a share of it."),
     _option("--probe", TIME, "5s", "How long a rate is tried; three times to confirm."),
 ]
 
@@ -158,9 +153,8 @@ def find_limit(*, objective: Objective, json_file: Path | None, **given: Any) ->
     servery loadtest find-limit --objective "p99<50ms,errors<0.1%"
     servery loadtest find-limit --objective "p99<100ms" --mix digits
     """  # noqa: D301
-    search = LimitSearch(
-        _read_load(given), objective, given["probe"], given["processes"]
-    )
+    load = _read_load(given)
+    search = LimitSearch(load, objective, given["probe"], given["processes"])
     found = search.run(given["start"], given["most"], given["tolerance"])
     click.echo(str(found))
     if json_file:

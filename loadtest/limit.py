@@ -130,8 +130,7 @@ class LimitSearch:
     def _probe(self, step: Step, rate: float) -> bool:
         report = self._measure(step, rate)
         limits = [] if report.is_kept else report.client.limits()
-        cores = len(os.sched_getaffinity(0))
-        if limits and not self.processes and self._count < cores:
+        if limits and not self.processes and self._count < len(os.sched_getaffinity(0)):
             self._count += 1
             self.say(f"the client was the limit: {self._count} processes now")
             self._stack.close()

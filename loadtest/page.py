@@ -8,7 +8,6 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 from rich.console import Console
 
 from loadtest.report import Report
@@ -57,9 +56,8 @@ def to_html(report: Report) -> str:
     console = Console(file=io.StringIO(), record=True, width=TEXT_WIDTH)
     show(report, console)
     text = console.export_html(inline_styles=True, code_format="{code}")
-    title = escape(f"Load test of {report.load.url}")
-    plots = draw(report)
-    return PAGE.format(title=title, started=report.started, text=text, plots=plots)
+    title, started = escape(f"Load test of {report.load.url}"), report.started
+    return PAGE.format(title=title, started=started, text=text, plots=draw(report))
 
 
 def draw(report: Report) -> str:
@@ -130,7 +128,6 @@ def _scale_latency(axes: Axes) -> None:
     axes.set_ylabel("latency, ms")
     if np.isfinite(axes.dataLim.bounds).all():  # else there is nothing to show
         axes.set_yscale("log")
-        plain = FuncFormatter(lambda value, _: f"{value:g}")
-        axes.yaxis.set_major_formatter(plain)
-        axes.yaxis.set_minor_formatter(plain)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}")
         axes.legend()

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from loadtest.load import Load
 from loadtest.objective import Objective, judge
-from loadtest.results import OK, TIMEOUT, UNSENT, merge
+from loadtest.results import UNSENT, merge
 from loadtest.summary import (
     ALL,
     SHOWN,
@@ -29,6 +29,7 @@ BUSY = 0.9  # of a core: above it a client process may be what is slow
 MAX_LAG_S = 0.010  # p99: above it the client did not send when it was meant to
 MAX_LINES = 30  # of progress that does not go to a terminal
 MIN_S = 0.001  # length of a test that was interrupted at once
+TOLD = "url", "mix", "seed", "deadline_s", "timeout_s"  # of the load
 FORMAT = 1  # of the JSON; changes when a field changes its meaning or its place
 
 
@@ -128,14 +129,12 @@ def run_test(
 def tell(ticks: Sequence[Tick], seconds: float) -> str:
     """What was done in so many seconds, in a line."""
     results = merge([tick.results for tick in ticks])
-    failed = 1 - results.had(OK).mean() if len(results) else 0.0
-    latest = results.latency_s[results.had(OK, TIMEOUT)]
-    p50, p99 = np.quantile(latest, (0.5, 0.99)) if len(latest) else (np.nan, np.nan)
+    summary = summarise(results, Window(0, float("inf")), None)
+    p50, p99 = (milliseconds(summary.percentile(each)) for each in (50, 99))
     in_flight = sum({tick.process: tick.in_flight for tick in ticks}.values())
     return (
-        f"{len(results) / seconds:7,.0f}/s  p50 {milliseconds(p50):>5} ms  "
-        f"p99 {milliseconds(p99):>5} ms  errors {percent(failed):>6}  "
-        f"in flight {in_flight:,}"
+        f"{len(results) / seconds:7,.0f}/s  p50 {p50:>5} ms  p99 {p99:>5} ms  "
+        f"errors {percent(summary.errors):>6}  in flight {in_flight:,}"
     )
 
 
@@ -146,10 +145,7 @@ def to_json(report: Report) -> str:
         "format": FORMAT,
         "started": report.started.isoformat(timespec="seconds"),
         "load": str(load),
-        **{
-            k: getattr(load, k)
-            for k in ("url", "mix", "seed", "deadline_s", "timeout_s")
-        },
+        **{name: getattr(load, name) for name in TOLD},
         "broken_off": report.interrupted,
         "window": asdict(report.window),
         "total": _summary(report.total),

@@ -99,9 +99,6 @@ class Recorder:
         self._outcomes: dict[str, int] = {}
         self._rows = bytearray()
 
-    def __len__(self) -> int:
-        return len(self._rows) // ENTRY.size
-
     def add(
         self, workload: int, outcome: str, times_s: tuple[float, float, float]
     ) -> None:

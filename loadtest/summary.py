@@ -49,8 +49,7 @@ class Summary:
         """
         if not len(self.waited_s):
             return float("nan")
-        rank = int(np.ceil(percent / 100 * len(self.waited_s)))
-        return float(self.waited_s[max(rank, 1) - 1])
+        return float(np.percentile(self.waited_s, percent, method="inverted_cdf"))
 
     def mean(self) -> float:
         """Mean latency in seconds; NaN without any."""

@@ -2,7 +2,7 @@
 
 import ipaddress
 import math
-from collections.abc import Iterator
+from collections import defaultdict
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -45,13 +45,15 @@ class Snapshot:
 
     def total(self, name: str, **labels: str) -> float:
         """The sum of the samples of this name that carry these labels."""
-        return sum(value for _, value in self._find(name, labels))
+        return sum(self.by("", name, **labels).values())
 
     def by(self, label: str, name: str, **labels: str) -> dict[str, float]:
         """The same, by what one more label is."""
-        sums: dict[str, float] = {}
-        for carried, value in self._find(name, labels):
-            sums[carried[label]] = sums.get(carried[label], 0.0) + value
+        sums: dict[str, float] = defaultdict(float)
+        for (each, pairs), value in self.samples.items():
+            carried = dict(pairs)
+            if each == name and labels.items() <= carried.items():
+                sums[carried.get(label, "")] += value
         return sums
 
     def quantile(self, share: float, name: str, **labels: str) -> float:
@@ -67,13 +69,6 @@ class Snapshot:
             return float(bounds[place - 1])
         both = slice(place - 1, place + 1)
         return float(np.interp(rank, counts[both], bounds[both]))
-
-    def _find(
-        self, name: str, labels: dict[str, str]
-    ) -> Iterator[tuple[dict[str, str], float]]:
-        for (each, pairs), value in self.samples.items():
-            if each == name and labels.items() <= dict(pairs).items():
-                yield dict(pairs), value
 
 
 class Target:

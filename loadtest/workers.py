@@ -15,7 +15,7 @@ from typing import Any, Self
 import click
 import uvloop
 
-from loadtest.client import Client
+from loadtest.client import Client, Connect, Connections
 from loadtest.load import Load, Share
 from loadtest.results import Results, merge
 
@@ -57,12 +57,12 @@ OnProgress = Callable[[float, Sequence[Tick]], None]
 class Workers:
     """Client processes, which end with the `with` block."""
 
-    def __init__(self, count: int):
+    def __init__(self, count: int, connect: Connect = Connections):
         context = multiprocessing.get_context("spawn")
         self._processes, self._pipes = [], []
         for _ in range(count):
             ours, theirs = context.Pipe()
-            process = context.Process(target=work, args=(theirs,), daemon=True)
+            process = context.Process(target=work, args=(theirs, connect), daemon=True)
             process.start()
             theirs.close()
             self._processes.append(process)
@@ -128,7 +128,7 @@ def _receive(pipe: Any) -> Any:
         raise WorkerError("a client process has died") from error
 
 
-def work(pipe: Connection) -> None:
+def work(pipe: Connection, connect: Connect) -> None:
     """Until the parent hangs up: get a `Share`, send `READY`, get the start, tick.
 
     The start is a time of the monotonic clock; `STOP` may come after it.
@@ -140,11 +140,11 @@ def work(pipe: Connection) -> None:
         while True:
             order = pipe.recv()
             if isinstance(order, Share):  # a STOP that came too late is no order
-                uvloop.run(_send(order, pipe))
+                uvloop.run(_send(order, pipe, connect))
 
 
-async def _send(share: Share, pipe: Connection) -> None:
-    client = Client(share)
+async def _send(share: Share, pipe: Connection, connect: Connect) -> None:
+    client = Client(share, connect)
     gc.collect()
     gc.freeze()  # what lives as long as the test is not traversed again and again
     pipe.send(READY)
@@ -160,7 +160,7 @@ async def _send(share: Share, pipe: Connection) -> None:
         news = client.recorder.results(reported)
         reported += len(news)
         if not sending.done():
-            pipe.send(Tick(share.index, news, client.in_flight()))
+            pipe.send(Tick(share.index, news, client.in_flight))
     await sending
     cpu_share = (time.process_time() - cpu_s) / (time.monotonic() - began)
     pipe.send(Tick(share.index, news, 0, cpu_share))

@@ -105,7 +105,7 @@ def encode(sample: Sample, form: ImageForm) -> Body:
 def digits(ready: Collection[str]) -> list[Sample]:
     """257 handwritten digits of MNIST's test images, as PNG."""
     with np.load(io.BytesIO((DATA / "digits.npz").read_bytes())) as data:
-        return [_to_png(image) for image in data["images"]]
+        return [to_png(image) for image in data["images"]]
 
 
 def photos(ready: Collection[str]) -> list[Sample]:
@@ -152,7 +152,7 @@ def _rows(name: str) -> list[dict[str, str]]:
     return list(csv.DictReader((DATA / name).read_text("utf-8").splitlines()))
 
 
-def _to_png(image: np.ndarray) -> bytes:
+def to_png(image: np.ndarray) -> bytes:
     """uint8 (28, 28), 0 = background, to PNG."""
     file = io.BytesIO()
     Image.fromarray(image).save(file, "PNG")

@@ -1,10 +1,8 @@
 """`python -m benchmarks.operations`: what is promised to operators, measured here."""
 
-import multiprocessing
 import os
 import signal
 import tempfile
-from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -13,13 +11,13 @@ import click
 from benchmarks.__main__ import leave
 from benchmarks.facts import gather_facts
 from benchmarks.operations.drills import KILLED, Drill
-from benchmarks.operations.flood import Order
-from benchmarks.operations.overload import Bench, Plan
+from benchmarks.operations.overload import CONNECTIONS, Plan, ask, overload, search
 from benchmarks.operations.page import PICTURE, Measured, draw, render
+from benchmarks.operations.sockets import BareConnections
 from benchmarks.processes import Watch
 from benchmarks.servers import ServerError, running
-from benchmarks.subjects import ARTIFACTS, ROOT, cores, find_models, raw, servery
-from benchmarks.workloads import make_bodies
+from benchmarks.subjects import ARTIFACTS, ROOT, cores, find_models, servery
+from loadtest.workers import Workers
 from service.settings import Settings
 
 FACTORS = (2.0, 5.0)
@@ -47,12 +45,11 @@ def main(*, quick: bool, client_cores: int) -> None:
     signal.signal(signal.SIGTERM, leave)
     every = sorted(os.sched_getaffinity(0))
     own = every[len(every) - client_cores :] if client_cores else every
-    os.sched_setaffinity(0, every[: len(every) - client_cores])  # and who is started
-    context = multiprocessing.get_context("spawn")
-    pinned = context, os.sched_setaffinity, (0, own)
+    os.sched_setaffinity(0, own)  # for the client, which is started here
     try:
-        with ProcessPoolExecutor(1, *pinned) as client:
-            measured = measure(QUICK if quick else Plan(), client)
+        with Workers(1, BareConnections) as workers:
+            os.sched_setaffinity(0, every[: len(every) - client_cores])  # for services
+            measured = measure(QUICK if quick else Plan(), workers)
     except ServerError as error:
         raise click.ClickException(str(error)) from error
     measured.facts["Cores"] = f"the service: {cores()}; the client: {len(own)}"
@@ -64,43 +61,34 @@ def main(*, quick: bool, client_cores: int) -> None:
         draw(measured, docs / PICTURE)
 
 
-def measure(plan: Plan, client: Executor) -> Measured:
+def measure(plan: Plan, workers: Workers) -> Measured:
     """All of it, with a client in a process of its own."""
     watch = Watch()
-    bodies = tuple(make_bodies(raw()))
-    order = client.submit(Order, "", bodies).result()  # by now it has started
     server, _ = servery(ARTIFACTS, environment={"SERVERY_ACCESS_LOG": "true"})
     with tempfile.TemporaryDirectory(prefix="servery-operations-") as name:
         folder = Path(name)
         with running(server, folder) as service:
-            bench = Bench(service, client, order, plan)
-            limit = bench.find_limit()
+            limit = search(workers, service.url(), plan)
             if limit.rate is None:
                 raise ServerError("no rate holds the objective")
             say("asking for the limit, and for more …")
-            peak = bench.peak(limit.rate)
-            overloads = [bench.overload(limit.rate, factor) for factor in FACTORS]
+            peak, _ = ask(workers, service.url(), limit.rate, plan.peak)
+            overloads = [
+                overload(workers, service, plan, limit.rate, factor)
+                for factor in FACTORS
+            ]
         say("SIGTERM, kill -9 …")
-        drill, rate = Drill(server, folder, client, order), limit.rate
+        drill, rate = Drill(server, folder, workers), limit.rate
         terminated = drill.terminate(TERMINATED * rate, plan.drill)
         killed = [drill.kill(what, KILLED_AT * rate, plan.drill) for what in KILLED]
         restart_s = drill.restart()
     facts = gather_facts(Settings(), find_models(ARTIFACTS, ("digits",))["digits"])
     facts["Load"] = (
         "digits, pictures as they are; open loop, Poisson, from one process on bare "
-        f"sockets beside the service, at most {order.connections:,} connections"
+        f"sockets beside the service, at most {CONNECTIONS:,} connections"
     )
     facts["Others"] = f"other programs and the hypervisor took {watch.others():.1%}"
-    return Measured(
-        facts=facts,
-        deadline_s=order.deadline_s,
-        limit=limit,
-        peak=peak,
-        overloads=overloads,
-        terminated=terminated,
-        killed=killed,
-        restart_s=restart_s,
-    )
+    return Measured(facts, limit, peak, overloads, terminated, killed, restart_s)
 
 
 if __name__ == "__main__":

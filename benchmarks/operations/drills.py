@@ -4,33 +4,36 @@ import os
 import re
 import signal
 import time
-from concurrent.futures import Executor, Future
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
+import numpy as np
 import psutil
 
-from benchmarks.operations.flood import (
+from benchmarks.operations.overload import load_at
+from benchmarks.operations.sockets import (
     BROKEN,
     CLOSED,
-    OK,
     REFUSED,
-    TIMEOUT,
     UNCONNECTED,
-    Flooded,
-    Order,
-    flood,
+    name_of,
 )
 from benchmarks.processes import family
 from benchmarks.servers import Running, ServerError, running, wait_for
 from benchmarks.subjects import Server
+from loadtest.arrivals import constant
+from loadtest.results import OK, TIMEOUT, Mask, Results
+from loadtest.workers import Workers
 
-PATH = "/v1/predict/digits"
 KILLED = {"engine": "service.engine", "HTTP process": "service.web"}
-HEAD_START_S = 1.0  # for the client to get ready
 KILLED_S = 25.0  # of load around a kill, so that the service is back before its end
 _NAME = re.compile(r'"request_id":\s*"(flood-[\d.]+)"')
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,37 +65,44 @@ class Killed:
 class Drill:
     """Drills under load; each starts a service of its own."""
 
-    def __init__(self, server: Server, folder: Path, client: Executor, order: Order):
-        self._server, self._folder = server, folder
-        self._client, self._order = client, order
+    def __init__(self, server: Server, folder: Path, workers: Workers):
+        self._server, self._folder, self._workers = server, folder, workers
 
     def terminate(self, rate: float, seconds: float) -> Terminated:
         """SIGTERM in the middle of a load."""
         with running(self._server, self._folder) as service:
-            future = self._start(service, rate, seconds, seconds)
-            began = time.monotonic()
-            service.process.send_signal(signal.SIGTERM)
-            code = service.process.wait()
-            exit_s = time.monotonic() - began
-            seen = classify(future.result(), service.logged(), rate)
+
+            def end() -> tuple[float, int]:
+                began = time.monotonic()
+                service.process.send_signal(signal.SIGTERM)
+                code = service.process.wait()
+                return time.monotonic() - began, code
+
+            url = service.url()
+            results, (exit_s, code) = self._meanwhile(url, rate, seconds, seconds, end)
+            seen = classify(results, service.logged(), rate)
         return replace(seen, exit_s=exit_s, exit_code=code)
 
     def kill(self, what: str, rate: float, seconds: float) -> Killed:
         """Kill -9 of one process, in the middle of a load."""
         with running(self._server, self._folder) as service:
-            future = self._start(service, rate, seconds, KILLED_S)
-            victim = _children(service, KILLED[what])[0]
-            began = time.monotonic()
-            os.kill(victim, signal.SIGKILL)
 
-            def is_replaced() -> bool:
-                found = _children(service, KILLED[what])
-                return victim not in found and bool(found)
+            def kill() -> float:
+                victim = _children(service, KILLED[what])[0]
+                began = time.monotonic()
+                os.kill(victim, signal.SIGKILL)
 
-            wait_for(is_replaced, "a new process")
-            wait_for(service.is_ready, "readiness")
-            ready_s = time.monotonic() - began
-            return Killed(what, rate, ready_s, future.result().counts())
+                def is_replaced() -> bool:
+                    found = _children(service, KILLED[what])
+                    return victim not in found and bool(found)
+
+                wait_for(is_replaced, "a new process")
+                wait_for(service.is_ready, "readiness")
+                return time.monotonic() - began
+
+            url = service.url()
+            results, ready_s = self._meanwhile(url, rate, seconds, KILLED_S, kill)
+            return Killed(what, rate, ready_s, results.counts())
 
     def restart(self) -> float:
         """Kill -9 of everything, start again: seconds from the start to ready."""
@@ -102,41 +112,56 @@ class Drill:
         with running(self._server, self._folder):
             return time.monotonic() - began
 
-    def _start(
-        self, service: Running, rate: float, before: float, after: float
-    ) -> Future[Flooded]:
-        """Begin a load, and wait until it is time for the signal."""
-        rates = ((before + after, rate),)
-        order = replace(self._order, url=service.url(PATH), rates=rates)
-        future = self._client.submit(flood, order, time.monotonic() + HEAD_START_S)
-        time.sleep(HEAD_START_S + before)
-        return future
+    def _meanwhile(
+        self,
+        url: str,
+        rate: float,
+        before: float,
+        after: float,
+        act: Callable[[], T],
+    ) -> tuple[Results, T]:
+        """Send a load, and do something after a part of it."""
+
+        def wait_and_act() -> T:
+            time.sleep(before)
+            return act()
+
+        load = load_at(url, constant(rate, before + after))
+        with ThreadPoolExecutor(1) as pool:
+            acting = pool.submit(wait_and_act)
+            outcome = self._workers.run(load, lambda *_: None)
+            return outcome.results, acting.result()
 
 
-def classify(flooded: Flooded, log: str, rate: float) -> Terminated:
+def answered(results: Results) -> Mask:
+    """Which requests were answered, with any status; bool (requests,)."""
+    return results.had(*(kind for kind in results.outcomes if kind[0].isdigit()))
+
+
+def classify(results: Results, log: str, rate: float) -> Terminated:
     """What became of every request, by the client's count and the service's log.
 
     Args:
-        flooded: What the client saw.
+        results: What the client saw.
         log: All that the service printed, its access log too.
         rate: Requests a second.
 
     Raises:
         ServerError: The log does not name those that were answered.
     """
-    counts = flooded.counts()
-    logged = set(_NAME.findall(log))
-    read = sum(name in logged for name in flooded.unanswered())
-    answered = flooded.answered()
-    if answered > len(logged):  # else nothing could ever be found to be lost
+    counts, done = results.counts(), answered(results)
+    logged, count = set(_NAME.findall(log)), int(np.count_nonzero(done))
+    unanswered = map(name_of, results.intended_s[~done].tolist())
+    read = sum(name in logged for name in unanswered)
+    if count > len(logged):  # else nothing could ever be found to be lost
         raise ServerError(
-            f"expected an access log with {answered} requests, received {len(logged)}"
+            f"expected an access log with {count} requests, received {len(logged)}"
         )
     halves = counts.get(BROKEN, 0) + counts.get(TIMEOUT, 0)
     lost = max(read, halves)
     return Terminated(
         rate=rate,
-        answered=answered,
+        answered=count,
         good=counts.get(OK, 0),
         refused=counts.get(REFUSED, 0) + counts.get(UNCONNECTED, 0),
         unread=counts.get(CLOSED, 0) + halves - lost,

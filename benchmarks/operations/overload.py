@@ -1,24 +1,30 @@
 """The limit of the service, and what it does at twice and five times that."""
 
 import math
-import time
-from concurrent.futures import Executor, wait
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import click
 import numpy as np
 
-from benchmarks.operations.drills import HEAD_START_S, PATH
-from benchmarks.operations.flood import Flooded, Order, flood
 from benchmarks.processes import cpu_seconds, memory
 from benchmarks.servers import Running
+from loadtest.arrivals import Rates, constant, stretches, with_warmup
 from loadtest.limit import Limit, Step, find_limit
+from loadtest.load import Load
+from loadtest.objective import parse_objective
+from loadtest.report import run_test
+from loadtest.results import OK, Results
+from loadtest.summary import Summary, Window, percent, summarise
+from loadtest.workers import Tick, Workers
 
-MEMORY_EVERY_S = 1.0
 CALM = 0.5  # of the limit: what is asked before an overload and after it
 FINE_S = 0.25  # the windows in which a recovery is looked for
-P99_S, ERRORS = 0.1, 0.001  # what holds below the limit
+OBJECTIVE = "p99<100ms,errors<0.1%"  # what holds below the limit
+P99_S = 0.1
 START, MOST = 100, 100_000  # requests a second, of the search
+DEADLINE_S = 1.0  # that every request carries
+CONNECTIONS = 8000  # the most that are opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,87 +45,90 @@ class Overload:
     """What the service did at several times its limit."""
 
     factor: float  # of the limit
-    flooded: Flooded  # all of it
-    during: Flooded  # the overload alone
+    results: Results  # all of it
+    during: Window  # the overload alone
     memory: list[tuple[float, int]]  # seconds from the start, bytes resident
-    service_cores: float  # that the service kept busy on average
+    cores: tuple[float, float]  # that service and client kept busy on average
     recovery_s: float | None  # see `recovery`
 
 
-class Bench:
-    """Sends loads at one service, from a process beside it."""
+def load_at(url: str, rates: Rates, warmup_s: float = 0.0) -> Load:
+    """Digits at these rates, whether they are answered or not."""
+    load = Load(
+        *(url, {"digits": 1.0}, ("digits",), 0.0, warmup_s),
+        connections=CONNECTIONS,
+        timeout_s=3.0,
+        deadline_s=DEADLINE_S,
+    )
+    return load.at(rates)
 
-    def __init__(self, service: Running, client: Executor, order: Order, plan: Plan):
-        self._service, self._client, self._plan = service, client, plan
-        self._order = replace(order, url=service.url(PATH))
 
-    def find_limit(self) -> Limit:
-        """The highest rate that holds the objective."""
-        return find_limit(self._try, START, MOST, self._plan.tolerance)
+def search(workers: Workers, url: str, plan: Plan) -> Limit:
+    """The highest rate that holds the objective."""
 
-    def peak(self, limit: float) -> Flooded:
-        """What is answered when the limit itself is asked for."""
-        return self._at(limit, self._plan.peak)
-
-    def overload(self, limit: float, factor: float) -> Overload:
-        """Calm, overload, calm again."""
-        plan, calm = self._plan, CALM * limit
-        rise, fall = plan.before, plan.before + plan.overload
-        flooded, sizes, cores = self._send(
-            (plan.before, calm), (plan.overload, factor * limit), (plan.after, calm)
-        )
-        back_s = recovery(flooded, fall, fall + plan.after)
-        return Overload(
-            factor, flooded, flooded.between(rise, fall), sizes, cores, back_s
-        )
-
-    def _try(self, step: Step, rate: float) -> bool:
-        found = self._at(rate, self._plan.probe * (3 if step is Step.CONFIRM else 1))
-        errors = 1 - len(found.good().meant_s) / max(1, len(found.meant_s))
-        holds = found.p_ms(99) < 1000 * P99_S and errors < ERRORS
+    def holds(step: Step, rate: float) -> bool:
+        seconds = plan.probe * (3 if step is Step.CONFIRM else 1)
+        found, kept = ask(workers, url, rate, seconds)
         click.echo(
-            f"{step:8} {rate:7.0f}/s  p99 {found.p_ms(99):6.1f} ms  errors "
-            f"{errors:.2%}  {'holds' if holds else 'fails'}",
+            f"{step:8} {rate:7.0f}/s  p99 {1000 * found.percentile(99):6.1f} ms  "
+            f"errors {percent(found.errors)}  {'holds' if kept else 'fails'}",
             err=True,
         )
-        return holds
+        return kept
 
-    def _at(self, rate: float, seconds: float) -> Flooded:
-        """A constant rate; its first part lets the service run in."""
-        begin = seconds / 4
-        flooded, _, _ = self._send((begin + seconds, rate))
-        return flooded.between(begin, begin + seconds)
-
-    def _send(
-        self, *rates: tuple[float, float]
-    ) -> tuple[Flooded, list[tuple[float, int]], float]:
-        """Send at these rates; watch the service's memory and the cores it takes."""
-        start, sizes = time.monotonic() + HEAD_START_S, []
-        future = self._client.submit(flood, replace(self._order, rates=rates), start)
-        time.sleep(HEAD_START_S)
-        pid = self._service.process.pid
-        cpu_s, began = cpu_seconds(pid), time.monotonic()
-        while not future.done():
-            sizes.append((time.monotonic() - start, memory(pid).rss))
-            wait([future], timeout=MEMORY_EVERY_S)
-        cores = (cpu_seconds(pid) - cpu_s) / (time.monotonic() - began)
-        return future.result(), sizes, cores
+    return find_limit(holds, START, MOST, plan.tolerance)
 
 
-def cut(start_s: float, end_s: float) -> list[tuple[float, float]]:
+def ask(
+    workers: Workers, url: str, rate: float, seconds: float
+) -> tuple[Summary, bool]:
+    """A constant rate, after a time to run in; and whether it holds the objective."""
+    warmup_s = seconds / 4
+    load = load_at(url, with_warmup(constant(rate, seconds), warmup_s), warmup_s)
+    report = run_test(load, workers, parse_objective(OBJECTIVE), quiet=True)
+    return report.total, report.is_kept
+
+
+def overload(
+    workers: Workers, service: Running, plan: Plan, limit: float, factor: float
+) -> Overload:
+    """Calm, overload, calm again; watches the service's memory and its cores."""
+    calm, pid = CALM * limit, service.process.pid
+    rates = stretches(
+        (plan.before, calm), (plan.overload, factor * limit), (plan.after, calm)
+    )
+    sizes = [(0.0, memory(pid).rss)]
+
+    def look(now_s: float, ticks: Sequence[Tick]) -> None:
+        sizes.append((now_s, memory(pid).rss))
+
+    cpu_s = cpu_seconds(pid)
+    outcome = workers.run(load_at(service.url(), rates), look)
+    cores = (cpu_seconds(pid) - cpu_s) / outcome.seconds, sum(outcome.cpu_shares)
+    during = Window(plan.before, plan.before + plan.overload)
+    back_s = recovery(outcome.results, during.end_s, rates.duration_s)
+    return Overload(factor, outcome.results, during, sizes, cores, back_s)
+
+
+def goodput(results: Results, window: Window) -> float:
+    """Requests a second that were meant to be sent then and were 200 in time."""
+    sent = results.between(window.start_s, window.end_s)
+    good = sent.had(OK) & (sent.latency_s <= DEADLINE_S)
+    return int(np.count_nonzero(good)) / window.seconds
+
+
+def cut(window: Window) -> list[Window]:
     """Windows of about `FINE_S`."""
-    pieces = max(1, math.ceil((end_s - start_s) / FINE_S))
-    edges = np.linspace(start_s, end_s, 1 + pieces)
-    return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+    return window.cut(max(1, math.ceil(window.seconds / FINE_S)))
 
 
-def recovery(flooded: Flooded, start_s: float, end_s: float) -> float | None:
+def recovery(results: Results, start_s: float, end_s: float) -> float | None:
     """How long after an overload the last window is that is not back to normal.
 
     Normal is a window in which all requests are answered 200, and 99 % within `P99_S`.
 
     Args:
-        flooded: That held the overload.
+        results: That held the overload.
         start_s: When it ended.
         end_s: Until when the calm after it was watched.
 
@@ -128,9 +137,8 @@ def recovery(flooded: Flooded, start_s: float, end_s: float) -> float | None:
         none; None where the last window of all is not normal.
     """
     worst = start_s
-    for piece in cut(start_s, end_s):
-        found = flooded.between(*piece)
-        bad = len(found.meant_s) > len(found.good().meant_s)
-        if bad or found.p_ms(99) > 1000 * P99_S:
-            worst = piece[1]
+    for piece in cut(Window(start_s, end_s)):
+        found = summarise(results, piece, DEADLINE_S)
+        if found.errors > 0 or found.percentile(99) > P99_S:
+            worst = piece.end_s
     return None if worst == end_s else worst - start_s

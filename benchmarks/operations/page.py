@@ -4,16 +4,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.operations.drills import Killed, Terminated
-from benchmarks.operations.flood import OK, Flooded
-from benchmarks.operations.overload import ERRORS, P99_S, Overload, cut
+import numpy as np
+
+from benchmarks.operations.drills import Killed, Terminated, answered
+from benchmarks.operations.overload import (
+    DEADLINE_S,
+    OBJECTIVE,
+    Overload,
+    cut,
+    goodput,
+)
 from benchmarks.tables import figure, table
 from loadtest.limit import Limit
+from loadtest.results import OK
+from loadtest.summary import MIB, Summary, Window, milliseconds, plain, summarise
 
 GOODPUT_WITHIN, RECOVERY_S = 0.9, 2.0  # what is promised
 PICTURE = "operations-measured.png"
 DOTS_PER_INCH = 110
-MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +29,8 @@ class Measured:
     """All of it."""
 
     facts: dict[str, str]  # what a figure is worth nothing without
-    deadline_s: float  # of every request
     limit: Limit  # what the search found
-    peak: Flooded  # what was answered when the limit was asked for
+    peak: Summary  # what was answered when the limit was asked for
     overloads: Sequence[Overload]  # at several times it
     terminated: Terminated  # SIGTERM under load
     killed: Sequence[Killed]  # processes killed under load
@@ -38,14 +45,13 @@ benchmarks.operations`, which repeats it on yours.
 {facts}
 ## The limit
 
-{limit.rate:,.0f} requests/s are the most that hold p99 < {p99_ms:.0f} ms, errors < \
-{errors:.1%} (lowest that failed: {limit.failed:,.0f}; {probes} probes, open loop, \
-Poisson). Asked for that rate, the service gave a goodput of {goodput}/s, p50 \
-{p50} ms, p99 {p99} ms.
+{limit.rate:,.0f} requests/s are the most that hold {objective} (lowest that failed: \
+{failed}; {probes} probes, open loop, Poisson). Asked for that rate, the service gave \
+a goodput of {goodput}/s, p50 {p50} ms, p99 {p99} ms.
 
 ## Overload
 
-Each request carried a deadline of {deadline_ms:,.0f} ms (X-Request-Timeout-Ms). \
+Each request carried a deadline of {deadline_ms} ms (X-Request-Timeout-Ms). \
 Latency counts from the time at which a request was meant to be sent; goodput is 200 \
 within the deadline.
 
@@ -66,7 +72,7 @@ that is HTTP, and why the name is looked up.
 def render(measured: Measured, *, picture: bool) -> str:
     """The whole page; `picture` says whether `PICTURE` lies beside it."""
     peak, seen, limit = measured.peak, measured.terminated, measured.limit
-    columns = [_overload(each, measured) for each in measured.overloads]
+    columns = [_overload(each, measured.peak.goodput) for each in measured.overloads]
     head = ["", *(f"{each.factor:g} × the limit" for each in measured.overloads)]
     rows = [[name, *(column[name] for column in columns)] for name in columns[0]]
     requests = {
@@ -89,14 +95,14 @@ def render(measured: Measured, *, picture: bool) -> str:
     link = f"![Goodput, latency and memory over time]({PICTURE})\n\n"
     return PAGE.format(
         facts=table(["", ""], measured.facts.items()),
-        limit=limit if limit.failed else Limit(limit.rate, float("inf"), limit.probes),
+        limit=limit,
+        failed=plain(limit.failed or float("inf")),
         probes=len(limit.probes),
-        p99_ms=1000 * P99_S,
-        errors=ERRORS,
-        goodput=figure(peak.goodput(measured.deadline_s)),
-        p50=figure(peak.p_ms(50)),
-        p99=figure(peak.p_ms(99)),
-        deadline_ms=1000 * measured.deadline_s,
+        objective=OBJECTIVE,
+        goodput=figure(peak.goodput),
+        p50=milliseconds(peak.percentile(50)),
+        p99=milliseconds(peak.percentile(99)),
+        deadline_ms=milliseconds(DEADLINE_S),
         overload=table(head, rows),
         picture=link if picture else "",
         terminated=seen,
@@ -105,35 +111,33 @@ def render(measured: Measured, *, picture: bool) -> str:
     )
 
 
-def _overload(overload: Overload, measured: Measured) -> dict[str, str]:
-    during, deadline_s = overload.during, measured.deadline_s
-    goodput, good, sent = during.goodput(deadline_s), during.good(), len(during.meant_s)
-    share = goodput / measured.peak.goodput(deadline_s)
-    late = (good.latency_s > deadline_s).sum() / max(1, len(good.latency_s))
-    tail = ", ".join(figure(good.p_ms(each)) for each in (50, 99, 100))
-    rest = [
-        f"{kind}: {count / sent:.2%}"
-        for kind, count in during.counts().items()
-        if kind != OK
-    ]
-    back, sizes = overload.recovery_s, [size / MIB for _, size in overload.memory]
-    memory = ", ".join(f"{each:,.0f}" for each in (sizes[0], max(sizes), sizes[-1]))
+def _overload(overload: Overload, most: float) -> dict[str, str]:
+    window, results = overload.during, overload.results
+    sent = results.between(window.start_s, window.end_s)
+    share = goodput(results, window) / most
+    good_s, counts = sent.latency_s[sent.had(OK)], sent.counts()
+    tail = np.percentile(good_s if len(good_s) else np.nan, (50, 99, 100))
+    sizes = [size / MIB for _, size in overload.memory]
+    back = overload.recovery_s
     return {
-        "asked for, requests/s": figure(sent / during.seconds),
-        "answered, any status, /s": figure(during.answered() / during.seconds),
-        "goodput, /s": figure(goodput),
+        "asked for, requests/s": figure(len(sent) / window.seconds),
+        "answered, any status, /s": figure(answered(sent).sum() / window.seconds),
+        "goodput, /s": figure(goodput(results, window)),
         f"goodput to that at the limit (promised: {GOODPUT_WITHIN:.0%})": f"{share:.0%}"
         + _verdict(kept=share >= GOODPUT_WITHIN),
-        "answered 200": f"{len(good.meant_s) / sent:.1%}",
-        "200 after their deadline": f"{late:.1%}",
-        "p50, p99, most of the answers 200, ms": tail,
-        "the rest": "; ".join(rest) or "–",
+        "answered 200": f"{len(good_s) / len(sent):.1%}",
+        "200 after their deadline": f"{np.mean(good_s > DEADLINE_S):.1%}",
+        "p50, p99, most of the answers 200, ms": ", ".join(map(milliseconds, tail)),
+        "the rest": "; ".join(
+            f"{kind}: {n / len(sent):.2%}" for kind, n in counts.items() if kind != OK
+        ),
         "back to normal after (promised: 2 s)": "not while it was watched"
         if back is None
         else f"{back:.2f} s" + _verdict(kept=back <= RECOVERY_S),
-        "memory before, at most during, after, MiB": memory,
-        "cores: service, client": f"{overload.service_cores:.2f}, "
-        f"{overload.flooded.cpu_share:.2f}",
+        "memory before, at most during, after, MiB": ", ".join(
+            f"{each:,.0f}" for each in (sizes[0], max(sizes), sizes[-1])
+        ),
+        "cores: service, client": ", ".join(f"{each:.2f}" for each in overload.cores),
     }
 
 
@@ -151,21 +155,19 @@ def draw(measured: Measured, path: Path) -> None:
     for overload, (above, middle, below) in zip(
         measured.overloads, columns.T, strict=True
     ):
-        flooded = overload.flooded
-        pieces = cut(0, float(flooded.meant_s.max()))
-        found = [flooded.between(*piece) for piece in pieces]
-        times = [start for start, _ in pieces]
-        asked = [len(each.meant_s) / each.seconds for each in found]
+        pieces = cut(Window(0, float(overload.results.intended_s.max())))
+        found = [summarise(overload.results, each, DEADLINE_S) for each in pieces]
+        times = [piece.start_s for piece in pieces]
+        asked = [each.intended_rate for each in found]
         above.plot(times, asked, color="grey", lw=1, label="asked for")
-        good = [each.goodput(measured.deadline_s) for each in found]
-        above.plot(times, good, label="goodput")
+        above.plot(times, [each.goodput for each in found], label="goodput")
         above.axhline(measured.limit.rate, color="grey", lw=1, ls=":")
         title = f"{overload.factor:g} × the limit"
         above.set(ylabel="requests a second", ylim=(0, None), title=title)
         for percent in (50, 99):
-            latencies = [each.p_ms(percent) for each in found]
+            latencies = [1000 * each.percentile(percent) for each in found]
             middle.plot(times, latencies, label=f"p{percent}")
-        middle.axhline(1000 * measured.deadline_s, color="grey", lw=1, ls=":")
+        middle.axhline(1000 * DEADLINE_S, color="grey", lw=1, ls=":")
         middle.set(ylabel="latency, timeouts too, ms", yscale="log")
         memory = [(at, size / MIB) for at, size in overload.memory]
         below.plot(*zip(*memory, strict=True))

@@ -13,6 +13,7 @@ The Open Inference Protocol, which MLServer and Triton insist on
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -27,15 +28,17 @@ def unwrap_list(answer: bytes) -> bytes:
     return json.dumps({"predictions": json.loads(answer)}).encode()
 
 
-def wrap_v2(body: bytes, *, shape: tuple[int, ...], content_type: str | None) -> bytes:
+def wrap_v2(
+    body: bytes, *, shape: tuple[int, ...], kinds: Mapping[str, str] | None = None
+) -> bytes:
     """A request with one field, as every other peer takes it, as one row of BYTES.
 
-    `content_type` is MLServer's name for what the text is: `base64` or `str`.
+    `kinds` has MLServer's name for what the text of a field is: `base64` or `str`.
     """
     ((field, text),) = json.loads(body).items()
     tensor = {"name": field, "shape": shape, "datatype": "BYTES", "data": [text]}
-    if content_type:
-        tensor["parameters"] = {"content_type": content_type}
+    if kinds:
+        tensor["parameters"] = {"content_type": kinds[field]}
     return json.dumps({"inputs": [tensor]}).encode()
 
 

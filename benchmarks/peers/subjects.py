@@ -3,7 +3,6 @@
 Every one has an environment of its own in `.venv-peers/`, which `make peers` builds.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,7 +10,14 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 from benchmarks.peers.envelopes import unwrap_list, unwrap_v2, wrap_list, wrap_v2
-from benchmarks.subjects import ROOT, Server, Subject, Target, count_workers
+from benchmarks.subjects import (
+    ROOT,
+    Server,
+    Subject,
+    Target,
+    count_workers,
+    tell_setting,
+)
 
 ENVIRONMENTS = ROOT / ".venv-peers"
 
@@ -27,8 +33,7 @@ class Peer:
     health: str
     # where predictions are; `{model}` stands for the name of the model
     path: str = "/{model}"
-    # of a `Target`, by model
-    wrap: Callable[[str], Callable[[bytes], bytes]] = lambda _: bytes
+    wrap: Callable[[bytes], bytes] = bytes  # of a `Target`
     unwrap: Callable[[bytes], bytes] = bytes  # of a `Target`
     arguments: tuple[str, ...] = ()  # of its command, beside the port
     # beside what every peer gets
@@ -61,7 +66,6 @@ class Peer:
 
     def _server(self, models: Mapping[str, Path], workers: int, cores: int) -> Subject:
         label = f"{self.name}, {count_workers(workers)}"
-        folders = {model: str(folder.resolve()) for model, folder in models.items()}
         server = Server(
             name=label if "digits" in models else f"{label}, {' and '.join(models)}",
             command=(
@@ -71,10 +75,7 @@ class Peer:
             health=self.health.format(model=list(models)[-1]),
             environment={
                 "PYTHONPATH": str(ROOT),
-                "PEER_MODELS": json.dumps(folders),
-                "PEER_WORKERS": str(workers),
-                "PEER_THREADS": str(max(1, cores // workers)),
-                "TF_CPP_MIN_LOG_LEVEL": "2",
+                **tell_setting(models, workers, cores),
                 **self.environment,
             },
         )
@@ -83,35 +84,35 @@ class Peer:
                 name=label if model == "digits" else f"{label}, {model}",
                 path=self.path.format(model=model),
                 model=model,
-                wrap=self.wrap(model),
+                wrap=self.wrap,
                 unwrap=self.unwrap,
             )
             for model in models
         ]
 
 
-def _wrap_for_mlserver(model: str) -> Callable[[bytes], bytes]:
-    kind = "str" if model == "sentiment" else "base64"
-    return partial(wrap_v2, shape=(1,), content_type=kind)
-
-
-def _wrap_for_triton(_: str) -> Callable[[bytes], bytes]:
-    return partial(wrap_v2, shape=(1, 1), content_type=None)
-
-
 MOSEC = ("--address", "127.0.0.1", "--wait", "0", "--timeout", "30000")
 BENTOML = {"BENTOML_DO_NOT_TRACK": "True"}
 RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
 V2 = ("/v2/models/{model}/ready", "/v2/models/{model}/infer")
-LISTS = (lambda _: wrap_list, unwrap_list)
+MLSERVER = partial(wrap_v2, shape=(1,), kinds={"image": "base64", "text": "str"})
+TRITON = partial(wrap_v2, shape=(1, 1))
 
 PEERS = (
     Peer("mosec", "mosec", "/", arguments=MOSEC),
     Peer("LitServe", "litserve", "/health", apart=True),
-    Peer("BentoML", "bentoml", "/readyz", "/{model}", *LISTS, environment=BENTOML),
-    Peer("MLServer", "mlserver", *V2, _wrap_for_mlserver, unwrap_v2),
+    Peer(
+        "BentoML",
+        "bentoml",
+        "/readyz",
+        "/{model}",
+        wrap_list,
+        unwrap_list,
+        environment=BENTOML,
+    ),
+    Peer("MLServer", "mlserver", *V2, MLSERVER, unwrap_v2),
     Peer("Ray Serve", "ray", "/{model}", environment=RAY, apart=True),
-    Peer("Triton", "pytriton", *V2, _wrap_for_triton, unwrap_v2),
+    Peer("Triton", "pytriton", *V2, TRITON, unwrap_v2),
 )
 
 

@@ -154,7 +154,7 @@ def test_a_text_is_a_row_as_it_is() -> None:
 
 
 def test_the_v2_envelope_carries_the_same_base64() -> None:
-    body = wrap_v2(b'{"image": "aGk="}', shape=(1, 1), content_type=None)
+    body = wrap_v2(b'{"image": "aGk="}', shape=(1, 1))
 
     (tensor,) = json.loads(body)["inputs"]
     assert tensor == {

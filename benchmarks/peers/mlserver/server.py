@@ -13,7 +13,7 @@ from mlserver import MLModel, MLServer, ModelSettings, Settings
 from mlserver.codecs import NumpyCodec
 from mlserver.types import InferenceRequest, InferenceResponse
 
-from benchmarks.peers.rows import WORK, Setting, Work, read_port, read_setting
+from benchmarks.peers.rows import WORK, Work, read_port, read_setting
 
 # Of 0, 1, 2 and 5 ms this answered most; 0 answered half as many.
 WAIT_S = 0.001
@@ -47,25 +47,9 @@ class Predictor(MLModel):
 
 
 async def main() -> None:
-    """Serve every model."""
+    """Serve every model, without what nobody asks for here."""
     setting, port = read_setting(), read_port()
-    server = MLServer(build_settings(setting, port))
-    await server.start(
-        [
-            ModelSettings(
-                name=name,
-                implementation=Predictor,
-                max_batch_size=WORK[name].largest_batch,
-                max_batch_time=WAIT_S,
-            )
-            for name in setting.models
-        ]
-    )
-
-
-def build_settings(setting: Setting, port: int) -> Settings:
-    """Of the server, without what nobody asks for here."""
-    return Settings(
+    settings = Settings(
         host="127.0.0.1",
         http_port=port,
         grpc_port=port + 1,  # gRPC cannot be turned off
@@ -73,6 +57,16 @@ def build_settings(setting: Setting, port: int) -> Settings:
         parallel_workers=setting.workers if setting.workers > 1 else 0,
         debug=False,
     )
+    models = [
+        ModelSettings(
+            name=name,
+            implementation=Predictor,
+            max_batch_size=WORK[name].largest_batch,
+            max_batch_time=WAIT_S,
+        )
+        for name in setting.models
+    ]
+    await MLServer(settings).start(models)
 
 
 if __name__ == "__main__":
