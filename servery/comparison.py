@@ -10,9 +10,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from servery import samples as rows_of
-from servery.saved_model import Call, compare
+from servery.saved_model import Call, answer, compare
 from servery.versions import ExportRefused
-from service.contract.golden import TOLERANCE, difference
+from service.contract.golden import TOLERANCE, Samples, difference
 from service.contract.samples import Rows, draw
 from service.contract.saved_model import SavedModel
 from service.contract.signature import Signature
@@ -31,12 +31,15 @@ class Comparison:
         rows: Signature → the rows that it was compared by.
         largest: The largest difference so far.
         varying: Signatures that answer differently each time.
+        golden: What was written answers to those rows, but for such signatures and
+            those that keep state.
     """
 
     def __init__(self, saved: SavedModel, reloaded: Mapping[str, Call]):
         self.rows: dict[str, Rows] = {}
         self.largest = 0.0
         self.varying: list[str] = []
+        self.golden: dict[str, Samples] = {}
         self._saved = saved
         self._reloaded = reloaded
 
@@ -61,6 +64,8 @@ class Comparison:
                 self.varying.append(name)
                 return
             self.largest = max(self.largest, found)
+        if name not in self._saved.stateful:
+            self.golden[name] = answer(written, signature, rows)
 
     def _choose_rows(self, name: str, live: Call, samples: Any | None) -> Rows:
         """The rows that are given, or the first drawn ones that the model takes."""

@@ -31,6 +31,8 @@ from servery.sources import (
 )
 from servery.versions import ExportRefused, check_name, write_version
 from service.contract.contract import DEFAULT_BATCH_SIZES
+from service.contract.golden import FILENAME as GOLDEN
+from service.contract.golden import Golden, write_golden
 from service.contract.inspection import KERAS_FILES, find_saved_model
 from service.contract.integrity import hash_files, verify_files
 from service.contract.manifest import FILENAME as MANIFEST
@@ -159,6 +161,8 @@ def _write(
         comparison = Comparison(saved, tf.saved_model.load(str(draft)).signatures)
         for signature, call in calls.items():
             comparison.check(signature, call, samples)
+        golden = Golden("drawn" if samples is None else "given", comparison.golden)
+        write_golden(draft / GOLDEN, golden, saved.signatures)
         if known is not None:
             _write_manifest(known, name, number, saved, draft)
         found.update(

@@ -13,9 +13,11 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from servery.versions import ExportRefused
+from service.contract.golden import Samples
 from service.contract.signature import Signature, TensorSpec
 
 DEFAULT_SIGNATURE = "serving_default"
+GOLDEN_ROWS = 64
 Arrays = Mapping[str, npt.NDArray[Any]]
 Call = Callable[..., Mapping[str, Any]]
 Difference = Callable[[npt.NDArray[Any], npt.NDArray[Any]], float]
@@ -121,6 +123,26 @@ def compare_all(
             compare(function.call, written, function.sample, tolerance)
         except ExportRefused as error:
             raise ExportRefused(f"{name}.{error}") from error
+
+
+def answer(
+    call: Call,
+    signature: Signature,
+    rows: Arrays,
+    labels: npt.NDArray[Any] | None = None,
+) -> Samples:
+    """What a function answers to the first rows, as many as are worth keeping."""
+    kept = {
+        spec.name: rows[spec.name][:GOLDEN_ROWS] if spec.has_rows else rows[spec.name]
+        for spec in signature.inputs
+        if spec.name in rows
+    }
+    found = call(**{name: tf.constant(each) for name, each in kept.items()})
+    return Samples(
+        tuple(kept[spec.name] for spec in signature.inputs),
+        tuple(_as_array(found[spec.name]) for spec in signature.outputs),
+        None if labels is None else labels[:GOLDEN_ROWS],
+    )
 
 
 def largest_difference(live: npt.NDArray[Any], written: npt.NDArray[Any]) -> float:

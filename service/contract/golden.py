@@ -135,8 +135,11 @@ def _read_samples(file: Any, name: str, signature: Signature) -> Samples:
 def _pack(array: Array) -> Array:
     """What .npz keeps: text as lengths of its own, bfloat16 as the bytes it is."""
     if array.dtype.kind == "O":
-        longest = max((len(each) for each in array.ravel()), default=0)
-        return array.astype(f"S{longest + 1}")
+        texts = [
+            each.encode() if isinstance(each, str) else each for each in array.ravel()
+        ]
+        longest = max(map(len, texts), default=0)
+        return np.array(texts, f"S{longest + 1}").reshape(array.shape)
     return array.view(np.uint16) if array.dtype.kind == "V" else array
 
 

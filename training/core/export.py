@@ -11,8 +11,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from servery.saved_model import DEFAULT_SIGNATURE, Function, compare_all, save
+import numpy.typing as npt
+import tensorflow as tf
+
+from servery.saved_model import (
+    DEFAULT_SIGNATURE,
+    Arrays,
+    Function,
+    answer,
+    compare_all,
+    save,
+)
 from servery.versions import ExportRefused, write_version
+from service.contract.golden import FILENAME as GOLDEN
+from service.contract.golden import Golden, write_golden
 from service.contract.integrity import hash_files
 from service.contract.manifest import FILENAME, Manifest, Training
 from service.contract.signature import Signature
@@ -22,6 +34,7 @@ __all__ = [
     "Card",
     "ExportRefused",
     "Function",
+    "HeldOut",
     "export_version",
 ]
 
@@ -42,11 +55,25 @@ class Card:
     constants: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Rows that training and selection never saw.
+
+    Attributes:
+        rows: input → array.
+        labels: the right answers.
+    """
+
+    rows: Arrays
+    labels: npt.NDArray[Any]
+
+
 def export_version(
     card: Card,
     functions: Mapping[str, Function],
     artifacts_dir: Path,
     *,
+    held_out: Mapping[str, HeldOut] | None = None,
     reports: Mapping[str, bytes] | None = None,
     resources: Sequence[Any] = (),
     version: int | None = None,
@@ -58,6 +85,8 @@ def export_version(
         card: what the manifest says of the model.
         functions: signature → function; the first is the SavedModel's default too.
         artifacts_dir: the folder of all models.
+        held_out: signature → rows that training never saw, for `golden.npz`; where
+            there are none, the function's own sample goes in.
         reports: file name → content, to go into `report/`.
         resources: lookup tables and other trackable objects that the functions use;
             variables are found by themselves.
@@ -75,12 +104,31 @@ def export_version(
     def fill(draft: Path, number: int) -> None:
         signatures = save(functions, resources, draft)
         compare_all(functions, draft, tolerance)
+        _write_golden(functions, held_out, signatures, draft)
         for name, content in (reports or {}).items():
             (draft / "report").mkdir(exist_ok=True)
             (draft / "report" / name).write_bytes(content)
         _write_manifest(card, number, signatures, draft)
 
     return write_version(artifacts_dir, card.name, fill, version)
+
+
+def _write_golden(
+    functions: Mapping[str, Function],
+    held_out: Mapping[str, HeldOut] | None,
+    signatures: Mapping[str, Signature],
+    draft: Path,
+) -> None:
+    """Write what the reloaded model answers, for who computes it to be held against."""
+    reloaded = tf.saved_model.load(str(draft)).signatures
+    samples = {}
+    for name, function in functions.items():
+        found = (held_out or {}).get(name)
+        rows = function.sample if found is None else found.rows
+        labels = None if found is None else found.labels
+        samples[name] = answer(reloaded[name], signatures[name], rows, labels)
+    golden = Golden("held-out" if held_out else "given", samples)
+    write_golden(draft / GOLDEN, golden, signatures)
 
 
 def _write_manifest(

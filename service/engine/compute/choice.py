@@ -43,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 TIMED_S = 0.3  # at most, of a runtime at one size, but for its first run
 TIMED_RUNS = 20
+PROCESSORS_DIFFER = 10  # times the tolerance is TensorFlow's own, on another machine
 OTHERWISE = "TensorFlow found its signatures to be otherwise than they say"
 
 
@@ -172,12 +173,12 @@ class RuntimeChooser:
 
     def _check_tensorflow(self, model: Model, golden: Golden) -> float:
         """The largest difference of TensorFlow's answers from what it once answered."""
-        found = measure(model, golden)
-        if found > self._tolerance:
+        found, allowed = measure(model, golden), self._tolerance * PROCESSORS_DIFFER
+        if found > allowed:
             raise GoldenError(
                 "TensorFlow answers otherwise than when the samples were written: "
-                f"expected a difference of at most {self._tolerance:g}, received "
-                f"{found:.2g}; files, processor or build may be damaged"
+                f"expected a difference of at most {allowed:g}, received {found:.2g}; "
+                "files, processor or build may be damaged"
             )
         return found
 

@@ -14,7 +14,12 @@ import tensorflow as tf
 
 from service.contract.signature import TensorSpec
 from training.core import provenance
-from training.core.export import DEFAULT_SIGNATURE, Function, export_version
+from training.core.export import (
+    DEFAULT_SIGNATURE,
+    Function,
+    HeldOut,
+    export_version,
+)
 from training.core.fitting import (
     build_adamw,
     fit_best,
@@ -96,6 +101,11 @@ def train(options: RunOptions) -> None:
         describe(ran, metrics),
         {DEFAULT_SIGNATURE: function},
         options.artifacts_dir,
+        held_out={
+            DEFAULT_SIGNATURE: HeldOut(
+                {"images": splits.test.inputs}, splits.test.labels
+            )
+        },
         reports=draw_reports(splits.test, on_test, history),
     )
     log.info("Wrote %s: test accuracy %s", folder, metrics["test"]["accuracy"])
