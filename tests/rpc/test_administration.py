@@ -1,0 +1,254 @@
+"""Loading, unloading and configuring over gRPC, on the real service."""
+
+import json
+import shutil
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from struct import pack
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.message_factory import GetMessageClass
+
+from service.contract.manifest import FILENAME
+from service.contract.tensorflow_protos import load_module
+from service.rpc import inference, model_service
+from service.rpc.generated import open_inference_pb2 as protocol
+from tests.e2e.server import Server, until
+from tests.rpc.serving import refused
+
+SHIPPED = Path(__file__).parents[2] / "artifacts" / "mammogram" / "1"
+TOKEN = "only-for-this-test-9c1e"
+NAME = "mammogram"
+INVALID = grpc.StatusCode.INVALID_ARGUMENT
+UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
+NOT_FOUND = grpc.StatusCode.NOT_FOUND
+management = load_module("tensorflow_serving.apis.model_management_pb2")
+
+
+def publish(artifacts: Path, version: int, *, broken: bool = False) -> None:
+    folder = artifacts / NAME / str(version)
+    shutil.copytree(SHIPPED, folder)
+    manifest = json.loads((folder / FILENAME).read_text())
+    (folder / FILENAME).write_text(json.dumps(manifest | {"version": version}))
+    if broken:
+        (folder / "saved_model.pb").write_bytes(b"\xff")
+
+
+class Operator:
+    """Talks to the service as an administrator does."""
+
+    def __init__(self, server: Server, address: str):
+        self.server = server
+        self.address = address
+        self.channel = grpc.insecure_channel(address)
+
+    def call(self, service: Any, method: str, request: Any, **options: Any) -> Any:
+        """With the token, unless there is other `metadata`."""
+        descriptor = service.SERVICE.methods_by_name[method]
+        answer: Any = GetMessageClass(descriptor.output_type)
+        rpc = self.channel.unary_unary(
+            f"/{service.SERVICE.full_name}/{method}",
+            lambda each: each.SerializeToString(),
+            answer.FromString,
+        )
+        metadata = [("authorization", f"Bearer {TOKEN}")]
+        return rpc(request, **{"metadata": metadata, "timeout": 60, **options})
+
+    def load(self, name: str = NAME, **options: Any) -> None:
+        request = protocol.RepositoryModelLoadRequest(model_name=name)
+        self.call(inference, "RepositoryModelLoad", request, **options)
+
+    def unload(self, name: str = NAME, **options: Any) -> None:
+        request = protocol.RepositoryModelUnloadRequest(model_name=name)
+        self.call(inference, "RepositoryModelUnload", request, **options)
+
+    def configure(self, *configs: dict[str, Any]) -> None:
+        listed = {"config": {"model_config_list": {"config": configs}}}
+        request = management.ReloadConfigRequest(**listed)
+        self.call(model_service, "HandleReloadConfigRequest", request)
+
+    def states(self) -> dict[int, str]:
+        request = protocol.RepositoryIndexRequest()
+        index = self.call(inference, "RepositoryIndex", request, metadata=[])
+        return {int(each.version): each.state for each in index.models}
+
+
+def config(
+    *versions: int, name: str = NAME, labels: dict[str, int] | None = None
+) -> dict[str, Any]:
+    policy = {"specific": {"versions": versions}}
+    return {
+        "name": name,
+        "model_version_policy": policy,
+        "version_labels": labels or {},
+    }
+
+
+@pytest.fixture(scope="module")
+def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    folder = tmp_path_factory.mktemp("administration")
+    for version in (1, 2, 3):
+        publish(folder / "artifacts", version, broken=version == 3)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = {"artifacts": folder / "artifacts", "admin_token": TOKEN}
+    settings |= {"versions_kept": 1, "retire_delay_s": 0, "poll_seconds": 0.2}
+    with Server(folder / "log", grpc_port=port, http_processes=1, **settings) as server:
+        server.wait_ready()
+        started = Operator(server, f"127.0.0.1:{port}")
+        yield started
+        started.channel.close()
+        text = server.log.read_text()
+        assert "lost the engine" not in text
+        assert "Invalid encoding" not in text
+        assert TOKEN not in text
+
+
+@pytest.fixture(autouse=True)
+def as_at_first(operator: Operator) -> Iterator[None]:
+    """Version 2 alone, before and after each test."""
+    yield
+    operator.configure(config(2))
+    until(lambda: ready(operator) == {2})
+    assert operator.server.is_ready()
+
+
+def ready(operator: Operator) -> set[int]:
+    states = operator.states().items()
+    return {version for version, state in states if state in ("READY", "UNLOADING")}
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [None, "", "Bearer", f"Bearer {TOKEN}x", f"Basic {TOKEN}"],
+)
+def test_whoever_has_not_the_token_is_refused(
+    operator: Operator, authorization: str | None
+) -> None:
+    metadata = [] if authorization is None else [("authorization", authorization)]
+    for act in (operator.load, operator.unload):
+        call = partial(act, metadata=metadata)
+        refused(grpc.StatusCode.UNAUTHENTICATED, "expected Bearer", call=call)
+    assert ready(operator) == {2}
+
+
+def test_a_token_of_any_bytes_is_another_one(operator: Operator) -> None:
+    """Clients send none such, and what gRPC logs of it would be the token."""
+    host, _, port = operator.address.partition(":")
+    message = protocol.RepositoryModelUnloadRequest(model_name=NAME).SerializeToString()
+    head = {
+        b":method": b"POST",
+        b":scheme": b"http",
+        b":authority": host.encode(),
+        b":path": b"/inference.GRPCInferenceService/RepositoryModelUnload",
+        b"content-type": b"application/grpc",
+        b"te": b"trailers",
+        b"authorization": b"Bearer \xe9\xff",
+    }
+    fields = [
+        b"\0%c%b%c%b" % (len(name), name, len(value), value)
+        for name, value in head.items()
+    ]
+    with socket.create_connection((host, int(port)), 30) as connection:
+        connection.sendall(
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+            + frame(4, b"")
+            + frame(1, b"".join(fields), flags=4, stream=1)
+            + frame(0, b"\0" + pack(">I", len(message)) + message, flags=1, stream=1)
+        )
+        heard = b""
+        while b"expected Bearer" not in heard:
+            heard += connection.recv(4096) or pytest.fail(str(heard))
+    assert ready(operator) == {2}
+
+
+def frame(kind: int, content: bytes, *, flags: int = 0, stream: int = 0) -> bytes:
+    """One of HTTP/2."""
+    return pack(">I", len(content))[1:] + pack(">BBI", kind, flags, stream) + content
+
+
+@pytest.mark.parametrize("name", ["", "nobody", "../mammogram", "😀" * 3000])
+def test_a_model_that_is_not_there_is_not_found(operator: Operator, name: str) -> None:
+    for act in (operator.load, operator.unload):
+        refused(NOT_FOUND, "No model", call=partial(act, name))
+
+
+def test_what_is_unloaded_is_loaded_again(operator: Operator) -> None:
+    operator.unload()
+    until(lambda: ready(operator) == set())
+    operator.unload()
+    operator.load()
+    assert ready(operator) == {2}
+
+
+@pytest.mark.parametrize(
+    ("configs", "code", "words"),
+    [
+        ([config(2, labels={"a b": 1})], INVALID, "expected a label"),
+        ([config(2, labels={"": 1})], INVALID, "expected a label"),
+        ([config(2, labels={"new": -1})], INVALID, "greater than or equal to 1"),
+        ([config(0)], INVALID, "a list of versions"),
+        ([config(2**40)], INVALID, "a list of versions"),
+        ([config()], INVALID, "a list of versions"),
+        ([config(*range(1, 1026))], INVALID, "at most 1,024 versions"),
+        ([config(1), config(2)], INVALID, "once"),
+        ([config(1, name="")], INVALID, "the name of a model"),
+        ([config(1, name=f"m{n}") for n in range(1025)], INVALID, "1,024 models"),
+        ([config(1), config(1, name="nobody")], NOT_FOUND, "nobody"),
+        ([config(1, 9)], NOT_FOUND, "no version 9"),
+        ([config(1, labels={"new": 9})], NOT_FOUND, "no version 9"),
+        ([config(1, labels={"new": 3})], UNAVAILABLE, "version 3 is failed"),
+        (
+            [{"name": NAME, "model_version_policy": {"latest": {"num_versions": 99}}}],
+            INVALID,
+            "received '99'",
+        ),
+    ],
+)  # fmt: skip
+def test_a_configuration_that_cannot_be_changes_nothing(
+    operator: Operator, configs: list[dict[str, Any]], code: Any, words: str
+) -> None:
+    refused(code, words, call=lambda: operator.configure(*configs))
+    until(lambda: ready(operator) == {2})
+    models = operator.server.client.get("/v1/models").json()["models"]
+    assert "nobody" not in {each["name"] for each in models}
+
+
+def test_versions_and_labels_are_configured(operator: Operator) -> None:
+    operator.configure(config(1, 2, labels={"new": 1}))
+    assert ready(operator) == {1, 2}
+    found = operator.server.client.get(f"/v1/models/{NAME}/labels/new")
+    assert found.json()["model_version_status"][0]["version"] == "1"
+
+
+def test_many_at_once_leave_it_as_the_last_one_says(operator: Operator) -> None:
+    acts = [operator.load, operator.unload, lambda: operator.configure(config(2))]
+    with ThreadPoolExecutor(12) as threads:
+        for done in [threads.submit(acts[number % 3]) for number in range(24)]:
+            try:
+                done.result()
+            except grpc.RpcError as error:  # what was unloaded has yet to go
+                assert error.code() is UNAVAILABLE
+                assert "draining" in error.details()
+    until(lambda: "UNLOADING" not in operator.states().values())
+    operator.load()
+    assert ready(operator) == {2}
+
+
+def test_who_leaves_in_the_midst_harms_nobody(operator: Operator) -> None:
+    for number in range(20):
+        act = (operator.load, operator.unload)[number % 2]
+        with pytest.raises(grpc.RpcError) as caught:
+            for _ in range(1000):  # a few may be in time
+                act(timeout=0.001)
+        error: Any = caught.value
+        assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    until(lambda: "UNLOADING" not in operator.states().values())
+    operator.load()
+    assert ready(operator) == {2}
