@@ -13,6 +13,7 @@
     │   ├── UrlTooLong               414  url_too_long
     │   ├── ExpectationFailed        417  expectation_failed
     │   ├── HeadTooLarge             431  head_too_large
+    │   ├── MethodUnknown            501  method_unknown
     │   ├── TransferCodingUnknown    501  transfer_coding_unknown
     │   └── HttpVersionUnknown       505  http_version_unknown
     ├── Unauthenticated              401  unauthenticated
@@ -143,6 +144,13 @@ class HeadTooLarge(ProtocolError):
 
     status = 431
     code = "head_too_large"
+
+
+class MethodUnknown(ProtocolError):
+    """A method that HTTP's registry does not have, or not yet."""
+
+    status = 501
+    code = "method_unknown"
 
 
 class TransferCodingUnknown(ProtocolError):
