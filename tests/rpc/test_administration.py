@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,13 +13,14 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.json_format import ParseDict
 from google.protobuf.message_factory import GetMessageClass
 
 from service.contract.manifest import FILENAME
 from service.contract.tensorflow_protos import load_module
 from service.rpc import inference, model_service
 from service.rpc.generated import open_inference_pb2 as protocol
-from tests.e2e.server import Server, until
+from tests.e2e.server import Server, settle, until
 from tests.rpc.serving import refused
 
 SHIPPED = Path(__file__).parents[2] / "artifacts" / "mammogram" / "1"
@@ -225,6 +227,52 @@ def test_versions_and_labels_are_configured(operator: Operator) -> None:
     assert ready(operator) == {1, 2}
     found = operator.server.client.get(f"/v1/models/{NAME}/labels/new")
     assert found.json()["model_version_status"][0]["version"] == "1"
+
+
+def test_statistics_tell_versions_apart(operator: Operator) -> None:
+    operator.configure(config(1, 2))
+    client = operator.server.client
+    mass = {"shape": "oval", "margin": "circumscribed", "age": 50}
+
+    def ask(version: int, rows: int, **headers: str) -> int:
+        path = f"/v1/predict/{NAME}?version={version}"
+        body = {"masses": [mass] * rows}
+        return client.post(path, json=body, headers=headers).status_code
+
+    def counted(which: str = "") -> dict[str, Any]:
+        """The statistics by version, which gRPC tells as REST does."""
+        settle()
+        stats = client.get(f"/v2/models/{NAME}{which}/stats").json()["model_stats"]
+        request = protocol.ModelStatisticsRequest(name=NAME)
+        request.version = which.rpartition("/")[2]
+        told = operator.call(inference, "ModelStatistics", request).model_stats
+        expected = [
+            ParseDict(each, protocol.ModelStatistics()).SerializeToString()
+            for each in stats
+        ]
+        assert [each.SerializeToString() for each in told] == expected
+        return {each["version"]: each for each in stats}
+
+    before = counted()
+    assert [ask(1, 3), ask(2, 1), ask(2, 1)] == [200] * 3
+    after = counted()
+    for version, rows, requests in (("1", 3, 1), ("2", 2, 2)):
+        was, now = before[version], after[version]
+        assert now["inference_count"] - was["inference_count"] == rows
+        executions = now["execution_count"] - was["execution_count"]
+        assert requests <= executions <= rows
+        batches = [each["compute_infer"]["count"] for each in now["batch_stats"]]
+        assert sum(batches) == now["execution_count"]
+        assert abs(now["last_inference"] / 1000 - time.time()) < 60
+        was, now = was["inference_stats"], now["inference_stats"]
+        assert now["success"]["count"] - was["success"]["count"] == requests
+        assert now["fail"] == was["fail"]
+        assert 0 < now["compute_infer"]["ns"] < now["success"]["ns"]
+
+    until(lambda: ask(1, 200, **{"X-Request-Timeout-Ms": "1"}) == 504)
+    assert counted("/versions/1").keys() == {"1"}
+    assert counted()["1"]["inference_stats"]["fail"]["count"] > 0
+    assert counted()["2"]["inference_stats"]["fail"]["count"] == 0
 
 
 def test_many_at_once_leave_it_as_the_last_one_says(operator: Operator) -> None:

@@ -187,7 +187,7 @@ async def model_config(request: Request) -> Response:
 
 
 async def model_statistics(request: Request) -> Response:
-    """What was asked of a model so far, all versions together."""
+    """What was asked of versions so far: of one, or of all that are ready."""
     request.scope["record"].invalid_status = 400
     state, path = request.scope["servery"], request.path_params
     catalog = state.engine.catalog
@@ -197,7 +197,8 @@ async def model_statistics(request: Request) -> Response:
         find_status(catalog, path, number)
         models = [catalog.model(path["name"])]
     state.accounting.flush()
-    found = await state.in_thread(later(describe_statistics, state.metrics, models))
+    work = later(describe_statistics, state.metrics, models, number)
+    found = await state.in_thread(work)
     return _answer({"model_stats": found})
 
 
