@@ -14,7 +14,7 @@ from service.metrics import DelayedCall, Metrics
 from service.web.http.record import RequestRecord
 
 OK = 200
-OUTCOMES = ("failed", "ok")  # by whether it is
+STAGES = ("decode", "queue", "compute", "encode")
 
 
 class Accounting:
@@ -100,18 +100,14 @@ class Accounting:
     ) -> None:
         metrics, names = self._metrics, (model, version)
         answered = [each for each in asked if each.status == OK]
-        seconds: defaultdict[str, float] = defaultdict(float)
-        for each in asked:
-            seconds[OUTCOMES[each.status == OK]] += each.seconds
-        for each in answered:
-            for stage, took in each.stages.items():
-                seconds[stage] += took
-        for stage, sum_s in seconds.items():
-            metrics.version_seconds.labels(*names, stage).inc(sum_s)
-        for outcome, number in zip(
-            OUTCOMES, (len(asked) - len(answered), len(answered)), strict=True
-        ):
-            metrics.version_requests.labels(*names, outcome).inc(number)
+        failed = [each for each in asked if each.status != OK]
+        for outcome, requests in (("ok", answered), ("failed", failed)):
+            metrics.version_requests.labels(*names, outcome).inc(len(requests))
+            seconds = sum([each.seconds for each in requests])
+            metrics.version_seconds.labels(*names, outcome).inc(seconds)
+        for stage in STAGES:
+            seconds = sum([each.stages.get(stage, 0.0) for each in answered])
+            metrics.version_seconds.labels(*names, stage).inc(seconds)
         if answered:
             metrics.version_answered.labels(*names).set(time.time())
 
