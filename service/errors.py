@@ -25,6 +25,7 @@
     │   └── SignatureNotFound        404  signature_not_found
     ├── MethodNotAllowed             405  method_not_allowed
     ├── NotAcceptable                406  not_acceptable
+    ├── NotSupported                 501  not_supported
     ├── Unavailable                  503  unavailable
     │   ├── QueueFull                503  queue_full
     │   ├── ModelNotReady            503  model_not_ready
@@ -232,6 +233,13 @@ class NotAcceptable(ServeryError):
 
     status = 406
     code = "not_acceptable"
+
+
+class NotSupported(ServeryError):
+    """The protocol may know of it; we do not."""
+
+    status = 501
+    code = "not_supported"
 
 
 class Unavailable(ServeryError):
