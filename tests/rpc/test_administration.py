@@ -20,6 +20,7 @@ from service.contract.manifest import FILENAME
 from service.contract.tensorflow_protos import load_module
 from service.rpc import inference, model_service
 from service.rpc.generated import open_inference_pb2 as protocol
+from tests import saved_models
 from tests.e2e.server import Server, settle, until
 from tests.rpc.serving import refused
 
@@ -77,7 +78,8 @@ class Operator:
     def states(self) -> dict[int, str]:
         request = protocol.RepositoryIndexRequest()
         index = self.call(inference, "RepositoryIndex", request, metadata=[])
-        return {int(each.version): each.state for each in index.models}
+        ours = [each for each in index.models if each.name == NAME]
+        return {int(each.version): each.state for each in ours}
 
 
 def config(
@@ -96,6 +98,7 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     folder = tmp_path_factory.mktemp("administration")
     for version in (1, 2, 3):
         publish(folder / "artifacts", version, broken=version == 3)
+    saved_models.scored_examples(folder / "artifacts" / "scored" / "1")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -273,6 +276,37 @@ def test_statistics_tell_versions_apart(operator: Operator) -> None:
     assert counted("/versions/1").keys() == {"1"}
     assert counted()["1"]["inference_stats"]["fail"]["count"] > 0
     assert counted()["2"]["inference_stats"]["fail"]["count"] == 0
+
+
+def test_examples_are_scored_by_a_real_model(operator: Operator) -> None:
+    """Classified and regressed, both in one request and over REST."""
+    until(lambda: operator.server.client.get("/v2/models/scored/ready").is_success)
+    stub = load_module("tensorflow_serving.apis.prediction_service_pb2_grpc")
+    messages = load_module("tensorflow_serving.apis.inference_pb2")
+    request = messages.MultiInferenceRequest()
+    for name in ("classify", "regress"):
+        task = request.tasks.add(method_name=f"tensorflow/serving/{name}")
+        task.model_spec.name, task.model_spec.signature_name = "scored", name
+    for value in (0.5, -3):
+        example = request.input.example_list.examples.add()
+        example.features.feature["a"].float_list.value.append(value)
+    answer = stub.PredictionServiceStub(operator.channel).MultiInference(request)
+    classified, regressed = answer.results
+    best = [
+        (row.classes[0].label, row.classes[0].score)
+        for row in classified.classification_result.classifications
+    ]
+    assert best == [("positive", 0.5), ("negative", 3)]
+    assert [each.value for each in regressed.regression_result.regressions] == [1, -6]
+    assert regressed.model_spec.version.value == 1
+
+    for method, expected in (
+        ("classify", [[["positive", 0.5]], [["negative", 3.0]]]),
+        ("regress", [1.0, -6.0]),
+    ):
+        body = {"signature_name": method, "examples": [{"a": 0.5}, {"a": -3.0}]}
+        said = operator.server.client.post(f"/v1/models/scored:{method}", json=body)
+        assert said.json() == {"results": expected}
 
 
 def test_many_at_once_leave_it_as_the_last_one_says(operator: Operator) -> None:
