@@ -60,7 +60,11 @@ EXTENSIONS = (
 )
 CONFIG_TYPES = {"string": "TYPE_STRING", "float16": "TYPE_FP16", "float32": "TYPE_FP32",
                 "float64": "TYPE_FP64", "bfloat16": "TYPE_BF16"}  # fmt: skip
-STATES = {VersionState.READY: "READY", VersionState.LOADING: "LOADING"}
+STATES = {
+    VersionState.LOADING: "LOADING",
+    VersionState.READY: "READY",
+    VersionState.DRAINING: "UNLOADING",
+}
 ERRORS = error_responses(400, 404, 413, 500, 503, 504)
 INFER_BODY = {
     "requestBody": {
