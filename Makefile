@@ -41,10 +41,10 @@ protos: .venv/dev.stamp ## make Python of the protocol buffers in service/rpc/pr
 # same names: they live apart, and tests call them as programs.
 clients: .venv-clients/stamp ## build the environment of other servers' clients
 
-.venv-clients/stamp: requirements-clients.lock
-	$(PYTHON) -m venv --clear .venv-clients
-	.venv-clients/bin/python -m pip install --quiet --disable-pip-version-check \
-		--require-hashes -r requirements-clients.lock
+.venv-clients/stamp: requirements-clients.lock | .venv/dev.stamp
+	$(BIN)/uv venv --quiet --clear --python $(PYTHON) .venv-clients
+	$(BIN)/uv pip install --quiet --require-hashes -r requirements-clients.lock \
+		--python .venv-clients/bin/python
 	@touch $@
 
 lint: .venv/dev.stamp ## check style and imports
@@ -97,9 +97,9 @@ lock: .venv/dev.stamp ## pin the newest dependencies that pyproject.toml allows
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
 		--no-emit-index-url --no-emit-find-links --python-version 3.11 --extra gpu \
 		--constraint requirements.lock pyproject.toml --output-file requirements-gpu.lock
-	echo 'tritonclient[grpc,http]>=2.73,<3' | $(BIN)/uv pip compile --quiet --upgrade \
-		--universal --generate-hashes --no-header --no-emit-index-url \
-		--no-emit-find-links --python-version 3.11 - \
+	printf 'tritonclient[grpc,http]>=2.73,<3\nkserve>=0.21,<1\n' | $(BIN)/uv pip \
+		compile --quiet --upgrade --universal --generate-hashes --no-header \
+		--no-emit-index-url --no-emit-find-links --python-version 3.11 - \
 		--output-file requirements-clients.lock
 	printf 'hatchling>=1.27,<2\neditables>=0.5,<1\nuv>=0.9,<1\n' | $(BIN)/uv pip compile \
 		--quiet --upgrade --universal --generate-hashes --no-header \

@@ -13,6 +13,7 @@
     │   ├── UrlTooLong               414  url_too_long
     │   ├── ExpectationFailed        417  expectation_failed
     │   ├── HeadTooLarge             431  head_too_large
+    │   ├── MethodUnknown            501  method_unknown
     │   ├── TransferCodingUnknown    501  transfer_coding_unknown
     │   └── HttpVersionUnknown       505  http_version_unknown
     ├── Unauthenticated              401  unauthenticated
@@ -24,6 +25,7 @@
     │   └── SignatureNotFound        404  signature_not_found
     ├── MethodNotAllowed             405  method_not_allowed
     ├── NotAcceptable                406  not_acceptable
+    ├── NotSupported                 501  not_supported
     ├── Unavailable                  503  unavailable
     │   ├── QueueFull                503  queue_full
     │   ├── ModelNotReady            503  model_not_ready
@@ -145,6 +147,13 @@ class HeadTooLarge(ProtocolError):
     code = "head_too_large"
 
 
+class MethodUnknown(ProtocolError):
+    """A method that HTTP's registry does not have, or not yet."""
+
+    status = 501
+    code = "method_unknown"
+
+
 class TransferCodingUnknown(ProtocolError):
     """`Transfer-Encoding` is something other than `chunked` alone."""
 
@@ -224,6 +233,13 @@ class NotAcceptable(ServeryError):
 
     status = 406
     code = "not_acceptable"
+
+
+class NotSupported(ServeryError):
+    """The protocol may know of it; we do not."""
+
+    status = 501
+    code = "not_supported"
 
 
 class Unavailable(ServeryError):

@@ -9,6 +9,7 @@ import asyncio
 import os
 from bisect import bisect_left
 from collections import Counter as Tally
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
 
@@ -87,6 +88,44 @@ class Metrics:
             "queue": self.queue_seconds,
             "compute": self.compute_seconds,
         }
+        self.version_requests = Counter(
+            "servery_version_requests_total",
+            "Requests that a version was asked, by whether it answered: ok or failed.",
+            ["model", "version", "outcome"],
+            registry=registry,
+        )
+        self.version_seconds = Counter(
+            "servery_version_seconds_total",
+            "Seconds of requests that a version answered (ok, and by stage) or failed.",
+            ["model", "version", "stage"],
+            registry=registry,
+        )
+        self.version_answered = Gauge(
+            "servery_version_answered_timestamp_seconds",
+            "When a version has last answered, in Unix time.",
+            ["model", "version"],
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self.version_rows = Counter(
+            "servery_version_rows_total",
+            "Rows that a version has computed, without padding.",
+            ["model", "version"],
+            registry=registry,
+        )
+        self.version_batches = Counter(
+            "servery_version_batches_total",
+            "Batches that a version has computed, by their rows with padding; 1 for a "
+            "request that is not batched.",
+            ["model", "version", "rows"],
+            registry=registry,
+        )
+        self.version_batch_seconds = Counter(
+            "servery_version_batch_seconds_total",
+            "Seconds that they ran.",
+            ["model", "version", "rows"],
+            registry=registry,
+        )
         self.in_flight = Gauge(
             "servery_requests_in_flight",
             "Requests to models under way.",
@@ -274,9 +313,27 @@ class DelayedCall:
 
 
 class BatchMetrics:
-    """Counts what a batcher does (its `Observer`), a few dozen batches at a time."""
+    """Counts what a batcher does (its `Observer`), a few dozen batches at a time.
 
-    def __init__(self, metrics: Metrics, model: str, on_death: Callable[[], None]):
+    Args:
+        metrics: Where.
+        model: Whose batches they are.
+        on_death: Called when the batcher has died.
+        version: Of the model.
+        batches: Whether requests share batches, whose sizes are a few.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        model: str,
+        on_death: Callable[[], None],
+        version: int = 0,
+        *,
+        batches: bool = True,
+    ):
+        self._metrics, self._names = metrics, (model, str(version))
+        self._are_batched = batches
         self._waiting = metrics.waiting_rows.labels(model)
         self._waiting_now = self._waiting_counted = 0
         self._rows = metrics.batch_rows.labels(model)
@@ -309,4 +366,19 @@ class BatchMetrics:
             self._rows.observe_all(rows)
             self._seconds.observe_all(seconds)
             self._padding.inc(sum(padding))
+            self._count_version()
             self._batches.clear()
+
+    def _count_version(self) -> None:
+        metrics, names = self._metrics, self._names
+        number = Tally[int]()
+        took: defaultdict[int, float] = defaultdict(float)
+        for rows, padding, seconds in self._batches:
+            size = rows + padding if self._are_batched else 1
+            number[size] += 1
+            took[size] += seconds
+        for size in number:
+            metrics.version_batches.labels(*names, str(size)).inc(number[size])
+            metrics.version_batch_seconds.labels(*names, str(size)).inc(took[size])
+        rows = sum([each[0] for each in self._batches])
+        metrics.version_rows.labels(*names).inc(rows)

@@ -224,6 +224,31 @@ def optional_input(folder: Path) -> None:
     file.write_bytes(model.SerializeToString())
 
 
+def scored_examples(folder: Path) -> None:
+    """Examples of one number each: its sign is the class, its double the value."""
+    features = {"a": tf.io.FixedLenFeature([1], tf.float32)}
+
+    def parse(serialized: Any) -> Any:
+        return tf.io.parse_example(serialized, features)["a"]
+
+    def classify(serialized: Any) -> dict[str, Any]:
+        a = parse(serialized)
+        classes = tf.where(a < 0, "negative", "positive")
+        return {"classes": classes, "scores": tf.abs(a)}
+
+    def regress(serialized: Any) -> dict[str, Any]:
+        return {"outputs": 2 * parse(serialized)}
+
+    text = Spec([None], "string", "inputs")
+    save(folder, classify, text, classify=(classify, text), regress=(regress, text))
+    file = folder / "saved_model.pb"
+    model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    signatures = model.meta_graphs[0].signature_def
+    for name in ("classify", "regress"):
+        signatures[name].method_name = f"tensorflow/serving/{name}"
+    file.write_bytes(model.SerializeToString())
+
+
 def version_one(folder: Path) -> None:
     """As TensorFlow 1 wrote it: a graph, a session, a variable; y = x / 2 + 2."""
     v1 = tf.compat.v1

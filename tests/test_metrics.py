@@ -45,3 +45,27 @@ def test_batches_are_counted_before_long() -> None:
         assert registry.get_sample_value("servery_padding_rows_total", labels) == 1
 
     asyncio.run(test())
+
+
+def test_batches_are_counted_by_version_and_size() -> None:
+    async def test() -> None:
+        registry = CollectorRegistry()
+        metrics = Metrics(registry)
+        batches = BatchMetrics(metrics, "digits", lambda: None, 3)
+        whole = BatchMetrics(metrics, "digits", lambda: None, 3, batches=False)
+        for rows, padding in ((3, 1), (4, 0), (8, 0)):
+            batches.ran(rows, padding, seconds=0.25)
+        whole.ran(rows=77, padding=0, seconds=1)
+        batches.flush()
+        whole.flush()
+
+        def value(name: str, **more: str) -> float | None:
+            labels = {"model": "digits", "version": "3", **more}
+            return registry.get_sample_value(f"servery_version_{name}_total", labels)
+
+        found = {rows: value("batches", rows=rows) for rows in ("1", "4", "8", "77")}
+        assert found == {"1": 1, "4": 2, "8": 1, "77": None}
+        assert value("batch_seconds", rows="4") == 0.5
+        assert value("rows") == 92
+
+    asyncio.run(test())

@@ -2,11 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from service.contract.policy import FILENAME, LABEL, STABLE
 from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionStatus
-from service.engine.commands import Command, Outcome, VersionOutcome
+from service.engine.commands import (
+    Command,
+    ModelConfig,
+    Outcome,
+    VersionOutcome,
+)
 from service.engine.disk import Scan
 from service.engine.overrides import LabelOverride, ModelOverrides, VersionsOverride
 from service.engine.policies import PolicySource
@@ -19,6 +24,8 @@ from service.errors import (
 )
 
 logger = logging.getLogger(__name__)
+
+MOST_LOGGED = 2000  # characters of a command
 
 
 class Administration:
@@ -58,7 +65,7 @@ class Administration:
         }
         async with self._one_at_a_time:
             given = command.model_dump_json(exclude_defaults=True)
-            logger.info("an operator says %s", given)
+            logger.info("an operator says %s", given[:MOST_LOGGED])
             message = await actions[command.action](command)
         return self._outcome(command.model, message)
 
@@ -68,18 +75,12 @@ class Administration:
         said = self._said(name)
         if version is None:
             said = ModelOverrides(labels=said.labels, versions=said.versions)
-            retried = self._versions(name)
         else:
             said.barred.discard(version)
             said.loaded.add(version)
-            retried = tuple(
-                each for each in self._versions(name) if each.version == version
-            )
         before = self._said(name)
-        for each in retried:
-            if each.state is VersionState.FAILED:
-                self._statuses.remove((name, each.version))
-        await self._follow(name, said)
+        self._try_again(name, {version} if version else None)
+        await self._follow({name: said})
         try:
             found = self._catalog.find(name, version)
         except ModelNotReady as error:
@@ -93,7 +94,7 @@ class Administration:
         said, model = self._said(name), self._catalog.model(name)
         if version is None:
             said.unloaded, said.loaded = True, set()
-            await self._follow(name, said)
+            await self._follow({name: said})
             return f"{name} is unloaded until it is loaded, or the service starts anew"
         if version not in [each.version for each in model.versions]:
             self._catalog.find(name, version)  # which raises
@@ -106,7 +107,7 @@ class Administration:
             )
         said.barred.add(version)
         said.loaded.discard(version)
-        await self._follow(name, said)
+        await self._follow({name: said})
         return (
             f"{name} {version} is unloaded until it is loaded, or the service starts "
             "anew"
@@ -130,10 +131,10 @@ class Administration:
         said.labels[label] = LabelOverride(
             version=version, instead_of=self._policies.said(name).labels.get(label)
         )
-        await self._follow(name, said)
+        await self._follow({name: said})
         if self._catalog.model(name).labels.get(label) != version:
             why = _why(self._catalog, name, version)
-            await self._follow(name, before)
+            await self._follow({name: before})
             raise ModelNotReady(f"The label {label} has not moved: {why}")
         return f"{label} is {name} {version} until the service starts anew{_LASTS}"
 
@@ -148,7 +149,7 @@ class Administration:
         said.labels[label] = LabelOverride(
             version=None, instead_of=self._policies.said(name).labels.get(label)
         )
-        await self._follow(name, said)
+        await self._follow({name: said})
         return f"{name} has no label {label} until the service starts anew{_LASTS}"
 
     async def _roll_back(self, command: Command) -> str:
@@ -174,25 +175,66 @@ class Administration:
         return await self._label(label)
 
     async def _configure(self, command: Command) -> str:
-        """What TensorFlow Serving's clients say of a model: versions and labels."""
-        name, said = command.model, self._said(command.model)
-        file = self._policies.said(name)
-        for version in (command.labels or {}).values():
-            await self._look_for(name, version)
-        if command.versions is not None:
+        """What TensorFlow Serving's clients say of models: all of it, or nothing.
+
+        What is named is loaded beside what serves, which goes when all of it is ready.
+        """
+        configs = command.configs
+        wanted = [(name, each) for name in configs for each in configs[name].named]
+        scan = await self._reconcile()
+        for name in configs:
+            self._check_known(scan, name, None)
+        for name, version in wanted:
+            self._check_known(scan, name, version)
+        before = {name: self._said(name) for name in configs}
+        for name, config in configs.items():
+            self._try_again(name, config.named)
+        await self._follow(
+            {name: self._beside(name, configs[name]) for name in configs}
+        )
+        problems = [
+            _why(self._catalog, name, version)
+            for name, version in wanted
+            if not self._is_ready(name, version)
+        ]
+        if problems:
+            await self._follow(before)
+            raise ModelNotReady(f"All stays as it was: {'; '.join(problems)}")
+        await self._follow(
+            {name: self._configured(name, config) for name, config in configs.items()}
+        )
+        return f"{', '.join(configs)}: configured until the service starts anew{_LASTS}"
+
+    def _beside(self, name: str, config: ModelConfig) -> ModelOverrides:
+        """What is said of a model while what is named is loaded."""
+        said = self._said(name)
+        said.loaded |= config.named
+        said.barred -= config.named
+        return said
+
+    def _configured(self, name: str, config: ModelConfig) -> ModelOverrides:
+        """What is said of a model once it is configured."""
+        said, file = self._said(name), self._policies.said(name)
+        said.unloaded = False
+        if config.versions is not None:
+            said.barred, said.loaded = set(), set()
             said.versions = VersionsOverride(
-                versions=command.versions, instead_of=file.versions
+                versions=config.versions, instead_of=file.versions
             )
-        if command.labels is not None:
+        if config.labels is not None:
             said.labels = {
                 label: LabelOverride(
-                    version=command.labels.get(label), instead_of=file.labels.get(label)
+                    version=config.labels.get(label), instead_of=file.labels.get(label)
                 )
-                for label in command.labels.keys() | file.labels.keys()
+                for label in config.labels.keys() | file.labels.keys()
             }
-        said.unloaded = False
-        await self._follow(name, said)
-        return f"{name} is configured until the service starts anew{_LASTS}"
+        return said
+
+    def _is_ready(self, name: str, version: int) -> bool:
+        return any(
+            each.version == version and each.state is VersionState.READY
+            for each in self._versions(name)
+        )
 
     async def _reload(self, command: Command) -> str:
         await asyncio.to_thread(self._policies.read)
@@ -203,7 +245,9 @@ class Administration:
 
     async def _look_for(self, name: str, version: int | None) -> None:
         """Fail for what is neither in memory nor on disk."""
-        scan = await self._reconcile()
+        self._check_known(await self._reconcile(), name, version)
+
+    def _check_known(self, scan: Scan, name: str, version: int | None) -> None:
         on_disk = scan.versions.get(name, {})
         in_memory = [each.version for each in self._versions(name)]
         if not on_disk and not self._knows(name):
@@ -215,9 +259,18 @@ class Administration:
                 f"{name} has no version {version}; there are: {known}."
             )
 
-    async def _follow(self, name: str, said: ModelOverrides) -> None:
-        """Have memory follow what is said now."""
-        self._policies.overrides.put(name, said)
+    def _try_again(self, name: str, versions: set[int] | None) -> None:
+        """Forget that these versions failed, or that any has."""
+        for each in self._versions(name):
+            if each.state is VersionState.FAILED and (
+                versions is None or each.version in versions
+            ):
+                self._statuses.remove((name, each.version))
+
+    async def _follow(self, said: Mapping[str, ModelOverrides]) -> None:
+        """Have memory follow what is said of models now."""
+        for name, overrides in said.items():
+            self._policies.overrides.put(name, overrides)
         await self._reconcile()
         self._statuses.publish()
 

@@ -4,8 +4,26 @@ from typing import Literal
 
 from pydantic import Field
 
-from service.contract.policy import Versions
+from service.contract.policy import Label, Number, Versions
 from service.contract.signature import Frozen
+
+
+class ModelConfig(Frozen):
+    """What is to be in memory of a model, and under which labels.
+
+    Attributes:
+        versions: None: as models.toml says, or whoever said so last.
+        labels: All that it is to have; None: as they are.
+    """
+
+    versions: Versions | None = None
+    labels: dict[Label, Number] | None = None
+
+    @property
+    def named(self) -> set[int]:
+        """The versions that it names by their number."""
+        versions = self.versions if isinstance(self.versions, tuple) else ()
+        return {*versions, *(self.labels or {}).values()}
 
 
 class Command(Frozen):
@@ -14,16 +32,15 @@ class Command(Frozen):
     Attributes:
         action: `load` and `unload` a version, or all of a model; `label` moves a label,
             or removes it where `version` is None; `rollback` moves `stable` to the
-            version below the default; `configure` says which versions of a model are in
-            memory and which labels it has; `reload` reads models.toml again.
+            version below the default; `configure` says it all of several models, or
+            of none if one of them cannot be so; `reload` reads models.toml again.
     """
 
     action: Literal["load", "unload", "label", "rollback", "configure", "reload"]
     model: str = ""
     version: int | None = None
     label: str = ""
-    versions: Versions | None = None
-    labels: dict[str, int] | None = None
+    configs: dict[str, ModelConfig] = Field(default_factory=dict)
 
 
 class VersionOutcome(Frozen):

@@ -59,10 +59,14 @@ class ModelOverrides(BaseModel):
                 labels.pop(label, None)
                 if said.version is not None:
                     labels[label] = said.version
-        versions = policy.versions
+        versions, canary = policy.versions, policy.canary
         if self.versions is not None and self.versions.instead_of == versions:
             versions = self.versions.versions
-        return policy.model_copy(update={"labels": labels, "versions": versions})
+        if canary is not None and canary.label not in labels:
+            canary = None
+        return policy.model_copy(
+            update={"labels": labels, "versions": versions, "canary": canary}
+        )
 
 
 class _Record(BaseModel):

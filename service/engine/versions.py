@@ -71,7 +71,13 @@ class LoadedVersion:
             for name, each in contract.signatures.items()
         }
         self._metrics = {
-            signature: BatchMetrics(metrics, contract.name, on_death)
+            signature: BatchMetrics(
+                metrics,
+                contract.name,
+                on_death,
+                contract.version,
+                batches=contract.batches(signature),
+            )
             for signature in contract.signatures
         }
         self.batchers = {

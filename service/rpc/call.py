@@ -42,6 +42,7 @@ class RpcCall:
         most = settings.max_timeout_ms / 1000
         allowed = settings.timeout_ms / 1000 if seconds is None else min(seconds, most)
         self.deadline = record.started + allowed
+        self._patience = record.started + (most if seconds is None else allowed)
 
     def find(
         self, model: str, version: int | None, label: str | None = None
@@ -65,10 +66,12 @@ class RpcCall:
     async def administrate(self, command: Command) -> None:
         """Have the engine do what an operator says, who shows the token as metadata.
 
+        To load takes its time: who says nothing of time gives all that there is.
+
         Raises:
             Forbidden, Unauthenticated, ServeryError: See `carry_out`.
         """
-        await carry_out(self.state, self._authorization(), command, self.deadline)
+        await carry_out(self.state, self._authorization(), command, self._patience)
 
     def check_authorized(self) -> None:
         """See whether the caller may administrate.

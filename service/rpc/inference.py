@@ -158,7 +158,7 @@ async def model_config(request: protocol.ModelConfigRequest, call: RpcCall) -> A
 async def model_statistics(
     request: protocol.ModelStatisticsRequest, call: RpcCall
 ) -> Any:
-    """What was asked of models so far; see `describe_statistics`."""
+    """What was asked of versions so far; see `describe_statistics`."""
     state = call.state
     version = _version(request.version)
     if request.name:
@@ -166,13 +166,10 @@ async def model_statistics(
     names = [request.name] if request.name else list(state.engine.catalog.models)
     models = [state.engine.catalog.model(name) for name in names]
     state.accounting.flush()
-    found = await state.in_thread(partial(describe_statistics, state.metrics, models))
+    work = partial(describe_statistics, state.metrics, models, version)
+    found = await state.in_thread(work)
     return protocol.ModelStatisticsResponse(
-        model_stats=[
-            ParseDict(each, protocol.ModelStatistics())
-            for each in found
-            if version in (None, int(each["version"]))
-        ]
+        model_stats=[ParseDict(each, protocol.ModelStatistics()) for each in found]
     )
 
 

@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 INTERNAL = "Internal error; the log knows more by this id."
 LONG_BYTES = 1 << 16  # messages of more are checked and parsed in a thread
+MOST_BYTES = 2000  # of an error: most take 3 in metadata, of which clients take 8 KiB
 COMPUTES, TELLS = "POST", "GET"  # HTTP's words for what counts against the limit
 
 Handler = Callable[[Any, RpcCall], Awaitable[Any]]
@@ -86,7 +87,7 @@ class _Serving:
         answer = await self._serve(data, context, record)
         context.set_trailing_metadata(_metadata(record))
         if isinstance(answer, ServeryError):
-            await context.abort(status_of(answer), answer.message)
+            await context.abort(status_of(answer), _fit(answer.message))
         result: bytes = answer.SerializeToString()
         return result
 
@@ -152,6 +153,11 @@ class _Serving:
 def _note(record: RequestRecord, error: ServeryError) -> ServeryError:
     record.status, record.code = error.status, error.code
     return error
+
+
+def _fit(message: str) -> str:
+    """As much of a message as every client takes."""
+    return message.encode()[:MOST_BYTES].decode(errors="ignore")
 
 
 def _metadata(record: RequestRecord) -> list[tuple[str, str]]:

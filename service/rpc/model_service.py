@@ -5,12 +5,15 @@ is administration: closed unless a token is set, which comes as the metadata
 `authorization: Bearer …`.
 """
 
+from collections.abc import Collection
 from typing import Any
+
+from pydantic import ValidationError
 
 from service.contract.policy import Latest, Versions
 from service.contract.tensorflow_protos import load_module
 from service.engine.catalog import VersionState
-from service.engine.commands import Command
+from service.engine.commands import Command, ModelConfig
 from service.errors import InvalidInput, VersionNotFound
 from service.rpc.call import RpcCall
 from service.rpc.methods import Method
@@ -30,6 +33,7 @@ STATES = {
     VersionState.FAILED: "END",
 }
 UNKNOWN = 2  # tensorflow.error.Code, of a version that failed
+MOST_LISTED = 1024  # models, and versions and labels of each
 
 
 async def get_model_status(request: Any, call: RpcCall) -> Any:
@@ -61,34 +65,57 @@ async def get_model_status(request: Any, call: RpcCall) -> Any:
 async def reload_config(request: Any, call: RpcCall) -> Any:
     """Say of each model in the list which versions and labels it is to have.
 
-    Models that are not in the list stay as they are: what is served lies in the folder.
+    Holds for all of them, or for none. Models that are not in the list stay as they
+    are: what is served lies in the folder.
 
     Raises:
-        InvalidInput: The configuration is no list of models.
+        InvalidInput: The configuration is no list of models, or has what cannot be.
+        ModelNotReady: One of the versions cannot be loaded.
         Forbidden, Unauthenticated, ServeryError: See `carry_out`.
     """
     call.check_authorized()
     if request.config.WhichOneof("config") != "model_config_list":
         raise InvalidInput("config: expected a model_config_list, received another")
-    for each in request.config.model_config_list.config:
-        command = Command(
-            action="configure",
-            model=check_named(each),
-            versions=_versions(each.model_version_policy),
-            labels=dict(each.version_labels),
-        )
-        await call.administrate(command)
+    listed = request.config.model_config_list.config
+    _check_number("models", listed)
+    configs = {check_named(each): _config(each) for each in listed}
+    if len(configs) < len(listed):
+        raise InvalidInput("config: expected each model once, received one twice")
+    await call.administrate(Command(action="configure", configs=configs))
     return _management.ReloadConfigResponse()
 
 
+def _config(given: Any) -> ModelConfig:
+    """What a `ModelConfig` of TensorFlow Serving's means."""
+    policy, labels = given.model_version_policy, given.version_labels
+    _check_number("versions", policy.specific.versions)
+    _check_number("labels", labels)
+    try:
+        return ModelConfig(versions=_versions(policy), labels=dict(labels))
+    except ValidationError as error:
+        first = error.errors()[0]
+        said = first["msg"].removeprefix("Value error, ")
+        where = ".".join(str(each) for each in first["loc"] if each != "[key]")
+        raise InvalidInput(
+            f"{given.name[:64]}: {where}: {said}, received {str(first['input'])[:64]!r}"
+        ) from error
+
+
 def _versions(policy: Any) -> Versions:
-    """The versions that a policy of TensorFlow Serving's means."""
+    """The versions that a policy means; without one, the newest."""
     choice = policy.WhichOneof("policy_choice")
     if choice == "all":
         return "all"
     if choice == "specific":
         return tuple(policy.specific.versions)
     return Latest(latest=max(1, policy.latest.num_versions))
+
+
+def _check_number(what: str, given: Collection[Any]) -> None:
+    if len(given) > MOST_LISTED:
+        raise InvalidInput(
+            f"config: expected at most {MOST_LISTED:,} {what}, received {len(given):,}"
+        )
 
 
 METHODS = {

@@ -1,9 +1,10 @@
 """TensorFlow Serving's `tensorflow.serving.PredictionService`.
 
 Rules and answers are those of its prediction_service.proto and of servables/tensorflow
-in its sources; MultiInference is not there.
+in its sources.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from service.contract.inputs import find_signature
 from service.contract.signature import Signature, TensorSpec
 from service.contract.tensor_proto import ENUMS, TensorProtoError, to_array, to_proto
 from service.contract.tensorflow_protos import load_module
-from service.errors import InvalidInput
+from service.errors import InvalidInput, NotSupported
 from service.rpc import examples
 from service.rpc.call import RpcCall
 from service.rpc.methods import Method
@@ -29,6 +30,7 @@ SERVICE = load_module(f"{_APIS}.prediction_service_pb2").DESCRIPTOR.services_by_
 _predict = load_module(f"{_APIS}.predict_pb2")
 _classification = load_module(f"{_APIS}.classification_pb2")
 _regression = load_module(f"{_APIS}.regression_pb2")
+_inference = load_module(f"{_APIS}.inference_pb2")
 _metadata = load_module(f"{_APIS}.get_model_metadata_pb2")
 _types = load_module("tensorflow.core.framework.types_pb2")
 
@@ -77,6 +79,31 @@ async def regress(request: Any, call: RpcCall) -> Any:
     return response
 
 
+async def multi_inference(request: Any, call: RpcCall) -> Any:
+    """The same examples by several signatures of one version, side by side."""
+    contract, names = _check_tasks(request.tasks, call)
+    work = [
+        _infer_examples(request.input, task.method_name, contract, name, call)
+        for task, name in zip(request.tasks, names, strict=True)
+    ]
+    try:
+        async with asyncio.TaskGroup() as group:
+            computing = [group.create_task(each) for each in work]
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    response = _inference.MultiInferenceResponse()
+    for task, name, computed in zip(request.tasks, names, computing, strict=True):
+        result = response.results.add()
+        _answer_spec(result, contract, name)
+        if task.method_name == CLASSIFY:
+            examples.fill_classifications(
+                result.classification_result, computed.result()
+            )
+        else:
+            examples.fill_regressions(result.regression_result, computed.result())
+    return response
+
+
 async def get_model_metadata(request: Any, call: RpcCall) -> Any:
     """The signatures of a version, the one kind of metadata that there is."""
     contract = find(request.model_spec, call)
@@ -106,6 +133,7 @@ METHODS = {
     "Predict": Method(predict, computes=True),
     "Classify": Method(classify, computes=True),
     "Regress": Method(regress, computes=True),
+    "MultiInference": Method(multi_inference, computes=True),
     "GetModelMetadata": Method(get_model_metadata),
 }
 
@@ -145,11 +173,63 @@ async def _run_examples(
 ) -> tuple[Contract, str, dict[str, Array]]:
     contract = find(request.model_spec, call)
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
+    outputs = await _infer_examples(request.input, method, contract, name, call)
+    return contract, name, outputs
+
+
+async def _infer_examples(
+    given: Any, method: str, contract: Contract, name: str, call: RpcCall
+) -> dict[str, Array]:
+    """What a signature for a method makes of an `Input`, by the output's name."""
     signature = find_signature(contract, name)
-    inputs = examples.parse(request.input, name, signature, method)
+    inputs = examples.parse(given, name, signature, method)
     answer = await call.infer(contract, name, inputs)
     pairs = _outputs(contract, name, answer.outputs)
-    return contract, name, {spec.name: array for spec, array in pairs}
+    return {spec.name: array for spec, array in pairs}
+
+
+def _check_tasks(tasks: Sequence[Any], call: RpcCall) -> tuple[Contract, Sequence[str]]:
+    """The version that all tasks are for, and the signature of each.
+
+    Raises:
+        InvalidInput: They are for several models or versions, or one signature is to be
+            computed twice.
+        NotSupported: One is no classification and no regression.
+        ServeryError: See `find` and `find_signature`.
+    """
+    if not tasks:
+        raise InvalidInput("tasks: expected at least one, received none")
+    first = tasks[0].model_spec
+    contract = find(first, call)
+    names: dict[str, None] = {}
+    for spec, method in [(each.model_spec, each.method_name) for each in tasks]:
+        if check_named(spec) != first.name:
+            raise InvalidInput(
+                f"tasks: expected one model for all, received {first.name} and "
+                f"{spec.name[:256]}"
+            )
+        if spec.WhichOneof("version_choice") and _choice(spec) != _choice(first):
+            raise InvalidInput(
+                "tasks: expected one version for all, received several; the first says "
+                "which"
+            )
+        name = spec.signature_name or DEFAULT_SIGNATURE
+        find_signature(contract, name)
+        if name in names:
+            raise InvalidInput(
+                f"tasks: expected each signature once, received {name} twice"
+            )
+        if method not in (CLASSIFY, REGRESS):
+            raise NotSupported(
+                f"method_name: expected {CLASSIFY} or {REGRESS}, received "
+                f"{method[:256] or 'none'}"
+            )
+        names[name] = None
+    return contract, list(names)
+
+
+def _choice(spec: Any) -> tuple[int, str]:
+    return spec.version.value, spec.version_label
 
 
 def _outputs(

@@ -13,6 +13,8 @@ from service.web.state import AppState
 
 logger = logging.getLogger(__name__)
 
+_GRPC = "grpc._cython.cygrpc"  # the logger of its own faults
+
 IDLE_MS = 300_000  # a connection without RPCs for so long is closed
 OTHER_RPCS = 64  # beside those that compute: health, metadata, streams that rest
 HEAD_BYTES = 16 * 1024  # metadata of an RPC; gRPC's own limit, which it may raise
@@ -40,6 +42,7 @@ class RpcServer:
             RuntimeError: Nothing can listen there.
         """
         state = self._state
+        logging.getLogger(_GRPC).addFilter(_says_something)
         server = self._server = grpc.aio.server(
             options=_options(state),
             maximum_concurrent_rpcs=2 * state.settings.max_in_flight + OTHER_RPCS,
@@ -71,6 +74,11 @@ class RpcServer:
         await self._state.leaving.wait()
         assert self._server is not None  # started  # noqa: S101
         await self._server.stop(self._state.settings.drain_timeout_s)
+
+
+def _says_something(line: logging.LogRecord) -> bool:
+    """Not that metadata is no UTF-8: anybody may send it, a token even, and we cope."""
+    return not str(line.msg).startswith("Invalid encoding")
 
 
 def _options(state: AppState) -> list[tuple[str, int]]:

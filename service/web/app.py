@@ -11,13 +11,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import compile_path
 
 from service.errors import MalformedBody, MethodNotAllowed, NotFound, ServeryError
 from service.web.api import routes
 from service.web.api.description import Api
 from service.web.api.query import refuse_unknown
 from service.web.http.direct import DirectEndpoints
+from service.web.http.forwarded import strip_prefix
 from service.web.http.middleware import RequestMiddleware
 from service.web.http.record import INTERNAL, error_response
 from service.web.http.wording import describe, show
@@ -108,8 +108,7 @@ def _translate(request: Request, error: HTTPException) -> ServeryError:
     if error.status_code == HTTPStatus.NOT_FOUND:
         return NotFound(f"There is nothing at {path}; /docs lists what is.")
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        told = (error.headers or {}).get("Allow", "")
-        allowed = ", ".join(_find_methods(request, told.split(", ")))
+        allowed = ", ".join(_find_methods(request))
         received = request.scope["record"].method
         return MethodNotAllowed(
             f"{path}: expected {allowed}, received {received}.", allowed=allowed
@@ -117,16 +116,13 @@ def _translate(request: Request, error: HTTPException) -> ServeryError:
     return MalformedBody(str(error.detail))
 
 
-def _find_methods(request: Request, told: list[str]) -> list[str]:
-    """What a path can be asked by, by the description: the framework tells one route's.
+def _find_methods(request: Request) -> list[str]:
+    """What a path can be asked by; the framework tells the methods of one route.
 
     A path of several templates is that of the most letters: a model's call, no model.
-    What is not described, pages of /docs, is as the framework tells.
     """
-    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
-    paths: dict[str, dict[str, object]] = FastAPI.openapi(request.app)["paths"]  # kept
-    found = [each for each in paths if compile_path(each)[0].match(path)]
-    methods = (
-        {each.upper() for each in paths[max(found, key=len)]} if found else {*told}
-    )
+    path = strip_prefix(request.scope["path"], request.scope.get("root_path", ""))
+    found = [each for each in request.app.state.routes if each.path_regex.match(path)]
+    longest = max((each.path for each in found), key=len)
+    methods = {name for each in found if each.path == longest for name in each.methods}
     return sorted(methods | ({"HEAD"} if "GET" in methods else set()))

@@ -93,10 +93,13 @@ class AppState:
         return self.accounting.in_flight >= self.settings.max_in_flight
 
     def is_full_for(self, method: str, path: str) -> bool:
-        """Whether there is no room for such a request; reading always has room."""
-        if method != "POST" or not self.full:
-            return False
-        return not path.removeprefix(self.settings.root_path).startswith(f"{ADMIN}/")
+        """Whether there is no room for such a request; reading always has room.
+
+        Args:
+            method: The request's.
+            path: Its path, without a prefix.
+        """
+        return method == "POST" and self.full and not path.startswith(f"{ADMIN}/")
 
     def close(self) -> None:
         """Write down what is over, and let the threads end."""

@@ -60,6 +60,10 @@ def curl(*arguments: str) -> str:
     return done.stdout
 
 
+def test_kserves_client_finds_what_it_knows(strangers: Server) -> None:
+    assert run_client("kserve_http", strangers.url, str(SAMPLE)) == "passed\n"
+
+
 def test_tritonclient_finds_everything_it_knows(strangers: Server) -> None:
     address = strangers.url.removeprefix("http://")
     assert run_client("triton_http", address, str(SAMPLE)) == "passed\n"

@@ -280,6 +280,14 @@ def test_the_service_may_stand_behind_a_prefix(tmp_path: Path) -> None:
         for path in ("/ml/livez", "/livez"):  # the proxy may take the prefix off
             assert behind.client.get(path).json() == {"status": "alive"}
             assert behind.client.delete(path).headers["allow"] == "GET, HEAD"
+        for prefix in ("/ml", "", "/other"):
+            upload = f"{prefix}/v1/predict/sentiment"
+            headers = {"X-Forwarded-Prefix": prefix}
+            chunks = iter([b"{}"])  # so it is judged by its head
+            said = behind.client.post(upload, content=chunks, headers=headers)
+            assert said.status_code == 415, said.text
+            options = behind.client.options(upload, headers=headers)
+            assert options.headers["allow"] == "POST"
         assert behind.client.get("/openapi.json").json()["servers"] == [{"url": "/ml"}]
         other = {"X-Forwarded-Prefix": "/other"}
         description = behind.client.get("/openapi.json", headers=other).json()

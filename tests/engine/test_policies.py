@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from service.contract.policy import Canary, ModelPolicy
 from service.engine.canary import VersionChooser
 from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionStatus
-from service.engine.commands import Command, Outcome
+from service.engine.commands import Command, ModelConfig, Outcome
 from service.engine.engine import Engine
 from service.engine.labels import describe, resolve
 from service.engine.overrides import MOST_BYTES, ModelOverrides, Overrides
@@ -52,6 +52,12 @@ def publish(artifacts: Path, *versions: int, broken: int = 0) -> None:
 
 async def tell(engine: Engine, action: Any, **facts: Any) -> Outcome:
     command = Command(action=action, model="times", **facts)
+    return await engine.command(command, time.monotonic() + 30)
+
+
+async def configure(engine: Engine, **config: Any) -> Outcome:
+    configs = {"times": ModelConfig(**config)}
+    command = Command(action="configure", configs=configs)
     return await engine.command(command, time.monotonic() + 30)
 
 
@@ -585,11 +591,87 @@ def test_versions_and_labels_are_configured_together(tmp_path: Path) -> None:
 
     async def test() -> None:
         async with engine_of(tmp_path) as (engine, _):
-            outcome = await tell(
-                engine, "configure", versions=(1, 2), labels={"stable": 2}
-            )
-            assert outcome.labels == {"stable": 2}
+            await configure(engine, versions=(1, 2), labels={"stable": 2})
+            assert labels(engine) == {"stable": 2}
             await until(lambda: states(engine) == {1: READY, 2: READY})
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("config", "error", "words"),
+    [
+        ({"versions": (1, 9)}, VersionNotFound, "no version 9"),
+        ({"versions": (1, 3)}, ModelNotReady, "version 3 is failed"),
+        ({"versions": (1,), "labels": {"new": 3}}, ModelNotReady, "3 is failed"),
+    ],
+)
+def test_what_cannot_be_configured_changes_nothing(
+    tmp_path: Path, config: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    publish(tmp_path, 1, 2, 3, broken=3)
+    write_policy(tmp_path, "labels = {old = 2}")
+
+    async def test() -> None:
+        async with engine_of(tmp_path) as (engine, _):
+            before = states(engine)
+            with pytest.raises(error, match=words):
+                await configure(engine, **config)
+            await until(lambda: states(engine) == before)
+            assert labels(engine) == {"old": 2}
+            assert await multiply(engine, 7) == 14
+
+    run(test)
+
+
+def test_models_are_configured_together_or_not_at_all(tmp_path: Path) -> None:
+    publish(tmp_path, 1, 2)
+
+    async def test() -> None:
+        async with engine_of(tmp_path) as (engine, _):
+            names = ("times", "nobody")
+            configs = {name: ModelConfig(versions=(1,)) for name in names}
+            command = Command(action="configure", configs=configs)
+            with pytest.raises(ModelNotFound, match="nobody"):
+                await engine.command(command, time.monotonic() + 30)
+            assert states(engine) == {2: READY}
+
+    run(test)
+
+
+def test_what_was_unloaded_is_configured_back(tmp_path: Path) -> None:
+    publish(tmp_path, 1, 2)
+
+    async def test() -> None:
+        async with engine_of(tmp_path) as (engine, _):
+            await configure(engine, versions=(1, 2))
+            await tell(engine, "unload", version=1)
+            await configure(engine, versions=(1,))
+            assert await multiply(engine, 7) == 7
+            await tell(engine, "unload")
+            await configure(engine, versions=(2,))
+            assert await multiply(engine, 7) == 14
+
+    run(test)
+
+
+def test_the_canarys_label_can_be_removed(tmp_path: Path) -> None:
+    publish(tmp_path, 1, 2)
+    write_policy(
+        tmp_path,
+        'labels = {stable = 1, canary = 2}\ncanary = {label = "canary", share = 0.5}',
+    )
+
+    async def test() -> None:
+        async with engine_of(tmp_path) as (engine, _):
+            await tell(engine, "label", label="canary")
+            assert labels(engine) == {"stable": 1}
+            assert {await multiply(engine, 1) for _ in range(10)} == {1}
+            publish(tmp_path, 3)  # and what comes later is seen
+            await tell(engine, "load", version=3)
+            assert states(engine)[3] is READY
+            await tell(engine, "label", label="canary", version=3)
+            assert {await multiply(engine, 1) for _ in range(10)} == {1, 3}
 
     run(test)
 

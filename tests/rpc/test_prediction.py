@@ -1,6 +1,7 @@
 """TensorFlow Serving's gRPC services, by the stubs' own messages."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import grpc
@@ -10,6 +11,7 @@ import pytest
 from service.contract.dtypes import NAMES
 from service.contract.tensor_proto import to_array, to_proto
 from service.contract.tensorflow_protos import load_module
+from service.errors import ModelFailed
 from service.rpc import model_service
 from service.rpc.prediction import SERVICE
 from tests.rpc.serving import SCORES, Serving, refused, values_of
@@ -18,12 +20,14 @@ APIS = "tensorflow_serving.apis"
 predict_pb2 = load_module(f"{APIS}.predict_pb2")
 classification_pb2 = load_module(f"{APIS}.classification_pb2")
 regression_pb2 = load_module(f"{APIS}.regression_pb2")
+inference_pb2 = load_module(f"{APIS}.inference_pb2")
 metadata_pb2 = load_module(f"{APIS}.get_model_metadata_pb2")
 status_pb2 = load_module(f"{APIS}.get_model_status_pb2")
 example_pb2 = load_module("tensorflow.core.example.example_pb2")
 types_pb2 = load_module("tensorflow.core.framework.types_pb2")
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
+UNIMPLEMENTED = grpc.StatusCode.UNIMPLEMENTED
 NOT_FOUND = grpc.StatusCode.NOT_FOUND
 
 
@@ -296,6 +300,94 @@ def test_a_model_that_scores_in_no_rows_is_at_fault_itself(
         SCORES.name,
         call=lambda: classify(serving, message),
     )
+
+
+def tasks(*names: str, **spec: Any) -> Any:
+    """A request for these signatures, on two examples; `spec` is the last one's."""
+    message = inference_pb2.MultiInferenceRequest()
+    for name in names:
+        task = message.tasks.add(method_name=f"tensorflow/serving/{name}")
+        task.model_spec.name, task.model_spec.signature_name = "echo", name
+    for field, value in spec.items():
+        if field == "version":
+            message.tasks[-1].model_spec.version.value = value
+        else:
+            setattr(message.tasks[-1].model_spec, field, value)
+    message.input.example_list.examples.extend([example(a=1), example(a=2)])
+    return message
+
+
+def multi_inference(serving: Serving, message: Any) -> Any:
+    return serving.call(SERVICE, "MultiInference", message).results
+
+
+def test_examples_are_classified_and_regressed_in_one_request(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = {
+        "classify": (
+            np.array([[b"no"]] * 2, dtype=object),
+            np.array([[0.25], [1]], np.float32),
+        ),
+        "regress": (np.array([[1.5], [2.5]], np.float32),),
+    }
+    monkeypatch.setattr(serving.engine, "compute", lambda name, _: outputs[name])
+    message = tasks("regress", "classify")
+    message.tasks[0].model_spec.version.value = 1
+    regressed, classified = multi_inference(serving, message)
+    assert [each.value for each in regressed.regression_result.regressions] == [
+        1.5,
+        2.5,
+    ]
+    assert regressed.model_spec.signature_name == "regress"
+    rows = classified.classification_result.classifications
+    assert [each.classes[0].score for each in rows] == [0.25, 1]
+    assert classified.model_spec.version.value == 1
+    assert {each[0][1] for each in serving.engine.submitted[-2:]} == {1}
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "words"),
+    [
+        (tasks(), INVALID, "at least one"),
+        (tasks("classify", "classify"), INVALID, "classify twice"),
+        (tasks("classify", "regress", name="other"), INVALID, "one model"),
+        (tasks("classify", "regress", name=""), INVALID, "name of a model"),
+        (tasks("classify", "regress", version=2), INVALID, "one version"),
+        (tasks("classify", version=7), NOT_FOUND, "no version 7"),
+        (tasks("classify", name="nobody"), NOT_FOUND, "nobody"),
+        (tasks("classify", "regress", signature_name="no"), NOT_FOUND, "no"),
+        (tasks("classify", signature_name="regress"), INVALID, "serving/classify"),
+        (tasks("predict"), NOT_FOUND, "predict"),
+        (tasks("predict", signature_name="two"), UNIMPLEMENTED, "serving/predict"),
+    ],
+)
+def test_tasks_are_for_signatures_of_one_version(
+    serving: Serving, message: Any, code: Any, words: str
+) -> None:
+    refused(code, words, call=lambda: multi_inference(serving, message))
+
+
+def test_one_task_that_fails_fails_the_request(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = {
+        "classify": (np.zeros(1, np.float32),) * 2,
+        "regress": (np.zeros((2, 1), np.float32),),
+    }
+    monkeypatch.setattr(serving.engine, "compute", lambda name, _: outputs[name])
+    message = tasks("classify")
+    message.input.ClearField("example_list")
+    refused(INVALID, "example", call=lambda: multi_inference(serving, message))
+    message = tasks("regress", "classify")
+    call = partial(multi_inference, serving, message)
+    refused(grpc.StatusCode.INTERNAL, SCORES.name, call=call)
+
+    def fail(*_: Any) -> Any:
+        raise ModelFailed("It cannot.")
+
+    monkeypatch.setattr(serving.engine, "compute", fail)
+    refused(grpc.StatusCode.INTERNAL, "It cannot", call=call)
 
 
 def test_metadata_is_the_signatures(serving: Serving) -> None:

@@ -2,10 +2,12 @@
 
 import json
 import re
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
 from service.web.api.docs import KINDS
 from tests.models.predicting import ARTIFACTS, Application, refused
@@ -61,6 +63,10 @@ def test_another_method_is_told_which_there_are(application: Application) -> Non
         ("/v1/models/party:predict", "POST"),
         ("/v1/models/party", "GET, HEAD"),
         ("/docs", "GET, HEAD"),
+        ("/docs/start.js", "GET, HEAD"),
+        ("/openapi.json", "GET, HEAD"),
+        ("/v1/models/a%3Apredict", "POST"),
+        ("/v2/models/stats", "GET, HEAD"),
         ("/v1/admin/models/party/labels/stable", "DELETE, PUT"),
     ],
 )
@@ -68,6 +74,29 @@ def test_all_methods_of_a_path_are_told(
     application: Application, path: str, allowed: str
 ) -> None:
     assert application.ask(path, "OPTIONS").headers["allow"] == allowed
+
+
+def test_a_refused_method_needs_no_description(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which takes half a second to make."""
+    monkeypatch.setattr(FastAPI, "openapi", lambda _: pytest.fail("was made"))
+    for path in ("/livez", "/docs", "/v2"):
+        refused(application.ask(path, "DELETE"), 405, "method_not_allowed")
+
+
+def test_the_description_is_made_beside_the_event_loop(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    makers = []
+
+    def make(_: FastAPI) -> dict[str, Any]:
+        makers.append(threading.current_thread())
+        return {"paths": {}}
+
+    monkeypatch.setattr(FastAPI, "openapi", make)
+    assert application.get("/openapi.json").json() == {"paths": {}}
+    assert makers[0] is not threading.main_thread()
 
 
 @pytest.mark.parametrize("path", ["/livez/", "/v1/models/", "/v1/predict/party/"])

@@ -6,10 +6,12 @@ reached is among its answers, and names in place of numbers stand for their valu
 
 import copy
 from collections.abc import Callable, Iterator
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from pydantic_core import to_json
 
 from service.web.state import AppState
 
@@ -31,6 +33,22 @@ class Api(FastAPI):
     def __init__(self, servery: AppState, **options: Any):
         self._servery = servery
         super().__init__(**options)
+
+    def setup(self) -> None:
+        """Called by FastAPI, to add what it shows of itself."""
+        path = self.openapi_url
+        assert path is not None  # FastAPI's own  # noqa: S101
+        self.add_route(path, self._show, include_in_schema=False)
+
+    async def _show(self, request: Request) -> Response:
+        """The document; made in a thread, since it takes half a second at first."""
+        prefix = request.scope.get("root_path", "")
+        content = await self._servery.in_thread(partial(self._write, prefix))
+        return Response(content, media_type="application/json")
+
+    def _write(self, prefix: str) -> bytes:
+        servers = {"servers": [{"url": prefix}]} if prefix else {}
+        return to_json(self.openapi() | servers)
 
     def openapi(self) -> dict[str, Any]:
         """The document, as it is true now."""

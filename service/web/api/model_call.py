@@ -228,6 +228,7 @@ class ModelCall:
 
     async def _infer(self, rows: Tensors, signature: str) -> Answer:
         self._asked = self.state.engine.catalog
+        self._record.version = self._version or self._expected_version()
         future = self.state.engine.submit(
             self._model, self._version, signature, rows, self.deadline
         )
@@ -238,6 +239,13 @@ class ModelCall:
         stages["queue"] = stages.get("queue", 0.0) + answer.queue_s
         stages["compute"] = stages.get("compute", 0.0) + answer.compute_s
         return answer
+
+    def _expected_version(self) -> int | None:
+        """The one that is to answer, should none; unknown where there is a canary."""
+        model = self._asked.models.get(self._model)
+        if model is None or model.default is None or model.policy.canary is not None:
+            return None
+        return model.default.version
 
     def manifest(self, answer: Answer) -> Manifest:
         """The contract of the version that answered, even if it has retired since."""

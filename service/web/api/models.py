@@ -64,6 +64,9 @@ class ModelResponse(BaseModel):
         description="the one that answers; null if none"
     )
     versions: list[VersionDetail]
+    ready: bool = Field(
+        description="whether one does; by this name for KServe's client"
+    )
     model_version_status: list[dict[str, Any]] = Field(
         description="the same as TensorFlow Serving says it, the newest first"
     )
@@ -107,6 +110,7 @@ async def show_model(request: Request, name: str) -> ModelResponse:
     return ModelResponse(
         name=name,
         default_version=default,
+        ready=default is not None,
         versions=versions,
         model_version_status=describe_model(model),
         labels=model.labels,

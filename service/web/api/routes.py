@@ -2,8 +2,10 @@
 
 import importlib
 import pkgutil
+from itertools import chain
 
 from fastapi import APIRouter, FastAPI
+from starlette.routing import Route
 
 from service import models as model_packages
 from service.web.api import admin, docs, health, models
@@ -18,7 +20,7 @@ def mount(app: FastAPI) -> DirectEndpoints:
 
     The `endpoint` module of each also names its `MODELS`, so that one that is missing
     can be told, and may give `FACTS`: by a name that stands in its schemas in place of
-    a number, what finds that number in the catalog.
+    a number, what finds that number in the catalog. `app.state.routes` is all of them.
 
     Returns:
         The endpoints of `DirectRoute`s.
@@ -37,6 +39,11 @@ def mount(app: FastAPI) -> DirectEndpoints:
     routers += [each.router for each in apis]
     for router in routers:
         app.include_router(router)
+    app.state.routes = [
+        route
+        for route in chain(app.routes, *(each.routes for each in routers))
+        if isinstance(route, Route)
+    ]
     return DirectEndpoints(
         {
             route.path: route.endpoint

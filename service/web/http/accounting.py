@@ -13,6 +13,9 @@ from service.logs import AccessLog
 from service.metrics import DelayedCall, Metrics
 from service.web.http.record import RequestRecord
 
+OK = 200
+STAGES = ("decode", "queue", "compute", "encode")
+
 
 class Accounting:
     """The requests under way, and those that are over and not yet written down.
@@ -74,7 +77,10 @@ class Accounting:
         metrics = self._metrics
         requests: defaultdict[tuple[str, ...], list[float]] = defaultdict(list)
         predictions: Counter[tuple[str, str]] = Counter()
+        versions: defaultdict[tuple[str, int], list[RequestRecord]] = defaultdict(list)
         for each in finished:
+            if each.version is not None:
+                versions[each.model, each.version].append(each)
             requests[each.route, str(each.status), each.model].append(each.seconds)
             if each.code is not None:
                 metrics.rejections.labels(each.code).inc()
@@ -84,8 +90,26 @@ class Accounting:
             metrics.request_seconds.labels(*names).observe_all(seconds)
         for labels, number in predictions.items():
             metrics.predictions.labels(*labels).inc(number)
+        for (model, version), asked in versions.items():
+            self._count_version(model, str(version), asked)
         stages = metrics.stages.keys()
         self._count_stages([each for each in finished if stages <= each.stages.keys()])
+
+    def _count_version(
+        self, model: str, version: str, asked: Sequence[RequestRecord]
+    ) -> None:
+        metrics, names = self._metrics, (model, version)
+        answered = [each for each in asked if each.status == OK]
+        failed = [each for each in asked if each.status != OK]
+        for outcome, requests in (("ok", answered), ("failed", failed)):
+            metrics.version_requests.labels(*names, outcome).inc(len(requests))
+            seconds = sum([each.seconds for each in requests])
+            metrics.version_seconds.labels(*names, outcome).inc(seconds)
+        for stage in STAGES:
+            seconds = sum([each.stages.get(stage, 0.0) for each in answered])
+            metrics.version_seconds.labels(*names, stage).inc(seconds)
+        if answered:
+            metrics.version_answered.labels(*names).set(time.time())
 
     def _count_refused(self, refused: Mapping[str, Sequence[str]]) -> None:
         metrics, status = self._metrics, str(Unavailable.status)

@@ -26,6 +26,7 @@ from service.errors import (
 )
 from service.web.http.connections import Connections
 from service.web.http.cycle import Cycle
+from service.web.http.forwarded import strip_prefix
 from service.web.http.head import RequestHead
 from service.web.http.incoming import IncomingBody
 from service.web.http.limits import LINGER_S, PIPELINED_BYTES, SMALL_BODY_BYTES
@@ -86,6 +87,7 @@ class Connection(asyncio.Protocol):
         self._drained: asyncio.Future[None] | None = None
         self._head: RequestHead | None = None
         self._record: RequestRecord | None = None
+        self._prefix = self._path = ""  # the request's path is both together
         self._body: IncomingBody | None = None
         self._cycle: Cycle | None = None
 
@@ -97,6 +99,7 @@ class Connection(asyncio.Protocol):
         self._server = _address(self._transport, "sockname")
         self._client = _address(self._transport, "peername")
         self._address = self._client[0] if self._client else ""
+        self._is_forwarded = self._address in self._all.proxies
         self._server_state.connections.add(cast(Any, self))
         self._deadline = self._loop.time() + self._limits.head_s
         if not self._all.add(self, self._address):
@@ -253,7 +256,8 @@ class Connection(asyncio.Protocol):
             head.check()
         finally:
             record.path = head.path
-        found = self._all.app.direct.find(head.path)
+        self._read_path(head)
+        found = self._all.app.direct.find(self._path)
         if found is not None:
             record.route = found.route
         length, most = head.length, self._limits.body_bytes
@@ -268,9 +272,16 @@ class Connection(asyncio.Protocol):
             body, self._pending = self._pending[:length], self._pending[length:]
             self._start(head, record, body)
 
+    def _read_path(self, head: RequestHead) -> None:
+        """Find the prefix below which we stand, on the path or taken off by a proxy."""
+        self._prefix = self._all.root_path
+        if self._is_forwarded:
+            self._prefix = self._all.proxies.prefix(head.fields) or self._prefix
+        self._path = strip_prefix(head.path, self._prefix)
+
     def _begin_body(self, head: RequestHead) -> None:
         if head.is_chunked or head.length > SMALL_BODY_BYTES or head.expects_continue:
-            self._all.app.check_upload(head.method, head.path)
+            self._all.app.check_upload(head.method, self._path)
             if self.is_last:
                 raise ShuttingDown("The service is shutting down.")
             if self._all.state.full:
@@ -293,7 +304,7 @@ class Connection(asyncio.Protocol):
 
     def _start(self, head: RequestHead, record: RequestRecord, body: bytes) -> None:
         """The request is whole: have it answered."""
-        if self._all.state.is_full_for(head.method, head.path):
+        if self._all.state.is_full_for(head.method, self._path):
             self._refuse(Unavailable(FULL), is_whole=True)
             return
         self._phase = Phase.ANSWER
@@ -315,7 +326,7 @@ class Connection(asyncio.Protocol):
             "client": self._client,
             "scheme": "http",
             "method": head.method,
-            "root_path": all_.root_path,
+            "root_path": self._prefix,
             "path": head.path,
             "raw_path": head.raw_path,
             "query_string": head.query,
@@ -324,12 +335,11 @@ class Connection(asyncio.Protocol):
             "record": record,
             "body": body,
         }
-        if self._address in all_.proxies:
+        if self._is_forwarded:
             all_.proxies.apply(scope, head.fields)
-        root = scope["root_path"]
-        if root and not head.path.startswith(root + "/"):  # the proxy has taken it off
-            scope["path"] = root + head.path
-            scope["raw_path"] = root.encode() + head.raw_path
+        if self._prefix and self._path == head.path != "*":  # it was taken off
+            scope["path"] = self._prefix + head.path
+            scope["raw_path"] = self._prefix.encode() + head.raw_path
         return scope
 
     def begin_answer(self) -> list[Header]:

@@ -33,8 +33,13 @@ class TrustedProxies:
             return False
         return any(parsed in network for network in self._networks)
 
+    def prefix(self, headers: Mapping[bytes, bytes]) -> str:
+        """Below which path a proxy says that the service is; empty if it does not."""
+        prefix = _last(headers.get(b"x-forwarded-prefix", b"")).rstrip("/")
+        return prefix if prefix[:1] == "/" and prefix[:2] != "//" else ""
+
     def apply(self, scope: dict[str, Any], headers: Mapping[bytes, bytes]) -> None:
-        """Change `scope` to what the proxy in front says.
+        """Change `scope` to what the proxy in front says of the caller.
 
         Of the addresses in `X-Forwarded-For` the last that is no trusted proxy is the
         caller; what stands before it anybody may have written.
@@ -47,9 +52,13 @@ class TrustedProxies:
             if caller and (self._all or caller not in self):
                 scope["client"] = (caller, 0)
                 break
-        prefix = _last(headers.get(b"x-forwarded-prefix", b"")).rstrip("/")
-        if prefix.startswith("/") and not prefix.startswith("//"):
-            scope["root_path"] = prefix
+
+
+def strip_prefix(path: str, prefix: str) -> str:
+    """The path below the prefix, if it is below it: a proxy may have taken it off."""
+    if prefix and path.startswith(f"{prefix}/"):
+        return path[len(prefix) :]
+    return path
 
 
 def _last(value: bytes) -> str:

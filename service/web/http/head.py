@@ -14,6 +14,7 @@ from service.errors import (
     HeadTooLarge,
     HttpVersionUnknown,
     MethodNotAllowed,
+    MethodUnknown,
     ProtocolError,
     ServeryError,
     TransferCodingUnknown,
@@ -27,6 +28,8 @@ ABSOLUTE = re.compile(rb"https?://[^/?#@]+([^#]*)", re.IGNORECASE)
 HOST = re.compile(
     rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?"
 )
+TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+START_BYTES = 64  # of a head that comes in pieces: longer than any method
 ONLY_ONCE = (b"host", b"content-length", b"transfer-encoding")
 
 
@@ -48,7 +51,7 @@ class RequestHead:
     """
 
     __slots__ = (
-        "_is_complete", "_limits", "_parser", "_remaining", "_tail", "_url",
+        "_is_complete", "_limits", "_parser", "_remaining", "_start", "_tail", "_url",
         "expects_continue", "fields", "headers", "is_chunked", "keep_alive", "length",
         "method", "path", "query", "raw_path", "version",
     )  # fmt: skip
@@ -59,7 +62,7 @@ class RequestHead:
         self._parser = httptools.HttpRequestParser(self)
         self._is_complete = False
         self._remaining = limits.head_bytes
-        self._tail = b""
+        self._start = self._tail = b""
         self._url = b""
         self.headers: list[tuple[bytes, bytes]] = []
         self.fields: dict[bytes, bytes] = {}
@@ -83,6 +86,7 @@ class RequestHead:
         if found < 0:
             self._tail = (tail + data)[-3:]
             self._parse(data)
+            self._start = (self._start + data)[:START_BYTES]
             return None
         end = found + len(END) - len(tail)
         self._parse(data[:end])
@@ -147,6 +151,7 @@ class RequestHead:
             pass  # we ignore it, as RFC 9110, section 7.8, allows
         except httptools.HttpParserError as error:
             self._check_url()
+            self._check_method(self._start + data)
             raise ProtocolError(f"The request is not HTTP/1.1: {error}.") from error
         self._remaining -= len(data)
         self._check_url()
@@ -159,6 +164,15 @@ class RequestHead:
         if len(self._url) > self._limits.url_bytes:
             raise UrlTooLong(
                 f"Expected at most {self._limits.url_bytes:,} bytes of URL."
+            )
+
+    def _check_method(self, start: bytes) -> None:
+        """See whether what the parser refused begins with a method it has never met."""
+        method = start.partition(b" ")[0]
+        if TOKEN.fullmatch(method) and not _is_known(method):
+            raise MethodUnknown(
+                "Expected a method of HTTP, received "
+                f"{method[:START_BYTES].decode('ascii')!r}."
             )
 
     def _check_only_once(self) -> None:
@@ -217,3 +231,12 @@ class RequestHead:
                 "Transfer-Encoding: expected `chunked` alone, received "
                 f"{str(coding[:64], 'latin-1')!r}."
             )
+
+
+def _is_known(method: bytes) -> bool:
+    """Whether the parser would have taken a line with this method."""
+    try:
+        httptools.HttpRequestParser(object()).feed_data(method + b" / HTTP/1.1\r\n")
+    except httptools.HttpParserError:
+        return False
+    return True

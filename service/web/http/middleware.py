@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from service.errors import MethodNotAllowed, NotFound, Unavailable
 from service.web.http.direct import DirectEndpoints
+from service.web.http.forwarded import strip_prefix
 from service.web.http.head import METHODS
 from service.web.http.record import RequestRecord, respond
 from service.web.state import AppState
@@ -47,7 +48,7 @@ class RequestMiddleware:
             headers = dict(scope["headers"])
             record = RequestRecord(scope["method"], scope["path"], "", headers)
         scope["record"], scope["servery"] = record, self.state
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        path = strip_prefix(scope["path"], scope.get("root_path", ""))
         found = self.direct.find(path)
         if found is not None:
             record.route = found.route
@@ -75,6 +76,10 @@ class RequestMiddleware:
 
     def check_upload(self, method: str, path: str) -> None:
         """See by its head whether a request with a large body can come to anything.
+
+        Args:
+            method: The request's.
+            path: Its path, without a prefix.
 
         Raises:
             NotFound, MethodNotAllowed: It cannot.

@@ -6,6 +6,7 @@ The server has digits, and half_plus_two and two_inputs of tests/saved_models.py
 
 import asyncio
 import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -139,6 +140,9 @@ def counting(client: Any) -> None:
     (stats,) = client.get_inference_statistics("digits")["model_stats"]
     assert stats["inference_count"] >= len(images) * 10
     assert 1 <= stats["execution_count"] <= stats["inference_count"]
+    batches = [each["compute_infer"]["count"] for each in stats["batch_stats"]]
+    assert sum(batches) == stats["execution_count"]
+    assert abs(stats["last_inference"] / 1000 - time.time()) < 60
     assert stats["inference_stats"]["success"]["count"] >= 10
 
 

@@ -140,6 +140,7 @@ class Loopback:
             self.state.close()
 
         api = FastAPI(lifespan=lifespan, redirect_slashes=False)
+        api.state.routes = api.routes
         add_error_handlers(api)
 
         @api.get("/hello")

@@ -197,6 +197,15 @@ def test_any_percent_encoding_is_a_path(server: Loopback, path: str) -> None:
     [
         (b"\x16\x03\x01\x02\x00\x01\x00", 400, "protocol_error"),
         (b"NONSENSE\r\n\r\n", 400, "protocol_error"),
+        (request(method="FR@B"), 400, "protocol_error"),
+        (request(method="FR\u00f6B"), 400, "protocol_error"),
+        (request(method="GET\t"), 400, "protocol_error"),
+        (request(method=""), 400, "protocol_error"),
+        (request(method="GET", path="/ /"), 400, "protocol_error"),
+        *(
+            (request(method=method), 501, "method_unknown")
+            for method in ("FROB", "GETX", "GE", "get", "DESCRIBE", "X-1!", "A" * 9000)
+        ),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "protocol_error"),
         (b"GET / HTTP/1.1\nHost: x\n\n", 400, "protocol_error"),
         (get("/", "A: b\r\n c"), 400, "protocol_error"),
@@ -274,6 +283,27 @@ def test_what_http_forbids_is_told_so_in_the_shape_of_all_errors(
     server: Loopback, said: bytes, status: int, code: str
 ) -> None:
     assert refused(server, said) == (status, code)
+
+
+@pytest.mark.parametrize("method", ["PUT", "TRACE", "PROPFIND", "M-SEARCH"])
+def test_a_method_that_a_path_lacks_is_another_thing(
+    server: Loopback, method: str
+) -> None:
+    with server.wire() as wire:
+        heard = wire.say(request(path="/hello", method=method)).hear()
+        assert (heard.status, heard.body["code"]) == (405, "method_not_allowed")
+        assert wire.say(request(b"seven")).hear().status == 200
+
+
+@pytest.mark.parametrize("method", ["FROB", "GETX", "DESCRIBE"])
+def test_a_method_that_nobody_knows_may_come_in_pieces(
+    server: Loopback, method: str
+) -> None:
+    for size in (1, 2, 5):
+        said = request(method=method)
+        pieces = [said[at : at + size] for at in range(0, len(said), size)]
+        assert refused(server, *pieces) == (501, "method_unknown")
+    assert refused(server, b"G", b"\x01 / HTTP/1.1\r\n\r\n") == (400, "protocol_error")
 
 
 def test_errors_of_the_parser_are_logged_and_counted(server: Loopback) -> None:

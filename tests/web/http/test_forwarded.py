@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from service.web.http.forwarded import TrustedProxies
+from service.web.http.forwarded import TrustedProxies, strip_prefix
 
 HEADERS = {
     b"x-forwarded-for": b"6.6.6.6, 192.0.2.7, 10.0.0.9",
@@ -19,7 +19,9 @@ def applied(allowed: str, headers: dict[bytes, bytes]) -> dict[str, Any]:
         "client": ("10.0.0.1", 5),
         "root_path": "",
     }
-    TrustedProxies(allowed).apply(scope, headers)
+    proxies = TrustedProxies(allowed)
+    proxies.apply(scope, headers)
+    scope["root_path"] = proxies.prefix(headers)
     return scope
 
 
@@ -32,6 +34,24 @@ def test_the_caller_is_the_last_address_that_is_no_proxy() -> None:
 @pytest.mark.parametrize("prefix", [b"//evil.example", b"ml", b"", b"https://x"])
 def test_a_prefix_that_is_no_path_is_not_taken(prefix: bytes) -> None:
     assert applied("*", {b"x-forwarded-prefix": prefix})["root_path"] == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "prefix", "below"),
+    [
+        ("/ml/livez", "/ml", "/livez"),
+        ("/livez", "/ml", "/livez"),
+        ("/mlx/livez", "/ml", "/mlx/livez"),
+        ("/ml", "/ml", "/ml"),
+        ("/ml/ml/x", "/ml", "/ml/x"),
+        ("/livez", "", "/livez"),
+        ("*", "/ml", "*"),
+    ],
+)
+def test_a_prefix_is_taken_off_once_and_whole(
+    path: str, prefix: str, below: str
+) -> None:
+    assert strip_prefix(path, prefix) == below
 
 
 def test_a_scheme_that_nobody_speaks_is_not_taken() -> None:

@@ -60,7 +60,11 @@ EXTENSIONS = (
 )
 CONFIG_TYPES = {"string": "TYPE_STRING", "float16": "TYPE_FP16", "float32": "TYPE_FP32",
                 "float64": "TYPE_FP64", "bfloat16": "TYPE_BF16"}  # fmt: skip
-STATES = {VersionState.READY: "READY", VersionState.LOADING: "LOADING"}
+STATES = {
+    VersionState.LOADING: "LOADING",
+    VersionState.READY: "READY",
+    VersionState.DRAINING: "UNLOADING",
+}
 ERRORS = error_responses(400, 404, 413, 500, 503, 504)
 INFER_BODY = {
     "requestBody": {
@@ -187,7 +191,7 @@ async def model_config(request: Request) -> Response:
 
 
 async def model_statistics(request: Request) -> Response:
-    """What was asked of a model so far, all versions together."""
+    """What was asked of versions so far: of one, or of all that are ready."""
     request.scope["record"].invalid_status = 400
     state, path = request.scope["servery"], request.path_params
     catalog = state.engine.catalog
@@ -197,7 +201,8 @@ async def model_statistics(request: Request) -> Response:
         find_status(catalog, path, number)
         models = [catalog.model(path["name"])]
     state.accounting.flush()
-    found = await state.in_thread(later(describe_statistics, state.metrics, models))
+    work = later(describe_statistics, state.metrics, models, number)
+    found = await state.in_thread(work)
     return _answer({"model_stats": found})
 
 
