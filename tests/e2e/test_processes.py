@@ -400,7 +400,8 @@ def test_tensorflow_is_in_a_process_of_its_own_that_lives_and_dies_with_the_engi
         assert metric(mortal, "servery_process_cpu_seconds_total", process=name) > 0
 
     os.kill(inner, signal.SIGKILL)
-    until(lambda: not alive(inner))
+    until(lambda: not mortal.is_ready())
+    assert not alive(inner)
     mortal.wait_ready()
     assert mortal.child("engine") == engine
     assert mortal.client.post(PATH, content=seven, headers=PNG).status_code == 200

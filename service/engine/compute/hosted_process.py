@@ -125,7 +125,7 @@ class HostedProcess:
                 socket.send_fds(self._control, [opening], [theirs.fileno()])
             except OSError:
                 ours.close()
-                raise self._wait_for_end() from None
+                raise self._wait_for_end(began=False) from None
         return Channel(ours)
 
     def ask(
@@ -145,7 +145,7 @@ class HostedProcess:
                 with suppress(EOFError, OSError):
                     return channel.receive()
                 raise self._wait_for_end()
-        raise self._wait_for_end()
+        raise self._wait_for_end(began=False)
 
     def end(self) -> None:
         """End it at once; nobody is told."""
@@ -162,11 +162,11 @@ class HostedProcess:
             with self._lock:
                 self._at_work[key] -= 1
 
-    def _wait_for_end(self) -> ProcessDied:
+    def _wait_for_end(self, *, began: bool = True) -> ProcessDied:
         """The error for who was told goodbye, once all others know."""
         if not self._ended.wait(END_S):
             self._process.kill()
-        return ProcessDied(f"the process {self._name} has died")
+        return ProcessDied(f"the process {self._name} has died", began=began)
 
     def _keep(
         self, theirs: socket.socket, started: "Future[subprocess.Popen[bytes]]"

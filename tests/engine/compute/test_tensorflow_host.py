@@ -252,8 +252,9 @@ def test_its_death_is_told_before_those_who_wait(
         assert end.at_work == {("bad", 1)}
         assert "these are my last words" in end.last_words
     assert not good.alive
-    with pytest.raises(ProcessDied):
+    with pytest.raises(ProcessDied) as late:
         multiply(good, 4)
+    assert not late.value.began
     again = load_version(deadly, tmp_path / "good" / "1")
     assert multiply(again, 4) == 8
     assert deadly.pid not in (pid, None)
