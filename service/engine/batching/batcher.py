@@ -22,7 +22,13 @@ from service.engine.batching.queue import QueuedRequest, Recipient, RowQueue, Sl
 from service.engine.batching.tensors import Tensors, cut_rows, merge_rows
 from service.engine.batching.throughput import Throughput
 from service.engine.ended import ProcessDied
-from service.errors import ModelFailed, ModelNotReady, QueueFull, ServeryError, ShuttingDown
+from service.errors import (
+    ModelFailed,
+    ModelNotReady,
+    QueueFull,
+    ServeryError,
+    ShuttingDown,
+)
 
 logger = logging.getLogger(__name__)
 

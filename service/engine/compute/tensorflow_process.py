@@ -30,6 +30,7 @@ from service.engine.ipc.frames import Bytes, pack_tensors, unpack_tensors, unpac
 from service.engine.loading import Loader
 from service.engine.versions import Model
 from service.logs import configure_logging
+from service.processes.descriptors import raise_descriptor_limit
 from service.processes.handover import BEAT_S
 from service.processes.memory import settle
 from service.settings import Settings
@@ -50,6 +51,7 @@ def main(name: str, start: str) -> None:
     _die_with_parent()
     faulthandler.enable(all_threads=False)  # a fault's traceback is its last words
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    raise_descriptor_limit()
     dropped = _Dropped()
     settings = given.settings
     configure_logging(

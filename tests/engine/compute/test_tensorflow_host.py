@@ -273,7 +273,7 @@ def test_all_that_run_when_it_dies_are_told_at_once(
     os.kill(pid, signal.SIGSTOP)
     with ThreadPoolExecutor(10) as threads:
         work = [threads.submit(multiply, model, 1) for model in models * 2]
-        until(lambda: process_of(deadly)._at_work.total() == len(work))
+        until(lambda: len(process_of(deadly)._at_work) == len(work))
         os.kill(pid, signal.SIGKILL)
         for each in work:
             assert isinstance(each.exception(10), ProcessDied)
