@@ -144,6 +144,17 @@ def test_the_death_of_another_process_makes_suspects_of_those_who_computed_there
     assert journal.quarantined(GOOD, "files") is None
 
 
+def test_the_death_of_another_process_while_the_engine_leaves_is_nobodys_fault(
+    tmp_path: Path,
+) -> None:
+    journal = journal_in(tmp_path)
+    marker = journal.open(BAD, "files")
+    marker.begin_batch()
+    journal.leave()
+    journal.blame(ended(3), [marker])
+    assert blamed(journal) == {}
+
+
 def test_memory_that_ran_out_in_another_process_is_counted_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
