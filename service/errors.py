@@ -297,7 +297,7 @@ class DeadlineExceeded(ServeryError):
 
 
 class ModelFailed(ServeryError):
-    """The model raised while computing the batch that this request was in."""
+    """The model raised, or its process died, while computing this request's batch."""
 
     code = "model_failed"
 

@@ -218,7 +218,7 @@ class Metrics:
         )
         self.quarantined = Gauge(
             "servery_model_quarantined",
-            "1 for a version that is not loaded because it killed the engine.",
+            "1 for a version that is not loaded because it killed its process.",
             ["model", "version"],
             multiprocess_mode="livemax",
             registry=registry,

@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     max_crashes: int = Field(
         2,
         ge=1,
-        description="Deaths of the engine at the hands of one version; then it is in "
+        description="Deaths of its process at the hands of one version; then it is in "
         "quarantine.",
     )
     crash_window_s: float = Field(

@@ -1,6 +1,7 @@
 """Versions on disk and a loader for them, without TensorFlow."""
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -55,6 +56,17 @@ def write_version(
         files=hash_files(folder),
     )
     (folder / FILENAME).write_text(manifest.model_dump_json())
+    return folder
+
+
+def write_deadly(artifacts: Path, name: str, version: int, when: str, how: str) -> Path:
+    """A version that kills its process; see `tests.engine.deadly`."""
+    folder = write_version(artifacts, name, version, factor=5)
+    (folder / "deadly").write_text(json.dumps({"when": when, "how": how}))
+    manifest = json.loads((folder / FILENAME).read_text())
+    (folder / FILENAME).unlink()
+    manifest["files"] = hash_files(folder)
+    (folder / FILENAME).write_text(json.dumps(manifest))
     return folder
 
 

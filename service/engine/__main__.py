@@ -20,6 +20,7 @@ from service.engine.ipc.server import start_server
 from service.engine.overrides import Overrides
 from service.logs import LAST_WORDS_S
 from service.metrics import Metrics
+from service.processes.descriptors import raise_descriptor_limit
 from service.processes.handover import BEAT_S, Handover
 
 SWITCH_INTERVAL_S = 0.0005  # of threads; Python's 5 ms is a request's whole time
@@ -34,6 +35,7 @@ def main(name: str, handover: str) -> None:
     metrics, log = given.begin()
     faulthandler.enable(all_threads=False)  # a fault's traceback is its last words
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    raise_descriptor_limit()  # models in another process take some each
     uvloop.run(_serve(given, metrics))
     log.flush(LAST_WORDS_S)
     os._exit(0)  # a load under way would go on to its end
@@ -76,11 +78,14 @@ async def _serve(handover: Handover, metrics: Metrics) -> None:
 async def _live(engine: Engine, handover: Handover) -> None:
     """Load the models, and show meanwhile and from then on that the loop turns."""
     starting = asyncio.create_task(engine.start())
-    while True:
-        handover.beat()
-        await asyncio.sleep(BEAT_S)
-        if starting.done():
-            starting.result()  # which may raise
+    try:
+        while True:
+            handover.beat()
+            await asyncio.sleep(BEAT_S)
+            if starting.done():
+                starting.result()  # which may raise
+    finally:
+        starting.cancel()
 
 
 if __name__ == "__main__":

@@ -125,7 +125,8 @@ class CrashJournal:
             end: How.
             markers: Of the versions that it was at work for.
         """
-        doing = {each.slot: each.doing for each in markers}
+        known = [each for each in markers if each.slot in self._slots]  # we may leave
+        doing = {each.slot: each.doing for each in known}
         ended = _End(end.name, end.code, end.last_words, self._oom_kills, ())
         self._deaths += _explain(self._slots, doing, ended)
         self._oom_kills = count_oom_kills()  # this one was not ours

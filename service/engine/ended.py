@@ -27,4 +27,12 @@ class ProcessDied(RuntimeError):
 
     None of the rows that were being computed is known to have done it: there is no use
     in computing halves of their batch.
+
+    Args:
+        message: For the log.
+        began: Whether it may have begun with what it was asked.
     """
+
+    def __init__(self, message: str, *, began: bool = True):
+        super().__init__(message)
+        self.began = began

@@ -97,12 +97,16 @@ class Registry:
         try:
             await self._thread.prepare()
             loaded = self._loaded[key] = await self._load(key, folder)
+        except ProcessDied as error:  # it was told why, and so was the log
+            logger.warning("%s %d is not loaded: %s", *key, error)
+            self._forget_marker(key)
+            self._fail(key, str(error), is_settled=False)
+            return False
         except Exception as error:
             logger.exception("%s %d cannot be loaded", *key)
             self._forget_marker(key)
-            is_settled = not isinstance(error, ProcessDied)
-            self._fail(key, str(error), is_settled=is_settled)
-            return is_settled
+            self._fail(key, str(error), is_settled=True)
+            return True
         self._journal.absolve(key)
         self._statuses.set(key, VersionState.READY, version=loaded.version)
         runtime = loaded.version.runtime

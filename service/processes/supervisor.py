@@ -1,6 +1,6 @@
 """One engine process and N HTTP processes: started, replaced, drained.
 
-supervisor ─┬─ engine   owns the device, accepts from a Unix socket
+supervisor ─┬─ engine   accepts from a Unix socket; starts tensorflow-0, with the device
             ├─ http 0   ┐ accept from a TCP socket each, all with one port
             └─ http N   ┘
 

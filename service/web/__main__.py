@@ -13,12 +13,13 @@ import uvicorn
 
 from service.engine.ipc.client import EngineClient
 from service.logs import AccessLog
+from service.processes.descriptors import raise_descriptor_limit
 from service.processes.handover import Handover
 from service.processes.memory import keep_large_blocks_apart
 from service.web.app import create_app
 from service.web.http.connection import Connection
 from service.web.http.connections import Connections
-from service.web.http.limits import HttpLimits, raise_descriptor_limit
+from service.web.http.limits import HttpLimits
 from service.web.state import AppState
 
 TICKS_PER_BEAT = 5  # of uvicorn's, ten a second

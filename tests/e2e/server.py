@@ -96,6 +96,17 @@ class Server:
         return self.process.wait(60)
 
 
+def child_of(pid: int) -> int:
+    """The one process that this one has started, and that has not ended."""
+    (found,) = (
+        int(each)
+        for thread in Path(f"/proc/{pid}/task").iterdir()
+        for each in (thread / "children").read_text().split()
+        if alive(int(each))
+    )
+    return found
+
+
 def alive(pid: int) -> bool:
     """Whether a process is there and no zombie."""
     try:

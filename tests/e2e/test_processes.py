@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 
 from tests.e2e.conftest import to_base64, to_png
-from tests.e2e.server import Server, alive, until
+from tests.e2e.server import Server, alive, child_of, until
 from tests.e2e.test_operations import metric
 
 pytestmark = pytest.mark.slow
@@ -378,3 +378,42 @@ def test_what_happens_to_the_supervisor_s_own_work_is_not_kept_secret(
     )
     assert ended.returncode == 1
     assert b"of all things" in ended.stdout
+
+
+def mapped_libraries(pid: int) -> set[str]:
+    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    return {Path(words[5]).name for line in lines if len(words := line.split()) > 5}
+
+
+@pytest.mark.slow
+def test_tensorflow_is_in_a_process_of_its_own_that_lives_and_dies_with_the_engine(
+    mortal: Server, seven: bytes
+) -> None:
+    engine = mortal.child("engine")
+    inner = child_of(engine)
+    libraries = mapped_libraries(inner)
+    assert any("libtensorflow" in name for name in libraries)
+    assert not any("tensorflow" in name for name in mapped_libraries(engine))
+    assert resident_mb(engine) < resident_mb(inner) / 2
+    for name in ("engine", "tensorflow-0"):
+        assert metric(mortal, "servery_process_resident_bytes", process=name) > 1e7
+        assert metric(mortal, "servery_process_cpu_seconds_total", process=name) > 0
+
+    os.kill(inner, signal.SIGKILL)
+    until(lambda: not mortal.is_ready())
+    assert not alive(inner)
+    mortal.wait_ready()
+    assert mortal.child("engine") == engine
+    assert mortal.client.post(PATH, content=seven, headers=PNG).status_code == 200
+    restarts = "servery_process_restarts_total"
+    assert metric(mortal, restarts, process="tensorflow") == 1
+    assert metric(mortal, restarts, process="engine") == 0
+
+    inner = child_of(engine)
+    os.kill(engine, signal.SIGKILL)
+    until(lambda: not alive(inner), 5)
+    mortal.wait_ready()
+    assert mortal.client.post(PATH, content=seven, headers=PNG).status_code == 200
+    inner = child_of(mortal.child("engine"))
+    assert mortal.stop() == 0
+    assert not alive(inner)

@@ -8,6 +8,7 @@ import pytest
 
 from service.engine import crashes
 from service.engine.crashes import CrashJournal, Death
+from service.engine.ended import ProcessEnd
 from service.engine.reconciler import Key
 
 GOOD, BAD = ("good", 1), ("bad", 1)
@@ -97,6 +98,89 @@ def test_a_kill_is_half_a_fault_unless_memory_ran_out(
     monkeypatch.setattr(crashes, "VMSTAT", vmstat)
     journal = journal_in(tmp_path, -signal.SIGKILL)
     assert blamed(journal) == {BAD: 0.5, GOOD: 1}
+
+
+def ended(code: int) -> ProcessEnd:
+    """The end of another process, which was at work for both."""
+    return ProcessEnd("tensorflow-0", code, "last words", frozenset((GOOD, BAD)))
+
+
+@pytest.mark.parametrize(
+    ("code", "weight"),
+    [(-signal.SIGSEGV, 1), (3, 1), (0, 1), (-signal.SIGKILL, 0.5)],
+    ids=["segfault", "exit", "end", "kill"],
+)
+def test_the_death_of_another_process_is_blamed_on_who_was_loading_there(
+    tmp_path: Path, code: int, weight: float
+) -> None:
+    journal = journal_in(tmp_path)
+    good, bad = journal.open(GOOD, "files"), journal.open(BAD, "files")
+    good.begin_batch()
+    bad.load()
+    journal.blame(ended(code), [good, bad])
+    assert blamed(journal) == {BAD: weight}
+    assert blamed(journal_in(tmp_path, -signal.SIGTERM)) == {BAD: weight}
+
+
+def test_the_death_of_another_process_makes_suspects_of_those_who_computed_there(
+    tmp_path: Path,
+) -> None:
+    journal = journal_in(tmp_path)
+    markers = [journal.open(key, "files") for key in (GOOD, BAD)]
+    for marker in markers:
+        marker.begin_batch()
+    journal.open(("here", 1), "files").begin_batch()
+    journal.blame(ended(-signal.SIGKILL), markers)
+    assert blamed(journal) == {}
+    journal.blame(ended(-signal.SIGABRT), markers)
+    assert blamed(journal) == {GOOD: 1, BAD: 1}
+    assert journal.weight(("here", 1), "files") == 0
+    assert journal.open(BAD, "files").alone is not None
+    markers[0].end_batch()
+    journal.blame(ended(-signal.SIGABRT), markers)
+    death = journal.quarantined(BAD, "files")
+    assert death is not None
+    assert "tensorflow-0 died 2 times" in journal.describe(death)
+    assert journal.quarantined(GOOD, "files") is None
+
+
+def test_the_death_of_another_process_while_the_engine_leaves_is_nobodys_fault(
+    tmp_path: Path,
+) -> None:
+    journal = journal_in(tmp_path)
+    marker = journal.open(BAD, "files")
+    marker.begin_batch()
+    journal.leave()
+    journal.blame(ended(3), [marker])
+    assert blamed(journal) == {}
+
+
+def test_memory_that_ran_out_in_another_process_is_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vmstat = tmp_path / "vmstat"
+    vmstat.write_text("oom_kill 1\n")
+    monkeypatch.setattr(crashes, "VMSTAT", vmstat)
+    journal = journal_in(tmp_path)
+    marker = journal.open(BAD, "files")
+    marker.begin_batch()
+    vmstat.write_text("oom_kill 2\n")
+    journal.blame(ended(-signal.SIGKILL), [marker])
+    assert blamed(journal) == {BAD: 1}
+    journal.blame(ended(-signal.SIGKILL), [marker])
+    assert blamed(journal) == {BAD: 1}
+
+
+def test_who_lives_in_another_process_is_not_to_blame_for_the_engine(
+    tmp_path: Path,
+) -> None:
+    journal = journal_in(tmp_path)
+    marker = journal.open(GOOD, "files")
+    marker.load()
+    marker.move_out()
+    marker.begin_batch()
+    journal.open(BAD, "files").begin_batch()
+    assert blamed(journal_in(tmp_path, -signal.SIGSEGV)) == {BAD: 1}
 
 
 def test_a_version_that_loads_after_all_is_absolved(tmp_path: Path) -> None:

@@ -22,7 +22,13 @@ from service.engine.batching.queue import QueuedRequest, Recipient, RowQueue, Sl
 from service.engine.batching.tensors import Tensors, cut_rows, merge_rows
 from service.engine.batching.throughput import Throughput
 from service.engine.ended import ProcessDied
-from service.errors import ModelFailed, QueueFull, ServeryError, ShuttingDown
+from service.errors import (
+    ModelFailed,
+    ModelNotReady,
+    QueueFull,
+    ServeryError,
+    ShuttingDown,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -251,7 +257,7 @@ class Batcher:
         except _RunError as error:
             waiting = [part for part in batch if not part.request.settled]
             if isinstance(error.__cause__, ProcessDied):
-                _fail(batch, ModelFailed("The process of this model has died."))
+                _fail(batch, _died(error.__cause__))
             elif len(batch) > 1:
                 half = -(-len(waiting) // 2)
                 for some in filter(None, (waiting[:half], waiting[half:])):
@@ -375,6 +381,12 @@ def _check_rows(outputs: Tensors, size: int) -> None:
     for output in outputs:
         if len(output) != size:
             raise ValueError(f"the model returned {len(output)} rows for {size}")
+
+
+def _died(cause: ProcessDied) -> ServeryError:
+    if cause.began:
+        return ModelFailed("The model's process died while it computed these rows.")
+    return ModelNotReady("The model's process has died; a new one is on its way.")
 
 
 def _fail(batch: list[Slice], error: ServeryError) -> None:

@@ -76,7 +76,10 @@ class Channel:
         """
         got = self._read(self._first, _HEAD.size)
         length, kind = _HEAD.unpack_from(self._first)
-        body, have = np.empty(length, np.uint8).data, got - _HEAD.size
+        have = got - _HEAD.size
+        if have == length:
+            return _KINDS[kind], memoryview(bytes(self._first[_HEAD.size : got]))
+        body = np.empty(length, np.uint8).data
         body[:have] = self._first[_HEAD.size : got]
         self._read(body[have:], length - have)
         return _KINDS[kind], body

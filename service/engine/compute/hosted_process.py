@@ -16,10 +16,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 
 from pydantic import BaseModel, ConfigDict
@@ -39,6 +38,7 @@ OPENING = struct.Struct("=Qi")  # model, niceness: goes with an end of a new cha
 BEAT = struct.Struct("=Q")  # log lines that were dropped since the last one
 END_S = 10.0  # between the last word of a process and its end
 _PIECE_BYTES = 65_536
+_BUFFER_BYTES = 1 << 20  # of a socket, where the system allows it: fewer wake-ups
 
 
 class HostedStart(BaseModel):
@@ -88,8 +88,7 @@ class HostedProcess:
         self._on_end, self._on_drop = on_end, on_drop
         self.alive, self.began = True, time.monotonic()
         self._asked_to_end = False
-        self._at_work: Counter[Key] = Counter()
-        self._lock = threading.Lock()
+        self._at_work: dict[object, Key] = {}  # by call
         self._ready, self._ended = threading.Event(), threading.Event()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         started: Future[subprocess.Popen[bytes]] = Future()
@@ -120,12 +119,14 @@ class HostedProcess:
         niceness = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
         ours, theirs = socket.socketpair()
         with theirs:
+            for end in (ours, theirs):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
             try:
                 opening = OPENING.pack(model, niceness)
                 socket.send_fds(self._control, [opening], [theirs.fileno()])
             except OSError:
                 ours.close()
-                raise self._wait_for_end() from None
+                raise self._wait_for_end(began=False) from None
         return Channel(ours)
 
     def ask(
@@ -136,37 +137,29 @@ class HostedProcess:
         Raises:
             ProcessDied: It is gone; `on_end` was told before.
         """
-        with self._at_work_for(key):
-            try:
-                channel.send(kind, *pieces)
-            except OSError:
-                pass  # it was gone before it could have begun
-            else:
-                with suppress(EOFError, OSError):
-                    return channel.receive()
-                raise self._wait_for_end()
-        raise self._wait_for_end()
+        call, began = object(), False
+        self._at_work[call] = key
+        try:
+            channel.send(kind, *pieces)
+            began = True
+            return channel.receive()
+        except (EOFError, OSError) as error:
+            if not began:  # it was gone before it had all of it
+                del self._at_work[call]
+            raise self._wait_for_end(began=began) from error
+        finally:
+            self._at_work.pop(call, None)
 
     def end(self) -> None:
         """End it at once; nobody is told."""
         self._asked_to_end = True
         self._process.kill()
 
-    @contextmanager
-    def _at_work_for(self, key: Key) -> Iterator[None]:
-        with self._lock:
-            self._at_work[key] += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._at_work[key] -= 1
-
-    def _wait_for_end(self) -> ProcessDied:
+    def _wait_for_end(self, *, began: bool = True) -> ProcessDied:
         """The error for who was told goodbye, once all others know."""
         if not self._ended.wait(END_S):
             self._process.kill()
-        return ProcessDied(f"the process {self._name} has died")
+        return ProcessDied(f"the process {self._name} has died", began=began)
 
     def _keep(
         self, theirs: socket.socket, started: "Future[subprocess.Popen[bytes]]"
@@ -271,8 +264,9 @@ class HostedProcess:
 
     def _tell(self, pid: int, code: int, words: LastWords) -> None:
         """Tell of the end: first who is to know why, then all who wait."""
-        with self._lock:
-            at_work = frozenset(key for key, number in self._at_work.items() if number)
+        at_work = frozenset(
+            list(self._at_work.values())
+        )  # in one go: threads change it
         self.alive = False
         try:
             if not self._asked_to_end:

@@ -29,6 +29,7 @@ from service.engine.compute.tensorflow_host import Facts, Order
 from service.engine.compute.threads import lower_priority
 from service.engine.ipc.frames import Bytes, pack_tensors, unpack_tensors, unpack_text
 from service.logs import configure_logging
+from service.processes.descriptors import raise_descriptor_limit
 from service.processes.handover import BEAT_S
 from service.processes.memory import settle
 from service.settings import Settings
@@ -49,6 +50,7 @@ def main(name: str, start: str) -> None:
     _die_with_parent()
     faulthandler.enable(all_threads=False)  # a fault's traceback is its last words
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    raise_descriptor_limit()
     dropped = _Dropped()
     settings = given.settings
     configure_logging(

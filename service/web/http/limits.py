@@ -1,6 +1,5 @@
 """What one connection, one request and all of them together may cost."""
 
-import resource
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -90,14 +89,3 @@ def read_timeout_ms(headers: Mapping[bytes, bytes], most: int) -> int | None:
         f"X-Request-Timeout-Ms: expected milliseconds from 1 to {most}, "
         f"received {str(value[:32], 'latin-1')!r}."
     )
-
-
-def raise_descriptor_limit() -> int:
-    """Allow this process as many descriptors as it may allow itself.
-
-    Returns:
-        How many that are.
-    """
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard if hard != resource.RLIM_INFINITY else 1 << 20

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from service.engine.batching.batcher import Answer, Batcher
 from service.engine.batching.queue import QueuedRequest, Slice
 from service.engine.batching.tensors import Tensors
+from service.engine.ended import ProcessDied
 from service.errors import (
     DeadlineExceeded,
     ModelFailed,
+    ModelNotReady,
     QueueFull,
     ServeryError,
     ShuttingDown,
@@ -576,3 +578,28 @@ def test_every_caller_gets_exactly_its_own_rows(
         assert all(rows + padding in SIZES for rows, padding in notes.batches)
 
     run(test)
+
+
+@pytest.mark.parametrize(
+    ("began", "expected"), [(True, ModelFailed), (False, ModelNotReady)]
+)
+def test_a_batch_whose_process_died_is_not_tried_in_halves(
+    began: bool,  # noqa: FBT001
+    expected: type[ServeryError],
+) -> None:
+    calls = 0
+
+    async def die(rows: Tensors) -> Tensors:
+        nonlocal calls
+        calls += 1
+        raise ProcessDied("of something", began=began)
+
+    async def test() -> None:
+        async with batcher_of(die) as (batcher, _):
+            futures = [batcher.submit(rows_of(each), soon()) for each in range(4)]
+            for outcome in await asyncio.gather(*futures, return_exceptions=True):
+                assert isinstance(outcome, expected)
+            assert batcher.alive
+
+    run(test)
+    assert calls == 1

@@ -1,7 +1,8 @@
 """Python imports this first, where its folder is on the path: models that kill.
 
-It takes the place of TensorFlow in an engine process, so a test can have a version die
-when it likes, and a start takes no seconds.
+It takes the place of TensorFlow in the process that the engine starts for it, or in the
+engine itself where `DEADLY_IN` says so. So a test can have a version die when it likes,
+and a start takes no seconds.
 """
 
 import json
@@ -26,6 +27,8 @@ WAYS: dict[str, Callable[[], object]] = {
 class DeadlyModel:
     """Multiplies; dies as its folder's `deadly` says: `{"when": …, "how": …}`."""
 
+    in_process = alive = True
+
     def __init__(self, folder: Path, contract: Any):
         self.contract = contract
         self.factor = int((folder / "factor").read_text())
@@ -49,7 +52,7 @@ class DeadlyModel:
 
 
 class DeadlyRuntime:
-    """What the engine takes for TensorFlow's runtime."""
+    """What is taken for TensorFlow's runtime, or for who has it in another process."""
 
     def __init__(self, *_: Any):
         pass
@@ -61,4 +64,7 @@ class DeadlyRuntime:
 if __name__ == "sitecustomize":  # and not imported by a test
     module = types.ModuleType("service.engine.compute.tensorflow_runtime")
     module.TensorFlowRuntime = DeadlyRuntime  # type: ignore[attr-defined]
+    if os.environ.get("DEADLY_IN") == "engine":
+        module = types.ModuleType("service.engine.compute.tensorflow_host")
+        module.TensorFlowHost = DeadlyRuntime  # type: ignore[attr-defined]
     sys.modules[module.__name__] = module
