@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from keras.src.trainers import trainer
 
 from training.core.split import Rows
 from training.datasets.idx import ImageSet
@@ -29,6 +30,14 @@ class Site:
 class _Silent(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Say nothing; a test's output is for failures."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _without_xla() -> Iterator[None]:
+    """Train as in earnest: `make_repeatable`, which tests leave out, rules XLA out."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "model_supports_jit", lambda model: False)
+        yield
 
 
 @pytest.fixture
