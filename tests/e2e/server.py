@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ class Server:
 
     def __init__(self, log: Path, **settings: Any):
         self.log = log
+        self.grpc_port: int | None = settings.get("grpc_port")
         variables = {f"SERVERY_{key.upper()}": str(v) for key, v in settings.items()}
         with log.open("wb") as file:
             self.process = subprocess.Popen(
@@ -111,6 +113,14 @@ def until(condition: Callable[[], bool], seconds: float = 90) -> None:
     while not condition():
         assert time.monotonic() < end, f"not within {seconds} s"
         time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on at this moment."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
 
 
 def settle() -> None:

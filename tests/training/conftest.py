@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -37,6 +39,19 @@ def _without_xla() -> Iterator[None]:
     """Train as in earnest: `make_repeatable`, which tests leave out, rules XLA out."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainer, "model_supports_jit", lambda model: False)
+        yield
+
+
+@contextmanager
+def untraced() -> Iterator[None]:
+    """Keras takes its steps one by one: where they are few, to trace takes longer."""
+    compile_model = keras.Model.compile
+
+    def compile_eagerly(model: keras.Model, *args: Any, **options: Any) -> None:
+        compile_model(model, *args, **options, run_eagerly=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keras.Model, "compile", compile_eagerly)
         yield
 
 
