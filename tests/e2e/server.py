@@ -54,7 +54,8 @@ class Server:
         return self.process.poll() is not None
 
     def wait_ready(self) -> None:
-        until(self.is_ready)
+        """Ask now and then: an engine that starts needs the cores itself."""
+        until(self.is_ready, 240, every_s=0.1)
 
     def is_ready(self) -> bool:
         try:
@@ -107,12 +108,14 @@ def alive(pid: int) -> bool:
     return stat.rpartition(") ")[2][0] != "Z"
 
 
-def until(condition: Callable[[], bool], seconds: float = 90) -> None:
+def until(
+    condition: Callable[[], bool], seconds: float = 90, every_s: float = 0.02
+) -> None:
     """Wait for what another process is about to do."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"not within {seconds} s"
-        time.sleep(0.02)
+        time.sleep(every_s)
 
 
 def free_port() -> int:
