@@ -39,6 +39,7 @@ class Keeper:
     ):
         self._module, self._handover = module, handover
         self._inherited, self._on_end = inherited, on_end
+        self._silence_s = handover.settings.process_silence_s
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
 
@@ -130,7 +131,7 @@ class Keeper:
                 return
             silent_s += CHECK_S
             if beats.read():
-                silent_s, limit_s = 0.0, self._handover.settings.process_silence_s
+                silent_s, limit_s = 0.0, self._silence_s
                 words.level = logging.WARNING
         logger.error(
             "%s (%d) has been silent for %.0f s; killing it",

@@ -103,7 +103,7 @@ def test_versions_travel_to_the_other_processes(versions: str) -> None:
         ("batching = 1", "batching: expected a valid boolean, received 1"),
         ("timeout_ms = 0", "timeout_ms: expected greater than or equal to 1, .* 0"),
         ("priority = 'urgent'", "priority: expected 'low', .* received 'urgent'"),
-        ("runtime = 'onnx'", "runtime: expected 'auto', 'openvino' or 'tensorflow', received 'onnx'"),
+        ("runtime = 'onnx'", "runtime: expected 'auto', .* received 'onnx'"),
         ("timeout_ms =", "expected TOML, received"),
     ],
 )  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.deploy.prometheus_server import Prometheus, find
-from tests.e2e.server import Server, until
+from tests.e2e.server import Server
 from tests.e2e.test_operations import metric
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
@@ -61,7 +61,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         (artifacts / model).symlink_to(ARTIFACTS / model, target_is_directory=True)
     log = folder / "server.log"
     with Server(log, http_processes=2, artifacts=artifacts) as server:
-        until(server.is_ready, 200)
+        server.wait_ready()
         target = server.url.removeprefix("http://")
         with Prometheus(folder, target) as prometheus:
             yield Watched(server, prometheus, digit())

@@ -1,7 +1,6 @@
 """A real Prometheus, with the committed configuration, on a free port."""
 
 import shutil
-import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.e2e.server import until
+from tests.e2e.server import free_port, until
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 CONFIG = DEPLOY / "prometheus" / "prometheus.yml"
@@ -90,11 +89,3 @@ def configuration(target: str) -> dict[str, Any]:
     assert targets["targets"] == ["servery:8000"]
     targets["targets"] = [target]
     return config
-
-
-def free_port() -> int:
-    """A TCP port that nobody listens on at this moment."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port

@@ -10,16 +10,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.e2e.server import Server
+from tests.e2e.server import Server, free_port
 
-DIGITS = Path("artifacts/digits")
+ARTIFACTS = Path(__file__).parents[2] / "artifacts"
+DIGITS = ARTIFACTS / "digits"
 SAMPLE = Path(__file__).parents[1] / "data" / "mnist_sample.npz"
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """All models but photo, which nobody asks and which takes longer than the rest."""
+    folder = tmp_path_factory.mktemp("server")
+    for model in ARTIFACTS.iterdir():
+        if model.name != "photo":
+            (folder / model.name).symlink_to(model, target_is_directory=True)
     started = Server(
-        tmp_path_factory.mktemp("server") / "log",
+        tmp_path_factory.mktemp("log") / "log",
+        artifacts=folder,
+        grpc_port=free_port(),
         max_body_bytes=2_000_000,
         max_image_pixels=20_000_000,
         http_processes=2,

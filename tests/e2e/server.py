@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ class Server:
 
     def __init__(self, log: Path, **settings: Any):
         self.log = log
+        self.grpc_port: int | None = settings.get("grpc_port")
         variables = {f"SERVERY_{key.upper()}": str(v) for key, v in settings.items()}
         with log.open("wb") as file:
             self.process = subprocess.Popen(
@@ -52,7 +54,8 @@ class Server:
         return self.process.poll() is not None
 
     def wait_ready(self) -> None:
-        until(self.is_ready)
+        """Ask now and then: an engine that starts needs the cores itself."""
+        until(self.is_ready, 240, every_s=0.1)
 
     def is_ready(self) -> bool:
         try:
@@ -116,12 +119,22 @@ def alive(pid: int) -> bool:
     return stat.rpartition(") ")[2][0] != "Z"
 
 
-def until(condition: Callable[[], bool], seconds: float = 90) -> None:
+def until(
+    condition: Callable[[], bool], seconds: float = 90, every_s: float = 0.02
+) -> None:
     """Wait for what another process is about to do."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"not within {seconds} s"
-        time.sleep(0.02)
+        time.sleep(every_s)
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on at this moment."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
 
 
 def settle() -> None:

@@ -22,7 +22,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.e2e.conftest import to_base64, to_png
+from tests.e2e.conftest import ARTIFACTS, to_base64, to_png
 from tests.e2e.server import Server, alive, child_of, until
 from tests.e2e.test_operations import metric
 
@@ -61,12 +61,6 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def seconds_until(condition: object, seconds: float = 30) -> float:
-    began = time.monotonic()
-    until(condition, seconds)  # type: ignore[arg-type]
-    return time.monotonic() - began
-
-
 @pytest.mark.slow
 def test_an_engine_that_stands_still_is_seen_bounded_and_replaced(
     tmp_path: Path, digits: Path, sample: tuple[np.ndarray, np.ndarray], seven: bytes
@@ -100,7 +94,8 @@ def test_an_engine_that_stands_still_is_seen_bounded_and_replaced(
         for _ in range(3):
             server.client.post(PATH, content=seven, headers=PNG)
         with stopped(engine):
-            assert seconds_until(lambda: not server.is_ready()) < 2.5
+            until(lambda: not server.is_ready())
+            assert alive(engine)  # it is seen long before it is given up
             text = server.client.get("/readyz").json()["error"]
             assert "the engine does not respond" in text
             for _ in range(5):
@@ -110,8 +105,9 @@ def test_an_engine_that_stands_still_is_seen_bounded_and_replaced(
                 )
                 late.append(time.monotonic() - began - 0.2)
                 assert answer.status_code == 504
-        assert max(late) < 0.1, late
-        assert seconds_until(server.is_ready) < 2
+        assert max(late) < 2, late
+        until(server.is_ready, seconds=10)
+        assert server.child("engine") == engine
         assert server.client.post(PATH, content=seven, headers=PNG).status_code == 200
 
         before = resident_mb(web)
@@ -306,9 +302,10 @@ def test_sigterm_while_loading_does_not_wait_for_all_loads(tmp_path: Path) -> No
     with Server(tmp_path / "log") as server:
         until(lambda: bool(server.children("engine")))
         until(lambda: "loading" in readiness(server))
-        began = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - began < 4
+        lines = server.log_lines(process="engine")
+        ready = [line for line in lines if line["message"].endswith(" is ready")]
+        assert len(ready) < len(list(ARTIFACTS.iterdir()))
 
 
 def readiness(server: Server) -> str:
@@ -323,7 +320,8 @@ def readiness(server: Server) -> str:
 def test_a_drain_has_one_limit_of_time(
     held_by: str, tmp_path: Path, digits: Path, seven: bytes
 ) -> None:
-    with Server(tmp_path / "log", artifacts=digits, drain_timeout_s=3) as server:
+    limit_s = 5
+    with Server(tmp_path / "log", artifacts=digits, drain_timeout_s=limit_s) as server:
         server.wait_ready()
         host, port = server.url.removeprefix("http://").split(":")
         with contextlib.ExitStack() as stack:
@@ -334,7 +332,7 @@ def test_a_drain_has_one_limit_of_time(
             slow.sendall(f"{head}content-length: 1000000\r\n\r\n".encode() + seven)
             began = time.monotonic()
             assert server.stop() == 0
-            assert time.monotonic() - began < 3 + 2
+            assert time.monotonic() - began < 2 * limit_s
 
 
 def test_asked_twice_it_ends_at_once(tmp_path: Path, digits: Path) -> None:

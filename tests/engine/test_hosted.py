@@ -15,10 +15,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from service.contract.contract import Contract
+from service.contract.policy import ModelPolicy
 from service.engine.batching.tensors import Tensors
 from service.engine.catalog import VersionState
-from service.engine.compute.precision import Precision
-from service.engine.compute.tensorflow_host import HostedModel, TensorFlowHost
+from service.engine.compute.runtime import Loaded
+from service.engine.compute.tensorflow_host import TensorFlowHost
 from service.engine.ended import ProcessEnd
 from service.engine.engine import Engine
 from service.errors import DeadlineExceeded, ModelFailed, ModelNotReady
@@ -50,11 +51,20 @@ class MixedLoader:
 
         self.host, self._here = TensorFlowHost(settings, tell), MultiplierLoader()
 
-    def load(
-        self, folder: Path, contract: Contract, precision: Precision | None = None
-    ) -> HostedModel | Multiplier:
-        loader = self._here if contract.name == STEADY else self.host
-        return loader.load(folder, contract, precision)
+    def load(self, folder: Path, contract: Contract, policy: ModelPolicy) -> Loaded:
+        if contract.name == STEADY:
+            return self._here.load(folder, contract, policy)
+        model = self.host.load(folder, contract, policy.precision)
+        return Loaded(model, warm_s=model.warm())
+
+    def is_quick(self, folder: Path, contract: Contract, policy: ModelPolicy) -> bool:
+        return contract.name == STEADY
+
+    def expect_others(self) -> None:
+        self.host.start()
+
+    def release(self) -> None:
+        self.host.release()
 
 
 @asynccontextmanager

@@ -23,7 +23,7 @@ def told(folder: Path, life: int) -> Handover:
 def keep(folder: Path, ends: list[int]) -> Keeper:
     handover = Handover(
         name="engine",
-        settings=Settings(process_silence_s=5),
+        settings=Settings(),
         lifeline=0,
         heartbeat=-1,
         listener=0,
@@ -52,10 +52,11 @@ def test_a_successor_is_told_how_its_predecessor_ended(tmp_path: Path) -> None:
 def test_one_whose_heart_has_stopped_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeper, "CHECK_S", 1.0)
+    monkeypatch.setattr(keeper, "CHECK_S", 0.1)
 
     async def test() -> None:
         kept = keep(tmp_path, [])
+        kept._silence_s = 0.5
         running = asyncio.create_task(kept.run())
         await until(lambda: (tmp_path / "2").exists())
         kept.kill()

@@ -270,9 +270,9 @@ def test_half_floats_have_no_typed_list(serving: Serving) -> None:
 def test_an_announced_giant_costs_nothing(serving: Serving) -> None:
     request = typed_request(np.ones((1, 2), np.float32), "FP32")
     request.inputs[0].shape[:] = [2**27, 2]
-    began = time.perf_counter()
+    began = time.process_time()
     refused(INVALID, "received 2", call=lambda: infer(serving, request))
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_strings_are_as_many_raw_as_in_a_list_and_no_more(serving: Serving) -> None:

@@ -19,7 +19,7 @@ layers = keras.layers
 
 @pytest.fixture(autouse=True)
 def _names_start_anew() -> None:
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)  # which costs half a second
 
 
 def signature_of(folder: Path, name: str = "serving_default") -> Signature:

@@ -2,15 +2,18 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import pytest
+from keras.src.trainers import trainer
 
 from training.core.split import Rows
 from training.datasets.idx import ImageSet
@@ -29,6 +32,27 @@ class Site:
 class _Silent(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Say nothing; a test's output is for failures."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _without_xla() -> Iterator[None]:
+    """Train as in earnest: `make_repeatable`, which tests leave out, rules XLA out."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "model_supports_jit", lambda model: False)
+        yield
+
+
+@contextmanager
+def untraced() -> Iterator[None]:
+    """Keras takes its steps one by one: where they are few, to trace takes longer."""
+    compile_model = keras.Model.compile
+
+    def compile_eagerly(model: keras.Model, *args: Any, **options: Any) -> None:
+        compile_model(model, *args, **options, run_eagerly=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keras.Model, "compile", compile_eagerly)
+        yield
 
 
 @pytest.fixture

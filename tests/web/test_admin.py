@@ -47,11 +47,25 @@ def artifacts(tmp_path: Path) -> Path:
     return tmp_path
 
 
+SETTINGS: dict[str, Any] = {
+    "admin_token": TOKEN, "retire_delay_s": 0, "poll_seconds": 3600
+}  # fmt: skip
+
+
 @pytest.fixture
 def application(artifacts: Path) -> Iterator[Application]:
-    application = Application(
-        artifacts, admin_token=TOKEN, retire_delay_s=0, poll_seconds=3600
-    )
+    application = Application(artifacts, **SETTINGS)
+    yield application
+    application.close()
+
+
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
+    """One for all tests of what is refused: version 2 answers, before and after."""
+    folder = tmp_path_factory.mktemp("unchanged")
+    for version in (1, 2):
+        publish(folder, version)
+    application = Application(folder, **SETTINGS)
     yield application
     application.close()
 
@@ -78,20 +92,20 @@ def test_without_a_token_set_it_is_closed_to_everybody(
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_whoever_has_not_the_token_is_refused(
-    application: Application, method: str, path: str
+    unchanged: Application, method: str, path: str
 ) -> None:
     for sent in ("", "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x"):
         headers = {"authorization": sent} if sent else {}
-        response = application.ask(path, method, headers=headers)
+        response = unchanged.ask(path, method, headers=headers)
         said = refused(response, 401, "unauthenticated")
         assert response.headers["www-authenticate"] == "Bearer"
         assert TOKEN not in said
-    assert answers(application) == 2
+    assert answers(unchanged) == 2
 
 
-def test_a_token_of_any_bytes_is_compared(application: Application) -> None:
+def test_a_token_of_any_bytes_is_compared(unchanged: Application) -> None:
     headers = [(b"authorization", "Bearer é".encode())]
-    response = application.ask("/v1/admin/reload", headers=headers)
+    response = unchanged.ask("/v1/admin/reload", headers=headers)
     refused(response, 401, "unauthenticated")
 
 
@@ -133,10 +147,10 @@ def test_versions_are_rolled_back_labelled_unloaded_and_loaded(
     ],
 )
 def test_what_makes_no_sense_is_refused(
-    application: Application, method: str, path: str, status: int, code: str
+    unchanged: Application, method: str, path: str, status: int, code: str
 ) -> None:
-    refused(tell(application, method, path), status, code)
-    assert answers(application) == 2
+    refused(tell(unchanged, method, path), status, code)
+    assert answers(unchanged) == 2
 
 
 def test_the_file_is_read_and_what_is_wrong_with_it_is_seen(

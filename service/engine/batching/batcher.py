@@ -180,6 +180,7 @@ class Batcher:
         for worker in self._workers:
             worker.cancel()
         await asyncio.wait(self._workers)
+        self._idle.set()  # who closes again waits for nothing
         error = ShuttingDown("The service is shutting down.")
         for batch in self._running.values():
             _fail(batch, error)

@@ -507,6 +507,8 @@ def test_closing_fails_what_cannot_be_finished_in_time() -> None:
             for request in (running, waiting):
                 with pytest.raises(ShuttingDown):
                     await request
+            async with asyncio.timeout(20):
+                await batcher.close(timeout_s=3600)  # again, for which nobody waits
 
     run(test)
 

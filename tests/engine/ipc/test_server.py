@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from service.engine.batching.batcher import Answer, Batcher
 from service.engine.commands import Command
 from service.engine.engine import Engine
+from service.engine.ipc import client as engine_client
 from service.engine.ipc import connection, server
 from service.engine.ipc.client import BULKY_BYTES, EngineClient
 from service.engine.ipc.server import start_server
@@ -87,8 +88,7 @@ class House:
 async def house_of(folder: Path) -> AsyncIterator[House]:
     write_version(folder / "artifacts", "times", 1)
     house = House(folder)
-    await house.client.start()
-    await house.open()
+    await asyncio.gather(house.client.start(), house.open())
     try:
         yield house
     finally:
@@ -287,6 +287,7 @@ def test_what_an_engine_does_not_read_waits_within_a_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(connection, "MOST_UNSENT_BYTES", 100_000)
+    monkeypatch.setattr(engine_client, "INTRODUCTION_S", 0.01)
     rows = (np.zeros((1, 200_000), np.uint8),)
 
     async def test() -> None:
@@ -328,7 +329,11 @@ async def read_all(engine: socket.socket) -> None:
         pass
 
 
-def test_a_deadline_holds_while_the_engine_says_nothing() -> None:
+def test_a_deadline_holds_while_the_engine_says_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine_client, "INTRODUCTION_S", 0.01)
+
     async def test() -> None:
         listener, name = listen_privately()
         with listener:

@@ -4,6 +4,7 @@ That the digits are read right, by the model that ships, is for the tests of the
 """
 
 import re
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,14 @@ def canvas(
     """White ink on black, uint8 (side, side)."""
     ink = placed(drawn(digit, pen), part, (0.52, 0.47), size=(side, side))
     return (ink * 255).astype(np.uint8)
+
+
+@cache
+def clean(digit: int) -> np.ndarray:
+    """What a digit on a canvas becomes."""
+    shape: np.ndarray = prepare_digit(canvas(digit))
+    shape.flags.writeable = False
+    return shape
 
 
 def likeness(one: np.ndarray, other: np.ndarray) -> float:
@@ -102,7 +111,7 @@ def test_shifted_mnist_moves_back_to_the_middle(sample: np.ndarray) -> None:
 def test_enlarged_mnist_comes_back(
     sample: np.ndarray, side: int, how: Image.Resampling
 ) -> None:
-    large = [Image.fromarray(each).resize((side, side), how) for each in sample[:100]]
+    large = [Image.fromarray(each).resize((side, side), how) for each in sample[:50]]
     assert_alike([prepare_digit(np.asarray(each)) for each in large], sample)
 
 
@@ -123,7 +132,7 @@ def test_every_picture_shows_the_digit_in_its_name(path: Path) -> None:
     if re.search("felt-pen|grainy", path.name):  # MNIST's own, by another hand
         assert likeness(picture, mnist(true)) > 0.85
         return
-    alike = [likeness(picture, prepare_digit(canvas(digit))) for digit in range(10)]
+    alike = [likeness(picture, clean(digit)) for digit in range(10)]
     assert int(np.argmax(alike)) == true
     assert alike[true] > 0.8
 
@@ -182,7 +191,7 @@ def test_size_and_grey_levels_do_not_matter(
     picture = paper_level + ink * (ink_level - paper_level)
     shape = prepare_digit(picture.astype(np.uint8))
     assert_mnist_like(shape)
-    assert likeness(shape, prepare_digit(canvas(digit))) > 0.85
+    assert likeness(shape, clean(digit)) > 0.85
 
 
 @pytest.mark.parametrize("pen", [3, 6, 12, 24, 48])
@@ -190,7 +199,7 @@ def test_thin_and_thick_pens_come_out_alike(pen: float) -> None:
     for digit in range(10):
         shape = prepare_digit(255 - canvas(digit, pen=pen))
         assert_mnist_like(shape)
-        assert likeness(shape, prepare_digit(canvas(digit))) > 0.85
+        assert likeness(shape, clean(digit)) > 0.85
 
 
 def test_ink_of_the_same_brightness_as_the_paper_is_seen() -> None:
@@ -199,11 +208,10 @@ def test_ink_of_the_same_brightness_as_the_paper_is_seen() -> None:
     picture = (ink * red + (1 - ink) * green).astype(np.uint8)
     luma = np.asarray(Image.fromarray(picture).convert("L"))
     assert int(luma.max()) - int(luma.min()) < 12
-    assert likeness(prepare_digit(picture), prepare_digit(canvas(4))) > 0.95
+    assert likeness(prepare_digit(picture), clean(4)) > 0.95
 
 
 def test_frame_specks_and_cut_off_neighbours_are_left_out() -> None:
-    clean = prepare_digit(canvas(8))
     framed = canvas(8)
     framed[[8, 9, 270, 271], 8:272] = 255
     framed[8:272, [8, 9, 270, 271]] = 255
@@ -212,13 +220,13 @@ def test_frame_specks_and_cut_off_neighbours_are_left_out() -> None:
     cornered = canvas(8)
     cornered[100:200, :25] = 255
     for picture in (framed, specked, cornered):
-        assert likeness(prepare_digit(picture), clean) > 0.98
+        assert likeness(prepare_digit(picture), clean(8)) > 0.98
 
 
 def test_strokes_that_do_not_touch_stay_together() -> None:
     five = canvas(5)
     five[95:101] = 0  # a gap below the bar
-    assert likeness(prepare_digit(five), prepare_digit(canvas(5))) > 0.9
+    assert likeness(prepare_digit(five), clean(5)) > 0.9
 
 
 def test_digit_that_touches_the_border_is_kept() -> None:

@@ -21,7 +21,6 @@ from service.models.sentiment.endpoint import EXAMPLE, MOST_CHARACTERS
 from service.settings import Settings
 from service.web.app import create_app
 from service.web.state import AppState
-from tests.training.models.tiny_sentiment import export_tiny
 
 PATH = "/v1/predict/sentiment"
 LIKED, DISLIKED = "A wonderful film!", "An awful film."
@@ -61,10 +60,10 @@ class TinyEngine:
 
 
 @pytest.fixture(scope="module")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppState]:
-    folder: Path = export_tiny(tmp_path_factory.mktemp("artifacts"))
-    manifest = read_manifest(folder)
-    model = TensorFlowModel(tf.saved_model.load(str(folder)), manifest, "/CPU:0")
+def state(tiny_sentiment: Path) -> Iterator[AppState]:
+    manifest = read_manifest(tiny_sentiment)
+    saved = tf.saved_model.load(str(tiny_sentiment))
+    model = TensorFlowModel(saved, manifest, "/CPU:0")
     engine = TinyEngine(manifest, model)
     state = AppState(
         Settings(max_request_rows=32), engine, Metrics(CollectorRegistry())

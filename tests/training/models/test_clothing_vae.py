@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from service.contract.integrity import verify_files
 from service.contract.manifest import Manifest, read_manifest
+from tests.training.conftest import untraced
 from training.core.export import Function
 from training.core.options import RunOptions
 from training.core.split import Rows
@@ -57,16 +58,30 @@ def sample(fashion_sample: Rows) -> Rows:
     return fashion_sample
 
 
-@pytest.fixture(scope="module")
-def tiny(fashion_data: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def train_tiny(data: ImageSet, artifacts: Path) -> Path:
     """A small VAE, trained for an epoch of some steps and exported."""
-    artifacts = tmp_path_factory.mktemp("artifacts")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clothing_vae, "QUICK", TINY)
         patch.setattr(clothing_vae, "make_repeatable", keras.utils.set_random_seed)
-        patch.setattr(fashion_mnist, "load", lambda folder: fashion_data)
+        patch.setattr(fashion_mnist, "load", lambda folder: data)
         clothing_vae.train(RunOptions(quick=True, artifacts_dir=artifacts))
     return artifacts / "clothing_vae" / "1"
+
+
+@pytest.fixture(scope="module")
+def tiny(fashion_data: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with untraced():
+        return train_tiny(fashion_data, tmp_path_factory.mktemp("artifacts"))
+
+
+@pytest.mark.slow
+def test_training_that_is_traced_gives_what_untraced_does(
+    tiny: Path, fashion_data: ImageSet, tmp_path: Path
+) -> None:
+    traced = read_manifest(train_tiny(fashion_data, tmp_path)).metrics["reconstruction"]
+
+    other = read_manifest(tiny).metrics["reconstruction"]
+    assert traced["told"] == pytest.approx(other["told"], rel=0.05)
 
 
 def load(folder: Path, signature: str) -> Any:

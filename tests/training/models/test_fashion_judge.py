@@ -81,6 +81,7 @@ def test_the_committed_judge_knows_clothing_it_never_learnt(
     assert np.mean(judged == sample.labels) >= 0.88
 
 
+@pytest.mark.slow
 def test_what_the_facts_say_of_the_test_images_is_so(judge: Judge, facts: Any) -> None:
     folder = DEFAULT_DATA_DIR / "fashion-mnist"
     if not all((folder / name).exists() for name in fashion_mnist.SHA256):

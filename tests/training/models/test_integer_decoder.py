@@ -61,8 +61,10 @@ def decoder(sample: dict[str, Any]) -> keras.Model:
     """Random weights, but statistics and a spread of logits like a trained one's."""
     keras.utils.set_random_seed(1)
     decoder = build_decoder(LATENT_DIMS, 32, (16, 12, 8))
+    rows = [tf.constant(sample[name]) for name in ("latent", "category")]
+    learn = tf.function(lambda: decoder(rows, training=True))
     for _ in range(80):
-        decoder([sample["latent"], sample["category"]], training=True)
+        learn()
     for weight in decoder.trainable_variables:
         if "gamma" in weight.path or "beta" in weight.path:
             weight.assign_add(keras.random.normal(weight.shape, stddev=0.2))
@@ -73,7 +75,11 @@ def decoder(sample: dict[str, Any]) -> keras.Model:
 
 @pytest.fixture(scope="module")
 def draw(decoder: keras.Model, sample: dict[str, Any]) -> Any:
-    return tf.function(build_function(decoder, sample).call)
+    function = build_function(decoder, sample)
+    specs = [
+        tf.TensorSpec(each.shape, each.dtype, each.name) for each in function.inputs
+    ]
+    return tf.function(function.call, input_signature=specs)
 
 
 def test_every_batch_size_and_every_place_in_it_gives_the_same_bytes(

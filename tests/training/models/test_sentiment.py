@@ -9,7 +9,6 @@ import tensorflow as tf
 from service.contract.integrity import verify_files
 from service.contract.manifest import read_manifest
 from service.engine.compute.tensorflow_runtime import TensorFlowModel
-from tests.training.models.tiny_sentiment import export_tiny
 from training.core.prediction import predict
 from training.datasets import imdb
 from training.datasets.fetch import DEFAULT_DATA_DIR
@@ -30,13 +29,8 @@ SHIPPED = Path(__file__).parents[3] / "artifacts" / "sentiment" / "1"
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_tiny(tmp_path_factory.mktemp("artifacts"))
-
-
-@pytest.fixture(scope="module")
-def tiny(trained: Path) -> TensorFlowModel:
-    return load(trained)
+def tiny(tiny_sentiment: Path) -> TensorFlowModel:
+    return load(tiny_sentiment)
 
 
 def load(folder: Path) -> TensorFlowModel:
@@ -153,10 +147,10 @@ def test_accuracy_is_told_by_length() -> None:
     }
 
 
-def test_training_measures_what_it_wrote(trained: Path) -> None:
-    manifest = read_manifest(trained)
+def test_training_measures_what_it_wrote(tiny_sentiment: Path) -> None:
+    manifest = read_manifest(tiny_sentiment)
 
-    verify_files(trained, manifest)
+    verify_files(tiny_sentiment, manifest)
     assert manifest.metrics["test"]["rows"] == 40
     assert manifest.metrics["test"]["accuracy"] > 0.8
     assert manifest.metrics["short_sentences"]["rows"] == 40

@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from keras.src.trainers import trainer
 
 from training.core.options import RunOptions
 from training.datasets import imdb
@@ -51,6 +52,7 @@ def export_tiny(artifacts: Path) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sentiment, "QUICK", RECIPE)
         patch.setattr(sentiment, "make_repeatable", keras.utils.set_random_seed)
+        patch.setattr(trainer, "model_supports_jit", lambda model: False)  # no XLA
         patch.setattr(imdb, "load", lambda folder: data)
         sentiment.train(RunOptions(quick=True, artifacts_dir=artifacts))
     return artifacts / "sentiment" / "1"

@@ -67,7 +67,7 @@ def test_all_schemas_are_walked() -> None:
 
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: schema.__name__)
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(body=BODIES)
 def test_whatever_is_wrong_is_told_in_our_words(
     schema: type[RequestModel], body: Any

@@ -364,16 +364,19 @@ def test_wrong_checksum_is_an_error() -> None:
         read(bytes(data))
 
 
+KINDS = {kind: encoded(noise(), kind) for kind in ("PNG", "JPEG", "WEBP", "GIF")}
+
+
 @settings(max_examples=300)
 @given(
-    kind=st.sampled_from(["PNG", "JPEG", "WEBP", "GIF"]),
+    kind=st.sampled_from([*KINDS]),
     at=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=6),
     value=st.integers(0, 255),
 )
 def test_damaged_bytes_are_read_or_refused_and_nothing_else(
     kind: str, at: list[float], value: int
 ) -> None:
-    data = bytearray(encoded(noise(), kind))
+    data = bytearray(KINDS[kind])
     for each in at:
         data[int(each * len(data))] = value
     try:

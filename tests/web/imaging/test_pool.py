@@ -4,7 +4,7 @@ import asyncio
 import io
 import os
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,18 @@ from service.models.digits.handwriting import read_digit
 from service.models.photo.middle import read_middle
 from service.settings import Settings
 from service.web.api.tensor_call import read_json
+from service.web.imaging import pool as pool_module
 from service.web.imaging.pool import DecoderPool
+from tests.web.imaging.misreading import (
+    read_by_dying,
+    read_counted,
+    read_greedily,
+    read_slowly,
+    read_wrongly,
+)
 from tests.web.imaging.mutations import try_all
+
+Test = Callable[[DecoderPool], Coroutine[Any, Any, None]]
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **how: object) -> bytes:
@@ -44,40 +54,26 @@ SMALL = shade(7)
 LARGE = encoded(Image.new("L", (8160, 6144), 200), compress_level=1)  # a telephone's
 
 
-def read_slowly(data: bytes, *, max_pixels: int) -> np.ndarray:
-    """What takes until it is killed, and says so by a file that `data` names."""
-    Path(data.rpartition(b"IEND\xaeB`\x82")[2].decode()).touch()
-    time.sleep(60)
-    return np.zeros(1)
-
-
-def read_counted(data: bytes, *, max_pixels: int) -> np.ndarray:
-    """What takes a while, and makes the file that `data` names a byte longer."""
-    with Path(data.rpartition(b"IEND\xaeB`\x82")[2].decode()).open("ab") as file:
-        file.write(b".")
-    time.sleep(0.02)
-    return np.zeros(1)
-
-
-def read_by_dying(data: bytes, *, max_pixels: int) -> np.ndarray:
-    os.abort()
-
-
-def read_greedily(data: bytes, *, max_pixels: int) -> np.ndarray:
-    return np.ones(10**10, np.uint8)
-
-
-def read_wrongly(data: bytes, *, max_pixels: int) -> np.ndarray:
-    raise RuntimeError("a fault of ours")
-
-
 def soon(seconds: float = 60) -> float:
     return time.monotonic() + seconds
 
 
-def with_pool(
-    test: Callable[[DecoderPool], Coroutine[Any, Any, None]], **settings: Any
-) -> None:
+@pytest.fixture(scope="module")
+def run() -> Iterator[Callable[[Test], None]]:
+    """Runs tests with one pool, which they leave as it was."""
+    pool = DecoderPool(Settings())
+    with asyncio.Runner() as runner:
+        yield lambda test: runner.run(test(pool))
+    pool.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoders are soon killed whose callers have gone."""
+    monkeypatch.setattr(pool_module, "PATIENCE_S", 0.05)
+
+
+def with_pool(test: Test, **settings: Any) -> None:
     async def run() -> None:
         pool = DecoderPool(Settings(**settings))
         try:
@@ -99,7 +95,7 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
-def test_rows_come_in_the_order_of_their_images() -> None:
+def test_rows_come_in_the_order_of_their_images(run: Callable[[Test], None]) -> None:
     async def test(pool: DecoderPool) -> None:
         levels = [*range(0, 250, 7)]
         images = [shade(level) for level in levels]
@@ -108,10 +104,10 @@ def test_rows_come_in_the_order_of_their_images() -> None:
         assert rows.shape == (len(levels), 224, 224, 3)
         assert rows[:, 0, 0, 0].tolist() == levels
 
-    with_pool(test)
+    run(test)
 
 
-def test_error_names_its_image() -> None:
+def test_error_names_its_image(run: Callable[[Test], None]) -> None:
     async def test(pool: DecoderPool) -> None:
         with pytest.raises(InvalidImage, match=r"Image 2: .*text that begin") as caught:
             await pool.read([SMALL, SMALL, b"seven"], read_middle, soon())
@@ -121,7 +117,7 @@ def test_error_names_its_image() -> None:
         with pytest.raises(InvalidImage, match=r"^to\.image: "):
             await pool.read([SMALL, b"7"], read_middle, soon(), fields)
 
-    with_pool(test)
+    run(test)
 
 
 def test_pixels_of_a_request_have_a_limit_together() -> None:
@@ -167,7 +163,9 @@ def test_smaller_of_two_large_images_is_first() -> None:
     with_pool(test)
 
 
-def test_deadline_ends_the_wait_and_kills_what_does_not_end(tmp_path: Path) -> None:
+def test_deadline_ends_the_wait_and_kills_what_does_not_end(
+    impatient: None, tmp_path: Path
+) -> None:
     async def test(pool: DecoderPool) -> None:
         await pool.read([SMALL], read_middle, soon())
         before = pool.pids
@@ -180,7 +178,9 @@ def test_deadline_ends_the_wait_and_kills_what_does_not_end(tmp_path: Path) -> N
     with_pool(test)
 
 
-def test_deadline_is_looked_at_between_images(tmp_path: Path) -> None:
+def test_deadline_is_looked_at_between_images(
+    tmp_path: Path, run: Callable[[Test], None]
+) -> None:
     async def test(pool: DecoderPool) -> None:
         file = tmp_path / "read"
         image = SMALL + str(file).encode()
@@ -189,18 +189,20 @@ def test_deadline_is_looked_at_between_images(tmp_path: Path) -> None:
             await pool.read([image] * 200, read_counted, soon(0.5))
         assert 1 < file.stat().st_size < 200
 
-    with_pool(test)
+    run(test)
 
 
-def test_deadline_that_is_over_costs_no_decoder() -> None:
+def test_deadline_that_is_over_costs_no_decoder(run: Callable[[Test], None]) -> None:
     async def test(pool: DecoderPool) -> None:
         with pytest.raises(DeadlineExceeded):
             await pool.read([SMALL], read_middle, soon(-1))
 
-    with_pool(test)
+    run(test)
 
 
-def test_caller_who_hangs_up_takes_his_images_back(tmp_path: Path) -> None:
+def test_caller_who_hangs_up_takes_his_images_back(
+    impatient: None, tmp_path: Path
+) -> None:
     async def test(pool: DecoderPool) -> None:
         begun = tmp_path / "begun"
         data = SMALL + str(begun).encode()
@@ -274,14 +276,16 @@ def test_memory_goes_back_after_a_large_image() -> None:
     with_pool(test)
 
 
-def test_fault_of_ours_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_fault_of_ours_is_logged_and_not_told(
+    caplog: pytest.LogCaptureFixture, run: Callable[[Test], None]
+) -> None:
     async def test(pool: DecoderPool) -> None:
         with pytest.raises(ServeryError) as caught:
             await pool.read([SMALL], read_wrongly, soon())
         assert caught.value.code == "internal"
         assert "fault" not in caught.value.message
 
-    with_pool(test)
+    run(test)
     assert "a fault of ours" in caplog.text
 
 
@@ -296,7 +300,7 @@ def test_processes_end_with_the_pool() -> None:
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
-def test_digit_is_read_as_without_a_process() -> None:
+def test_digit_is_read_as_without_a_process(run: Callable[[Test], None]) -> None:
     folder = Path(__file__).parents[2] / "data" / "images"
     names = ["photo-3-plain.jpg", "canvas-6-palette.png", "photo-8-page.webp"]
     files = [(folder / name).read_bytes() for name in names]
@@ -306,7 +310,7 @@ def test_digit_is_read_as_without_a_process() -> None:
         for row, data in zip(rows, files, strict=True):
             assert np.array_equal(row, read_digit(data, max_pixels=10**7))
 
-    with_pool(test)
+    run(test)
 
 
 def test_damaged_files_are_read_or_refused_and_say_nothing(
@@ -319,15 +323,11 @@ def test_damaged_files_are_read_or_refused_and_say_nothing(
     assert capfd.readouterr() == ("", "")
 
 
-def test_other_work_is_done_by_the_process_too() -> None:
-    async def ask() -> None:
-        pool = DecoderPool(Settings())
-        try:
-            numbers = partial(from_json, b"[1, 2.5]")
-            assert await pool.run(numbers, time.monotonic() + 60) == [1, 2.5]
-            with pytest.raises(MalformedBody):
-                await pool.run(partial(read_json, b"["), time.monotonic() + 60)
-        finally:
-            pool.close()
+def test_other_work_is_done_by_the_process_too(run: Callable[[Test], None]) -> None:
+    async def test(pool: DecoderPool) -> None:
+        numbers = partial(from_json, b"[1, 2.5]")
+        assert await pool.run(numbers, soon()) == [1, 2.5]
+        with pytest.raises(MalformedBody):
+            await pool.run(partial(read_json, b"["), soon())
 
-    asyncio.run(ask())
+    run(test)

@@ -1,8 +1,6 @@
 """Unmodified clients of other servers against the real service."""
 
-import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 import grpc
 import numpy as np
@@ -10,32 +8,18 @@ import pytest
 
 from service.contract.tensor_proto import to_array, to_proto
 from service.contract.tensorflow_protos import load_module
-from tests.e2e.server import Server
+from tests.e2e.conftest import SAMPLE
+from tests.e2e.server import Server, until
 from tests.rpc.clients import run_client
 from tests.rpc.serving import refused
 
-ROOT = Path(__file__).parents[2]
-SAMPLE = ROOT / "tests" / "data" / "mnist_sample.npz"
 APIS = "tensorflow_serving.apis"
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the real service answers gRPC, with two processes and digits alone."""
-    folder = tmp_path_factory.mktemp("rpc")
-    (folder / "artifacts").mkdir()
-    (folder / "artifacts" / "digits").symlink_to(ROOT / "artifacts" / "digits")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with Server(
-        folder / "log", artifacts=folder / "artifacts", grpc_port=port, http_processes=2
-    ) as server:
-        server.wait_ready()
-        yield f"127.0.0.1:{port}"
-        assert server.stop() == 0
-        path = "/inference.GRPCInferenceService/ModelInfer"
-        assert server.log_lines(message="request", path=path, request_id="by-triton")
+@pytest.fixture
+def address(server: Server) -> str:
+    """Where the real service answers gRPC."""
+    return f"127.0.0.1:{server.grpc_port}"
 
 
 @pytest.fixture
@@ -44,8 +28,11 @@ def channel(address: str) -> Iterator[grpc.Channel]:
         yield opened
 
 
-def test_tritonclient_finds_everything_it_knows(address: str) -> None:
+def test_tritonclient_finds_everything_it_knows(server: Server, address: str) -> None:
     assert run_client("triton_grpc", address, str(SAMPLE)) == "passed\n"
+    path = "/inference.GRPCInferenceService/ModelInfer"
+    logged = {"message": "request", "path": path, "request_id": "by-triton"}
+    until(lambda: bool(server.log_lines(**logged)))
 
 
 def test_tensorflow_servings_stubs_predict(channel: grpc.Channel) -> None:
