@@ -5,7 +5,7 @@
                                     └▶ …  for the most      ─┘
 
 A shape that is fixed computes faster than a free one, by 15 to 50 %, and memory grows
-with every new shape that a free one meets. So there is one for each batch size; but for a
+with every new shape that a free one meets. So there is one for each batch size; of a
 heavy version, whose weights each of them lays out anew, there is one for a single row.
 """
 

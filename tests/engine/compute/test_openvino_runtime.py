@@ -108,6 +108,25 @@ def test_a_second_load_reads_what_the_first_has_kept(
     assert first == second
 
 
+def test_a_heavy_version_is_compiled_once_and_computes_row_by_row(
+    openvino: OpenVINORuntime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = ARTIFACTS / "party" / "1"
+    contract = few_sizes(folder, "party")
+    light = openvino.load(folder, contract)
+    monkeypatch.setattr("service.engine.compute.openvino_runtime.HEAVY_BYTES", 0)
+    heavy = openvino.load(folder, contract, tmp_path)
+    assert [file.suffix for file in sorted(tmp_path.iterdir())] == [".bin", ".xml"]
+    votes = np.random.default_rng(0).integers(-1, 2, (8, 16), np.int8)
+    for model in (heavy, openvino.load(Path("gone"), contract, tmp_path)):
+        pairs = zip(
+            light.run("serving_default", (votes,)),
+            model.run("serving_default", (votes,)),
+            strict=True,
+        )
+        assert all(difference(one, other) <= TOLERANCE for one, other in pairs)
+
+
 class Odd(tf.Module):  # type: ignore[misc]
     """What OpenVINO has no operation for, or has another than TensorFlow."""
 
