@@ -89,6 +89,7 @@ class HostedProcess:
         self.alive, self.began = True, time.monotonic()
         self._asked_to_end = False
         self._at_work: dict[object, Key] = {}  # by call
+        self._loads: set[object] = set()  # which may hold the interpreter for long
         self._ready, self._ended = threading.Event(), threading.Event()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         started: Future[subprocess.Popen[bytes]] = Future()
@@ -139,6 +140,8 @@ class HostedProcess:
         """
         call, began = object(), False
         self._at_work[call] = key
+        if kind is not Kind.RUN:
+            self._loads.add(call)
         try:
             channel.send(kind, *pieces)
             began = True
@@ -149,6 +152,7 @@ class HostedProcess:
             raise self._wait_for_end(began=began) from error
         finally:
             self._at_work.pop(call, None)
+            self._loads.discard(call)
 
     def end(self) -> None:
         """End it at once; nobody is told."""
@@ -238,7 +242,7 @@ class HostedProcess:
                 words.level = logging.WARNING
                 self._on_drop(beat) if beat else None
                 self._ready.set()
-            if silent_s >= limit_s:
+            if silent_s >= (max(limit_s, START_S) if self._loads else limit_s):
                 logger.error(
                     "%s (%d) has been silent for %.0f s; killing it",
                     *(self._name, process.pid, silent_s),
