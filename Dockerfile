@@ -43,7 +43,8 @@ FROM system
 LABEL org.opencontainers.image.title="Servery" \
       org.opencontainers.image.description="Versioned TensorFlow SavedModels, served in full batches" \
       org.opencontainers.image.licenses="Apache-2.0"
-# Nothing is written to: metrics and sockets live in memory.
+# Nothing is written to but /cache, which may be lost: metrics and sockets live in memory.
+RUN install --directory --owner=10001 --group=10001 /cache
 ENV PATH=/opt/servery/bin:$PATH \
     HOME=/tmp \
     TMPDIR=/tmp \
@@ -52,7 +53,8 @@ ENV PATH=/opt/servery/bin:$PATH \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     SERVERY_HOST=0.0.0.0 \
     SERVERY_PORT=8000 \
-    SERVERY_ARTIFACTS=/artifacts
+    SERVERY_ARTIFACTS=/artifacts \
+    SERVERY_CACHE=/cache
 COPY --from=dependencies /opt/servery /opt/servery
 COPY artifacts /artifacts
 COPY --from=source /installed /opt/servery

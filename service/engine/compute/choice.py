@@ -36,6 +36,7 @@ from service.contract.signature import Signature
 from service.engine.batching.tensors import Tensors, count_rows
 from service.engine.compute.compiled_cache import CompiledCache
 from service.engine.compute.runtime import Compiler, Loaded, Model, TensorFlow
+from service.engine.ended import ProcessDied
 from service.processes.cores import available_cores
 from service.settings import Settings
 
@@ -92,8 +93,8 @@ class RuntimeChooser:
         """Whether a version is known to need no TensorFlow."""
         if self._find_obstacle(contract, policy) is not None:
             return False
-        kept = self._cache.find(self._key(folder, contract, policy))
-        return kept is not None and kept[1].name == "openvino"
+        kept = self._cache.peek(self._key(folder, contract, policy))
+        return kept is not None and kept.name == "openvino"
 
     def expect_others(self) -> None:
         """Start TensorFlow's process: it takes seconds, in which others are loaded."""
@@ -194,7 +195,11 @@ class RuntimeChooser:
         golden = read_golden(folder / FILENAME, contract.signatures)
         if golden is not None:
             self._check_tensorflow(reference, golden)
-        golden = _complete(golden, contract, reference)
+        try:
+            golden = _complete(golden, contract, reference)
+        except GoldenError as error:
+            choice = choice.model_copy(update={"reason": str(error)})
+            return by_tensorflow._replace(choice=choice)
         wanted = self._wanted_by(policy)
 
         def decide(draft: Path | None) -> Loaded:
@@ -267,16 +272,23 @@ def make_chooser(settings: Settings, tensorflow: TensorFlow) -> RuntimeChooser:
         obstacle = "bfloat16 is asked for"
     elif settings.device != "cpu" and has_gpu():
         obstacle = "a GPU computes it"
-    folder = settings.cache.expanduser() if settings.cache is not None else None
     return RuntimeChooser(
         _make_openvino,
         tensorflow,
-        CompiledCache(folder),
+        CompiledCache(_expand(settings.cache)),
         settings.tensorflow_threads or available_cores(),
         wanted=settings.runtime,
         tolerance=settings.runtime_tolerance,
         obstacle=obstacle,
     )
+
+
+def _expand(folder: Path | None) -> Path | None:
+    """The folder, with a home in it, where there is one."""
+    try:
+        return folder.expanduser() if folder is not None else None
+    except RuntimeError:  # a user that the system does not know
+        return None
 
 
 def _make_openvino(threads: int) -> Compiler:
@@ -353,7 +365,11 @@ def _batches(
 
 
 def _complete(golden: Golden | None, contract: Contract, reference: Model) -> Golden:
-    """The samples of a version, with drawn ones where it carries none."""
+    """The samples of a version, with drawn ones where it carries none.
+
+    Raises:
+        GoldenError: None could be drawn that it takes.
+    """
     samples = dict(golden.samples) if golden is not None else {}
     for name, signature in contract.signatures.items():
         if name not in samples:
@@ -365,6 +381,12 @@ def _draw(
     contract: Contract, name: str, signature: Signature, reference: Model
 ) -> Samples:
     count = contract.batch_sizes[-1] if contract.batches(name) else 1
-    drawn = next(draw(signature, count))
-    inputs = tuple(drawn[spec.name] for spec in signature.inputs)
-    return Samples(inputs, reference.run(name, inputs))
+    for drawn in draw(signature, count):
+        inputs = tuple(drawn[spec.name] for spec in signature.inputs)
+        try:
+            return Samples(inputs, reference.run(name, inputs))
+        except ProcessDied:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever the model raises
+            logger.info("%s refuses rows that were drawn: %s", contract.name, error)
+    raise GoldenError(f"{name} takes none of the rows that were drawn")

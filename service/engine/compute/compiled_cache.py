@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -58,7 +58,7 @@ class CompiledCache:
         parts = (
             str(LAYOUT),
             version("openvino"),
-            version("tensorflow"),
+            _find_version("tensorflow", "tensorflow-cpu"),
             describe_processor(),
             *conditions,
             contract.model_dump_json(),
@@ -66,21 +66,29 @@ class CompiledCache:
         )
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
+    def peek(self, key: str) -> RuntimeChoice | None:
+        """What was decided, by an entry that may yet turn out to be damaged."""
+        if self._folder is None:
+            return None
+        try:
+            return _read_record(self._folder / key).choice
+        except (OSError, ValidationError):
+            return None
+
     def find(self, key: str) -> tuple[Path, RuntimeChoice] | None:
         """An entry that is whole, and what was decided."""
         if self._folder is None:
             return None
         entry = self._folder / key
         try:
-            record = Record.model_validate_json((entry / RECORD).read_bytes())
-            found = {
-                name: each for name, each in hash_files(entry).items() if name != RECORD
-            }
+            record = _read_record(entry)
+            found = hash_files(entry)
         except FileNotFoundError:
             return None
         except (OSError, ValidationError):
             logger.warning("%s is damaged, and is made anew", entry)
             return None
+        del found[RECORD]
         if found != record.files:
             logger.warning("%s is damaged, and is made anew", entry)
             return None
@@ -132,6 +140,18 @@ def describe_processor(cpuinfo: Path = CPUINFO) -> str:
         return "unknown"
     wanted = ("model name", "flags", "Features", "CPU part")
     return "\n".join(line for line in lines if line.startswith(wanted))
+
+
+def _read_record(entry: Path) -> Record:
+    return Record.model_validate_json((entry / RECORD).read_bytes())
+
+
+def _find_version(*packages: str) -> str:
+    """Of the first package that is installed: TensorFlow has several."""
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            return f"{package} {version(package)}"
+    return "none"
 
 
 def _hash_content(folder: Path) -> str:

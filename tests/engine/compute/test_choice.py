@@ -17,6 +17,7 @@ from service.engine.compute import choice
 from service.engine.compute.choice import RuntimeChooser, has_gpu
 from service.engine.compute.compiled_cache import CompiledCache
 from service.engine.compute.runtime import Loaded
+from service.engine.ended import ProcessDied
 
 POLICY = ModelPolicy()
 
@@ -45,8 +46,11 @@ class Doubling:
         self.contract = given
         self.error = error
         self.sizes: list[int] = []
+        self.refuses: Callable[[Any], bool] = lambda _: False
 
     def run(self, signature: str, tensors: Tensors) -> Tensors:
+        if self.refuses(tensors[0]):
+            raise ValueError("not for me")
         self.sizes.append(len(tensors[0]))
         rows: Any = tensors[0]
         return ((rows * 2 + self.error).astype(rows.dtype),)
@@ -63,12 +67,15 @@ class Runtimes:
         self.reason: str | None = None
         self.tensorflow = self.compiled = 0
         self.write: Callable[[Path], object] = lambda _: None
+        self.refuses: Callable[[Any], bool] = lambda _: False
 
     def load_tensorflow(
         self, folder: Path, given: Contract, precision: Any
     ) -> Doubling:
         self.tensorflow += 1
-        return Doubling(given)
+        model = Doubling(given)
+        model.refuses = self.refuses
+        return model
 
     def compile(self, folder: Path, given: Contract, cache: Path | None) -> Doubling:
         self.compiled += 1
@@ -76,6 +83,7 @@ class Runtimes:
             raise ValueError(self.reason)
         if cache is not None:
             (cache / "model.blob").write_bytes(b"compiled")
+            self.write(cache)
         return Doubling(given, self.error)
 
 
@@ -282,7 +290,6 @@ def test_a_damaged_entry_is_made_anew(
     name = {"record": "record.json", "blob": "model.blob", "extra": "new"}[damage]
     (entry / name).write_bytes(b"{")
     again = chooser(runtimes, tmp_path / "cache")
-    assert not again.is_quick(folder, contract(), POLICY)
     again.load(folder, contract(), POLICY)
     assert (runtimes.tensorflow, runtimes.compiled) == (2, 2)
     assert chooser(runtimes, tmp_path / "cache").is_quick(folder, contract(), POLICY)
@@ -319,6 +326,42 @@ def test_a_folder_that_cannot_be_written_is_no_error(
     (tmp_path / "file").touch()
     loader = chooser(runtimes, tmp_path / "file" / "below")
     assert chosen(loader.load(folder, contract(), POLICY)).name == "openvino"
+
+
+def test_rows_that_it_refuses_are_drawn_anew(
+    runtimes: Runtimes, folder: Path, times: dict[str, float]
+) -> None:
+    runtimes.refuses = lambda rows: bool(rows.any())
+    assert chosen(chooser(runtimes, None).load(folder, contract(), POLICY)).name == (
+        "openvino"
+    )
+    runtimes.refuses = lambda rows: True
+    found = chosen(chooser(runtimes, None).load(folder, contract(), POLICY))
+    assert found.name == "tensorflow"
+    assert "takes none of the rows that were drawn" in found.reason
+
+
+def test_a_process_that_dies_meanwhile_is_told(
+    runtimes: Runtimes, folder: Path
+) -> None:
+    def die(rows: Any) -> bool:
+        raise ProcessDied("the process has died")
+
+    runtimes.refuses = die
+    with pytest.raises(ProcessDied):
+        chooser(runtimes, None).load(folder, contract(), POLICY)
+
+
+def test_a_full_disk_is_no_error(
+    runtimes: Runtimes, folder: Path, tmp_path: Path, times: dict[str, float]
+) -> None:
+    def fill_up(_: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    runtimes.write = fill_up
+    loaded = chooser(runtimes, tmp_path / "cache").load(folder, contract(), POLICY)
+    assert chosen(loaded).name == "openvino"
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_a_gpu_is_seen_without_tensorflow(tmp_path: Path) -> None:
