@@ -114,7 +114,7 @@ def test_an_engine_that_stands_still_is_seen_bounded_and_replaced(
         with stopped(engine):
             outcomes = asyncio.run(flood(server.url, 6))
             grown = resident_mb(web) - before
-            until(lambda: not alive(engine), seconds=15)
+            until(lambda: not alive(engine))
         assert grown < 150, outcomes
         assert outcomes["deadline_exceeded"] > 0
         assert server.log_lines(level="error", process="supervisor")
@@ -127,7 +127,7 @@ def test_an_engine_that_stands_still_is_seen_bounded_and_replaced(
 def test_an_http_process_that_stands_still_is_replaced(mortal: Server) -> None:
     web = mortal.child("web")
     with stopped(web):
-        until(lambda: not alive(web), seconds=15)
+        until(lambda: not alive(web))
     mortal.client.close()
     mortal.client = httpx.Client(base_url=mortal.url, timeout=30)
     mortal.wait_ready()
@@ -261,7 +261,7 @@ def test_a_log_that_nobody_takes_stops_nothing(
                 assert client.post(PATH, content=seven).status_code == 200
         until(lambda: dropped(url) > 100)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 0
+        assert process.wait(60) == 0
 
 
 @pytest.mark.slow
@@ -272,8 +272,8 @@ def test_a_terminal_that_closes_drains_the_service(digits: Path) -> None:
         reader = threading.Thread(target=read_to_end, args=(terminal,))
         reader.start()
         process.send_signal(signal.SIGHUP)
-        assert process.wait(15) == 0
-        reader.join(10)
+        assert process.wait(60) == 0
+        reader.join(60)
         os.close(terminal)
         assert not answers(f"{url}/livez")
 
@@ -293,7 +293,7 @@ def test_a_hang_up_that_is_ignored_stays_so(digits: Path) -> None:
             process.send_signal(signal.SIGHUP)
             assert answers(f"{url}/livez")
             process.send_signal(signal.SIGTERM)
-            assert process.wait(15) == 0
+            assert process.wait(60) == 0
     finally:
         signal.signal(signal.SIGHUP, before)
 
@@ -336,12 +336,12 @@ def test_a_drain_has_one_limit_of_time(
 
 
 def test_asked_twice_it_ends_at_once(tmp_path: Path, digits: Path) -> None:
-    with Server(tmp_path / "log", artifacts=digits, drain_delay_s=20) as server:
+    with Server(tmp_path / "log", artifacts=digits, drain_delay_s=120) as server:
         server.wait_ready()
         server.process.send_signal(signal.SIGINT)
         until(lambda: not server.is_ready())
         server.process.send_signal(signal.SIGINT)
-        server.process.wait(10)
+        server.process.wait(60)
 
 
 @pytest.mark.slow

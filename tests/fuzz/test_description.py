@@ -16,7 +16,7 @@ EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "10")
 @pytest.mark.timeout(7200)
 def test_the_description_is_true(tmp_path: Path) -> None:
     with Server(tmp_path / "log", admin_token="not told") as server:
-        until(lambda: server.is_ready() and not is_loading(server))
+        until(lambda: server.is_ready() and not is_loading(server), 240, every_s=0.1)
         ended = subprocess.run(
             [
                 Path(sys.executable).with_name("schemathesis"),
