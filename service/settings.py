@@ -54,6 +54,12 @@ class Settings(BaseSettings):
         description="Largest difference of an output from TensorFlow's that is allowed "
         "to what was compiled, of values above 1 as a share; other than floats none.",
     )
+    rechecked_batches: int = Field(
+        10_000,
+        ge=0,
+        description="Of so many batches that openvino computes, TensorFlow computes one "
+        "too, at most once an hour for a version, to compare them; 0 = none.",
+    )
     cache: Path | None = Field(
         Path("~/.cache/servery"),
         description="Folder for what was compiled, so that a second start is quick; "

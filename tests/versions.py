@@ -119,6 +119,9 @@ class MultiplierLoader:
     def release(self) -> None:
         self.released += 1
 
+    def recheck(self) -> list[tuple[str, int]]:
+        return []
+
     def load(self, folder: Path, contract: Contract, policy: ModelPolicy) -> Loaded:
         if contract.name in self.held and not self.held[contract.name].wait(30):
             raise TimeoutError

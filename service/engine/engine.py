@@ -280,6 +280,8 @@ class Engine:
                     await self._hurry.wait()
             self._hurry.clear()
             try:
-                await self.reconcile()
+                scan = await self.reconcile()
+                async with self._reconciling:
+                    await self._registry.recheck(scan)
             except Exception:
                 logger.exception("looking at the artifacts failed; trying again")

@@ -38,6 +38,9 @@ class Loader(Protocol):
     def release(self) -> None:
         """Let go of what no version uses, now that all are loaded."""
 
+    def recheck(self) -> list[Key]:
+        """Check again what may have gone wrong since; versions to be loaded anew."""
+
 
 class Load(NamedTuple):
     """A version that is to be loaded."""
@@ -90,6 +93,13 @@ class LoadingThread:
             await self.prepare()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._order, loads)
+
+    async def recheck(self) -> list[Key]:
+        """See `Loader`."""
+        if self._loader is None:
+            return []
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._loader.recheck)
 
     async def settle(self, *, retired: bool = False) -> None:
         """Give back memory, in this thread: there it stalls others a third as long."""

@@ -146,6 +146,13 @@ class Registry:
                 if folder.fingerprint == known.fingerprint:  # else it is another one
                     await self._reload(key, folder)
 
+    async def recheck(self, scan: Scan) -> None:
+        """Load those anew that answer otherwise than when they were loaded."""
+        for key in await self._thread.recheck():
+            folder = scan.versions.get(key[0], {}).get(key[1])
+            if folder is not None and self._statuses.is_ready(key):
+                await self._reload(key, folder)
+
     async def settle(self) -> None:
         """Give back what loading has left behind."""
         await self._thread.settle()

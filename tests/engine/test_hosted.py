@@ -66,6 +66,9 @@ class MixedLoader:
     def release(self) -> None:
         self.host.release()
 
+    def recheck(self) -> list[tuple[str, int]]:
+        return []
+
 
 @asynccontextmanager
 async def mixed(artifacts: Path) -> AsyncIterator[tuple[Engine, TensorFlowHost]]:
@@ -142,7 +145,7 @@ def test_a_death_while_computing_is_nothing_to_those_in_this_process(
                     await multiply(engine, "doomed", KILL_VALUE)
                 assert not is_ready(engine, "doomed")
                 assert not is_ready(engine, "times")
-                with pytest.raises(ModelNotReady, match="its process died|loading"):
+                with pytest.raises(ModelNotReady, match=r"its process died|loading"):
                     await multiply(engine, "times", 7)
                 await until(lambda: host.pid is not None)
                 assert host.pid != pid

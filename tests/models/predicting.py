@@ -61,6 +61,9 @@ class CpuLoader:
     def release(self) -> None:
         pass
 
+    def recheck(self) -> list[tuple[str, int]]:
+        return []
+
     def load(self, folder: Path, contract: Contract, policy: ModelPolicy) -> Loaded:
         with tf.device("/CPU:0"):
             saved = tf.saved_model.load(str(folder))

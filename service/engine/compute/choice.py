@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -35,8 +36,10 @@ from service.contract.samples import draw
 from service.contract.signature import Signature
 from service.engine.batching.tensors import Tensors, count_rows
 from service.engine.compute.compiled_cache import CompiledCache
+from service.engine.compute.live_check import Batch, WatchedModel
 from service.engine.compute.runtime import Compiler, Loaded, Model, TensorFlow
 from service.engine.ended import ProcessDied
+from service.engine.reconciler import Key
 from service.processes.cores import available_cores
 from service.settings import Settings
 
@@ -52,6 +55,13 @@ class Disagreement(ValueError):
     """What was compiled answers otherwise than TensorFlow."""
 
 
+class _Source(NamedTuple):
+    """Where a version came from."""
+
+    folder: Path
+    contract: Contract
+
+
 class RuntimeChooser:
     """Loads versions, each by the runtime that is best for it.
 
@@ -64,6 +74,7 @@ class RuntimeChooser:
         wanted: See `SERVERY_RUNTIME`.
         tolerance: Largest difference of an output that is allowed.
         obstacle: Why nothing is compiled here, if so.
+        rechecked: Live batches, of which one is computed by TensorFlow too; 0 = none.
     """
 
     def __init__(
@@ -76,6 +87,7 @@ class RuntimeChooser:
         wanted: WantedRuntime = "auto",
         tolerance: float = TOLERANCE,
         obstacle: str | None = None,
+        rechecked: int = 0,
     ):
         self._make_compiler = make_compiler
         self._tensorflow = tensorflow
@@ -84,6 +96,9 @@ class RuntimeChooser:
         self._wanted = wanted
         self._tolerance = tolerance
         self._here = obstacle
+        self._rechecked = rechecked
+        self._watched: WeakKeyDictionary[WatchedModel, _Source] = WeakKeyDictionary()
+        self._distrusted: set[tuple[Path, Contract]] = set()
 
     @cached_property
     def _compiler(self) -> Compiler:
@@ -104,6 +119,41 @@ class RuntimeChooser:
         """End TensorFlow's process, if no version is left in it."""
         self._tensorflow.release()
 
+    def recheck(self) -> list[Key]:
+        """Compute by TensorFlow what was kept of live batches of one version.
+
+        Returns:
+            The version, if it answers otherwise: loaded anew, TensorFlow computes it.
+        """
+        for model, source in list(self._watched.items()):
+            batch = model.take()
+            if batch is not None:
+                try:
+                    return self._recheck(source, batch)
+                except Exception:
+                    logger.exception("%s cannot be checked again", source.contract.name)
+                finally:
+                    self._tensorflow.release()
+        return []
+
+    def _recheck(self, source: "_Source", batch: Batch) -> list[Key]:
+        contract = source.contract
+        reference = self._tensorflow.load(source.folder, contract, None)
+        expected = reference.run(batch.signature, batch.inputs)
+        del reference
+        pairs = zip(expected, batch.outputs, strict=True)
+        found = max((difference(*pair) for pair in pairs), default=0.0)
+        key = contract.name, contract.version
+        logger.info("%s %d was checked again: it differs by %.2g", *key, found)
+        if found <= self._tolerance:
+            return []
+        logger.error(
+            "%s %d answers otherwise than TensorFlow, by %.2g: that takes over",
+            *(*key, found),
+        )
+        self._distrusted.add((source.folder, contract))
+        return [key]
+
     def load(self, folder: Path, contract: Contract, policy: ModelPolicy) -> Loaded:
         """Load a version by the runtime that is best for it, warm and compared.
 
@@ -117,12 +167,15 @@ class RuntimeChooser:
                 answer to them as it did when they were written.
         """
         obstacle = self._find_obstacle(contract, policy)
+        if (folder, contract) in self._distrusted:
+            obstacle = "compiled, it answered a live batch otherwise"
         if obstacle is not None:
             return self._load_checked(folder, contract, policy, obstacle)
         key = self._key(folder, contract, policy)
         kept = self._cache.find(key)
         if kept is None:
-            return self._decide(key, folder, contract, policy)
+            loaded = self._decide(key, folder, contract, policy)
+            return self._watch(loaded, folder, contract)
         entry, choice = kept
         if choice.name == "tensorflow":
             return self._load_tensorflow(folder, contract, policy, choice)
@@ -132,7 +185,16 @@ class RuntimeChooser:
             model = self._compile(folder, contract, golden or Golden("drawn"), entry)
         except ValueError as error:
             return self._load_checked(folder, contract, policy, str(error))
-        return Loaded(model, choice, time.perf_counter() - began)
+        loaded = Loaded(model, choice, time.perf_counter() - began)
+        return self._watch(loaded, folder, contract)
+
+    def _watch(self, loaded: Loaded, folder: Path, contract: Contract) -> Loaded:
+        """The same, if it was compiled, with an eye on it."""
+        if not self._rechecked or not loaded.choice or loaded.choice.name != "openvino":
+            return loaded
+        watched = WatchedModel(loaded.model, self._rechecked)
+        self._watched[watched] = _Source(folder, contract)
+        return loaded._replace(model=watched)
 
     def _find_obstacle(self, contract: Contract, policy: ModelPolicy) -> str | None:
         if self._wanted_by(policy) == "tensorflow":
@@ -280,6 +342,7 @@ def make_chooser(settings: Settings, tensorflow: TensorFlow) -> RuntimeChooser:
         wanted=settings.runtime,
         tolerance=settings.runtime_tolerance,
         obstacle=obstacle,
+        rechecked=settings.rechecked_batches,
     )
 
 
