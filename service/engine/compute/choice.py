@@ -48,6 +48,7 @@ logger = logging.getLogger(__name__)
 TIMED_S = 0.3  # at most, of a runtime at one size, but for its first run
 TIMED_RUNS = 20
 PROCESSORS_DIFFER = 10  # times the tolerance is TensorFlow's own, on another machine
+DISTRUSTED = "compiled, it answered a live batch otherwise"
 OTHERWISE = "TensorFlow found its signatures to be otherwise than they say"
 
 
@@ -60,6 +61,7 @@ class _Source(NamedTuple):
 
     folder: Path
     contract: Contract
+    key: str
 
 
 class RuntimeChooser:
@@ -98,7 +100,7 @@ class RuntimeChooser:
         self._here = obstacle
         self._rechecked = rechecked
         self._watched: WeakKeyDictionary[WatchedModel, _Source] = WeakKeyDictionary()
-        self._distrusted: set[tuple[Path, Contract]] = set()
+        self._distrusted: set[str] = set()  # keys of the cache
 
     @cached_property
     def _compiler(self) -> Compiler:
@@ -136,7 +138,7 @@ class RuntimeChooser:
                     self._tensorflow.release()
         return []
 
-    def _recheck(self, source: "_Source", batch: Batch) -> list[Key]:
+    def _recheck(self, source: _Source, batch: Batch) -> list[Key]:
         contract = source.contract
         reference = self._tensorflow.load(source.folder, contract, None)
         expected = reference.run(batch.signature, batch.inputs)
@@ -151,7 +153,7 @@ class RuntimeChooser:
             "%s %d answers otherwise than TensorFlow, by %.2g: that takes over",
             *(*key, found),
         )
-        self._distrusted.add((source.folder, contract))
+        self._distrusted.add(source.key)
         return [key]
 
     def load(self, folder: Path, contract: Contract, policy: ModelPolicy) -> Loaded:
@@ -167,15 +169,15 @@ class RuntimeChooser:
                 answer to them as it did when they were written.
         """
         obstacle = self._find_obstacle(contract, policy)
-        if (folder, contract) in self._distrusted:
-            obstacle = "compiled, it answered a live batch otherwise"
         if obstacle is not None:
             return self._load_checked(folder, contract, policy, obstacle)
         key = self._key(folder, contract, policy)
+        if key in self._distrusted:
+            return self._load_checked(folder, contract, policy, DISTRUSTED)
         kept = self._cache.find(key)
         if kept is None:
             loaded = self._decide(key, folder, contract, policy)
-            return self._watch(loaded, folder, contract)
+            return self._watch(loaded, _Source(folder, contract, key))
         entry, choice = kept
         if choice.name == "tensorflow":
             return self._load_tensorflow(folder, contract, policy, choice)
@@ -186,14 +188,14 @@ class RuntimeChooser:
         except ValueError as error:
             return self._load_checked(folder, contract, policy, str(error))
         loaded = Loaded(model, choice, time.perf_counter() - began)
-        return self._watch(loaded, folder, contract)
+        return self._watch(loaded, _Source(folder, contract, key))
 
-    def _watch(self, loaded: Loaded, folder: Path, contract: Contract) -> Loaded:
+    def _watch(self, loaded: Loaded, source: _Source) -> Loaded:
         """The same, if it was compiled, with an eye on it."""
         if not self._rechecked or not loaded.choice or loaded.choice.name != "openvino":
             return loaded
         watched = WatchedModel(loaded.model, self._rechecked)
-        self._watched[watched] = _Source(folder, contract)
+        self._watched[watched] = source
         return loaded._replace(model=watched)
 
     def _find_obstacle(self, contract: Contract, policy: ModelPolicy) -> str | None:
