@@ -57,8 +57,8 @@ class Settings(BaseSettings):
     rechecked_batches: int = Field(
         10_000,
         ge=0,
-        description="Of so many batches that openvino computes one is computed again by "
-        "TensorFlow, at most once an hour for a version, and compared; 0 = none.",
+        description="Of so many batches that openvino computes one is computed again "
+        "by TensorFlow, at most once an hour for a version, and compared; 0 = none.",
     )
     cache: Path | None = Field(
         Path("~/.cache/servery"),
