@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PHOTO := artifacts/photo/1/manifest.json
+WORKERS ?= 2
 PEERS := mosec litserve bentoml mlserver ray pytriton
 
 .DEFAULT_GOAL := help
@@ -24,7 +25,7 @@ $(PHOTO): | .venv/serve.stamp
 	$(BIN)/python -m training photo
 
 test: .venv/dev.stamp .venv-clients/stamp ## run the tests, but for the slow ones
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadgroup
 
 test-all: test ## run all tests
 	$(BIN)/pytest -m slow

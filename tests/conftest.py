@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +12,29 @@ settings.register_profile("servery", deadline=None)  # no test asserts a time
 settings.load_profile("servery")
 
 
+TOGETHER = ("e2e", "deploy", "rpc")  # folders whose tests share a server
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have tests that share something slow run in one process, of those there are."""
+    root = Path(__file__).parent
+    for item in items:
+        path = item.path.relative_to(root)
+        group = path.parts[0] if path.parts[0] in TOGETHER else str(path)
+        if "sentiment" in group:  # they share a model that is trained for them
+            group = "sentiment"
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What one service compiles is there for all that are started after it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # then all of them share it
+        folder = folder.parent
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SERVERY_CACHE", str(tmp_path_factory.mktemp("compiled")))
+        patch.setenv("SERVERY_CACHE", str(folder / "compiled"))
         yield
 
 
