@@ -110,6 +110,17 @@ def child_of(pid: int) -> int:
     return found
 
 
+def suspend(pid: int) -> None:
+    """Have a process stand still: a signal is sent before all threads have stopped."""
+    os.kill(pid, signal.SIGSTOP)
+    threads = Path(f"/proc/{pid}/task")
+
+    def state(file: Path) -> str:
+        return file.read_text().rpartition(")")[2].split()[0]
+
+    until(lambda: all(state(each) in "TZX" for each in threads.glob("*/stat")))
+
+
 def alive(pid: int) -> bool:
     """Whether a process is there and no zombie."""
     try:

@@ -25,7 +25,7 @@ from service.engine.engine import Engine
 from service.errors import DeadlineExceeded, ModelFailed, ModelNotReady
 from service.metrics import Metrics
 from service.settings import Settings
-from tests.e2e.server import alive
+from tests.e2e.server import alive, suspend
 from tests.engine.deadly.sitecustomize import KILL_VALUE
 from tests.engine.test_engine import engine_of
 from tests.versions import (
@@ -208,7 +208,7 @@ def test_while_the_other_process_stands_still_deadlines_hold_and_others_serve(
             assert pid
             stop = asyncio.Event()
             steady = asyncio.create_task(keep_asking(engine, stop))
-            os.kill(pid, signal.SIGSTOP)
+            suspend(pid)
             began = time.monotonic()
             with pytest.raises(DeadlineExceeded):
                 await multiply(engine, "times", 7, timeout_s=0.3)

@@ -25,7 +25,7 @@ from service.engine.compute.tensorflow_host import (
 )
 from service.engine.ended import ProcessDied, ProcessEnd
 from service.settings import Settings
-from tests.e2e.server import alive, until
+from tests.e2e.server import alive, suspend, until
 from tests.engine.compute.test_strangers import CASES, floats, texts
 from tests.engine.deadly.sitecustomize import KILL_VALUE
 from tests.saved_models import DTYPES, KINDS
@@ -270,7 +270,7 @@ def test_all_that_run_when_it_dies_are_told_at_once(
     ]
     pid = deadly.pid
     assert pid
-    os.kill(pid, signal.SIGSTOP)
+    suspend(pid)
     with ThreadPoolExecutor(10) as threads:
         work = [threads.submit(multiply, model, 1) for model in models * 2]
         until(lambda: len(process_of(deadly)._at_work) == len(work))
@@ -289,7 +289,7 @@ def test_one_that_is_silent_is_killed(
 ) -> None:
     model = load_version(deadly, write_version(tmp_path, "times", 1))
     assert deadly.pid
-    os.kill(deadly.pid, signal.SIGSTOP)
+    suspend(deadly.pid)
     with pytest.raises(ProcessDied):
         multiply(model, 1)
     assert [end.code for end in ends] == [-signal.SIGKILL]
@@ -329,7 +329,7 @@ def test_an_engine_that_is_killed_leaves_no_process_behind(
         pid = int(engine.stdout.readline())
         assert alive(pid)
         if state == "stopped":
-            os.kill(pid, signal.SIGSTOP)
+            suspend(pid)
         engine.kill()
     until(lambda: not alive(pid), 5)
 
@@ -344,7 +344,7 @@ def test_what_cannot_be_started_says_so_and_is_tried_again(
         for _ in range(3):
             with pytest.raises(ProcessDied, match="cannot be started"):
                 load_version(deadly, folder)
-    assert count_descriptors("self") == before
+    assert count_descriptors("self") <= before  # another test's may have gone
     assert multiply(load_version(deadly, folder), 3) == 6
 
 
@@ -372,7 +372,7 @@ def test_who_waits_holds_up_no_other_thread(
     assert deadly.pid
     turns = 0
     with ThreadPoolExecutor(1) as threads, ExitStack() as stack:
-        os.kill(deadly.pid, signal.SIGSTOP)
+        suspend(deadly.pid)
         stack.callback(os.kill, deadly.pid, signal.SIGCONT)
         waiting = threads.submit(multiply, model, 3)
         end = time.monotonic() + 0.3
