@@ -60,6 +60,12 @@ class DeadlyRuntime:
     def load(self, folder: Path, contract: Any, precision: Any = None) -> DeadlyModel:
         return DeadlyModel(folder, contract)
 
+    def start(self) -> None:
+        """Nothing: it is ready."""
+
+    def release(self) -> None:
+        """Nothing: it holds nothing."""
+
 
 if __name__ == "sitecustomize":  # and not imported by a test
     module = types.ModuleType("service.engine.compute.tensorflow_runtime")
