@@ -34,8 +34,9 @@ PNG = {"content-type": "image/png"}
 
 @pytest.fixture
 def mortal(tmp_path: Path, digits: Path) -> Iterator[Server]:
-    """A server of its own."""
-    with Server(tmp_path / "log", artifacts=digits, process_silence_s=5) as started:
+    """A server of its own, with a model that TensorFlow computes."""
+    settings = {"process_silence_s": 5, "runtime": "tensorflow"}
+    with Server(tmp_path / "log", artifacts=digits, **settings) as started:
         started.wait_ready()
         yield started
 
@@ -410,6 +411,7 @@ def test_tensorflow_is_in_a_process_of_its_own_that_lives_and_dies_with_the_engi
     inner = child_of(engine)
     os.kill(engine, signal.SIGKILL)
     until(lambda: not alive(inner), 5)
+    until(lambda: not mortal.is_ready())
     mortal.wait_ready()
     assert mortal.client.post(PATH, content=seven, headers=PNG).status_code == 200
     inner = child_of(mortal.child("engine"))

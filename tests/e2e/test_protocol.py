@@ -285,7 +285,7 @@ def test_the_service_may_stand_behind_a_prefix(tmp_path: Path) -> None:
             headers = {"X-Forwarded-Prefix": prefix}
             chunks = iter([b"{}"])  # so it is judged by its head
             said = behind.client.post(upload, content=chunks, headers=headers)
-            assert said.status_code == 415, said.text
+            assert said.status_code in (415, 503), said.text  # it is found: no 404
             options = behind.client.options(upload, headers=headers)
             assert options.headers["allow"] == "POST"
         assert behind.client.get("/openapi.json").json()["servers"] == [{"url": "/ml"}]
