@@ -76,6 +76,20 @@ def test_all_methods_of_a_path_are_told(
     assert application.ask(path, "OPTIONS").headers["allow"] == allowed
 
 
+def test_no_path_that_is_described_fails_for_a_method_that_it_lacks(
+    application: Application,
+) -> None:
+    paths = application.ask("/openapi.json", "GET").json()["paths"]
+    assert "/v1/reconstruct/clothing" in paths
+    for path, operations in paths.items():
+        concrete = re.sub(r"{version}", "1", path)
+        concrete = re.sub(r"{\w+}", "x", concrete)
+        response = application.ask(concrete, "TRACE")
+        refused(response, 405, "method_not_allowed")
+        told = set(response.headers["allow"].split(", "))
+        assert {name.upper() for name in operations} <= told, path
+
+
 def test_a_refused_method_needs_no_description(
     application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,10 +2,10 @@
 
 import importlib
 import pkgutil
-from itertools import chain
+from collections.abc import Iterator
 
 from fastapi import APIRouter, FastAPI
-from starlette.routing import Route
+from starlette.routing import Route, Router
 
 from service import models as model_packages
 from service.web.api import admin, docs, health, models
@@ -39,11 +39,7 @@ def mount(app: FastAPI) -> DirectEndpoints:
     routers += [each.router for each in apis]
     for router in routers:
         app.include_router(router)
-    app.state.routes = [
-        route
-        for route in chain(app.routes, *(each.routes for each in routers))
-        if isinstance(route, Route)
-    ]
+    app.state.routes = list(_find_routes(app.router))
     return DirectEndpoints(
         {
             route.path: route.endpoint
@@ -52,3 +48,12 @@ def mount(app: FastAPI) -> DirectEndpoints:
             if isinstance(route, DirectRoute)
         }
     )
+
+
+def _find_routes(router: Router) -> Iterator[Route]:
+    """The routes of a router, and of those that are included in it."""
+    for route in router.routes:
+        if isinstance(route, Route):
+            yield route
+        elif isinstance(included := getattr(route, "original_router", None), Router):
+            yield from _find_routes(included)
