@@ -268,7 +268,11 @@ def test_a_log_that_nobody_takes_stops_nothing(
 @pytest.mark.slow
 def test_a_terminal_that_closes_drains_the_service(digits: Path) -> None:
     terminal, stdout = pty.openpty()
-    with serving(stdout, digits, start_new_session=True) as (process, url):
+    with contextlib.ExitStack() as stack:
+        before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests
+        stack.callback(signal.signal, signal.SIGHUP, before)
+        serves = serving(stdout, digits, start_new_session=True)
+        process, url = stack.enter_context(serves)
         os.close(stdout)
         reader = threading.Thread(target=read_to_end, args=(terminal,))
         reader.start()
