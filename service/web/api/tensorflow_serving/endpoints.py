@@ -33,48 +33,35 @@ from service.web.api.tensorflow_serving.status import describe_status
 from service.web.http.body import JSON
 
 ERRORS = error_responses(400, 404, 413, 500, 503, 504)
-PREDICT_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            JSON: {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        "signature_name": {"type": "string"},
-                        "instances": {"type": "array", "minItems": 1, "items": {}},
-                        "inputs": {},
-                    },
-                },
-                "example": {"instances": [1.0, 2.0, 5.0]},
-            }
-        },
-    }
-}
 
-EXAMPLES_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            JSON: {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        "signature_name": {"type": "string"},
-                        "context": {"type": "object"},
-                        "examples": {
-                            "type": "array",
-                            "minItems": 1,
-                            "items": {"type": "object"},
-                        },
-                    },
-                    "required": ["examples"],
-                },
-                "example": {"examples": [{"x": 1.0}]},
-            }
+
+def _describe_body(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
+    """What the description of the API says of a body."""
+    content = {"schema": {"type": "object", **schema}, "example": example}
+    return {"requestBody": {"required": True, "content": {JSON: content}}}
+
+
+PREDICT_BODY = _describe_body(
+    {
+        "properties": {
+            "signature_name": {"type": "string"},
+            "instances": {"type": "array", "minItems": 1, "items": {}},
+            "inputs": {},
         },
-    }
-}
+    },
+    {"instances": [1.0, 2.0, 5.0]},
+)
+EXAMPLES_BODY = _describe_body(
+    {
+        "properties": {
+            "signature_name": {"type": "string"},
+            "context": {"type": "object"},
+            "examples": {"type": "array", "minItems": 1, "items": {"type": "object"}},
+        },
+        "required": ["examples"],
+    },
+    {"examples": [{"x": 1.0}]},
+)
 
 router = APIRouter(tags=["TensorFlow Serving"])
 
