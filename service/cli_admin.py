@@ -21,6 +21,7 @@ from service.contract.policy import (
     PolicyError,
     read_policies,
 )
+from service.contract.task import kind_of
 from service.engine.disk import find_folder, find_versions
 from service.settings import Settings
 
@@ -180,7 +181,9 @@ def _show_version(folder: Path, name: str, version: int, *, verify: bool) -> boo
         click.echo(f"{name:12} {version:>4}  broken: {error}", err=True)
         return False
     shown, date = _accuracy(manifest), manifest.created.date()
-    click.echo(f"{name:12} {version:>4}  {date}  {shown:>7}  {manifest.task or ''}")
+    click.echo(
+        f"{name:12} {version:>4}  {date}  {shown:>7}  {kind_of(manifest.task) or ''}"
+    )
     return True
 
 

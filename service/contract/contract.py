@@ -10,9 +10,10 @@ from typing import Any
 
 from pydantic import Field
 
-from service.contract.manifest import Manifest
+from service.contract.manifest import Manifest, ManifestError
 from service.contract.saved_model import SavedModel
 from service.contract.signature import Frozen, Signature
+from service.contract.task import Task, TaskError, check_task
 
 DEFAULT_BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 STATEFUL = "it changes variables or tables, so requests go one at a time"
@@ -35,7 +36,9 @@ class Contract(Frozen):
     stateful: tuple[str, ...] = Field(
         (), description="signatures by which a request changes what later ones see"
     )
-    task: str | None = Field(None, description="null = nothing is known but tensors")
+    task: Task | str | None = Field(
+        None, description="declared, or only named; null = only tensors are known"
+    )
     labels: tuple[str, ...] = Field((), description="name of each class, by its index")
     constants: dict[str, Any] = Field(
         default_factory=dict, description="pre-processing that the graph cannot do"
@@ -58,7 +61,16 @@ class Contract(Frozen):
 
 
 def from_manifest(manifest: Manifest) -> Contract:
-    """The contract that a manifest states."""
+    """The contract that a manifest states.
+
+    Raises:
+        ManifestError: Its task is none that its signature can do.
+    """
+    if manifest.task is not None and not isinstance(manifest.task, str):
+        try:
+            check_task(manifest.task, manifest.signatures, manifest.labels)
+        except TaskError as error:
+            raise ManifestError(str(error)) from error
     return Contract(
         name=manifest.name,
         version=manifest.version,

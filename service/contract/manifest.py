@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from service.contract.signature import Frozen, Signature
+from service.contract.task import Task
 
 FILENAME = "manifest.json"
 
@@ -46,7 +47,9 @@ class Manifest(Frozen):
 
     name: str
     version: int = Field(ge=1)
-    task: str | None = None
+    task: Task | str | None = Field(
+        None, description="what typed endpoints need to know; or its name alone"
+    )
     created: datetime
     description: str = ""
     intended_use: str = ""

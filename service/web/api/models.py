@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import FileResponse
 
 from service.contract.policy import ModelPolicy
+from service.contract.task import Task, kind_of
 from service.engine.catalog import ModelStatus, VersionStatus
 from service.engine.disk import find_folder
 from service.errors import NotFound
@@ -64,6 +65,9 @@ class ModelResponse(BaseModel):
         description="the one that answers; null if none"
     )
     versions: list[VersionDetail]
+    task: Task | None = Field(
+        description="what the one that answers is for; null = only tensors are known"
+    )
     ready: bool = Field(
         description="whether one does; by this name for KServe's client"
     )
@@ -110,6 +114,7 @@ async def show_model(request: Request, name: str) -> ModelResponse:
     return ModelResponse(
         name=name,
         default_version=default,
+        task=_declared(model),
         ready=default is not None,
         versions=versions,
         model_version_status=describe_model(model),
@@ -146,6 +151,12 @@ def _state(request: Request) -> AppState:
     return state
 
 
+def _declared(model: ModelStatus) -> Task | None:
+    contract = model.default.contract if model.default else None
+    task = contract.task if contract else None
+    return None if isinstance(task, str) else task
+
+
 def _reports(name: str, status: VersionStatus) -> list[str]:
     files = status.manifest.files if status.manifest else {}
     return [
@@ -175,7 +186,7 @@ def _summary(model: ModelStatus) -> ModelSummary:
     ]
     return ModelSummary(
         name=model.name,
-        task=known[-1].task if known else None,
+        task=kind_of(known[-1].task) if known else None,
         default_version=default.version if default else None,
         versions=versions,
         labels=model.labels,

@@ -1,0 +1,255 @@
+"""What a model is for: the declaration that a typed endpoint, a form and a client need.
+
+A version's manifest carries one under `task`. Their kinds, and the names of what they
+answer (`label`, `score`, `top_k`), are those of Hugging Face's task schemas.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from service.contract.dtypes import STRING
+from service.contract.signature import Frozen, Signature, TensorSpec
+
+SERVING = "serving_default"  # the signature that a task's endpoint calls
+
+Apply = Literal["none", "softmax", "sigmoid"]
+
+
+class TaskError(ValueError):
+    """A task is declared that its model cannot do."""
+
+
+class Example(Frozen):
+    """A request, and what its answer must say."""
+
+    title: str = Field(description="a few words for people")
+    request: dict[str, Any] = Field(description="the body, as an object of JSON")
+    answer: dict[str, Any] = Field(
+        default_factory=dict,
+        description="fields of the first prediction, which the model must give",
+    )
+
+
+class _Task(Frozen):
+    examples: tuple[Example, ...] = Field((), description="the first one is shown")
+
+
+class _Classification(_Task):
+    function_to_apply: Apply = Field(
+        "none", description="to the model's output, that it be probabilities"
+    )
+    top_k: int = Field(5, ge=1, description="classes in an answer, unless asked else")
+
+
+class ImageClassification(_Classification):
+    """An image to classes."""
+
+    kind: Literal["image-classification"] = "image-classification"
+    size: tuple[int, int] = Field(description="height, width that the model takes")
+    colour: Literal["grey", "rgb"] = "rgb"
+    resize: Literal["crop", "fit", "stretch"] = Field(
+        "crop",
+        description="crop = the middle in the model's proportions; fit = all of it, on "
+        "black; stretch = all of it, in the model's proportions",
+    )
+    value_range: tuple[float, float] = Field(
+        (0, 255), description="black and white, where the model takes floats"
+    )
+
+
+class TextClassification(_Classification):
+    """A text to classes."""
+
+    kind: Literal["text-classification"] = "text-classification"
+    max_characters: int = Field(100_000, ge=1, description="in one text")
+
+
+class TableField(Frozen):
+    """One column of a table: what may stand in it."""
+
+    name: str
+    kind: Literal["number", "integer", "category", "boolean"]
+    description: str = ""
+    unit: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    words: tuple[str, ...] = Field((), description="that a category may be")
+    optional: bool = Field(False, description="whether it may be missing")
+    missing: float | str | None = Field(
+        None, description="what the model is given where it is"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> "TableField":
+        if (self.kind == "category") != bool(self.words):
+            raise ValueError(
+                f"{self.name}: expected words for a category, and for nothing else"
+            )
+        if self.optional and self.missing is None and self.kind != "number":
+            raise ValueError(
+                f"{self.name}: expected `missing`, what the model is given where it is"
+            )
+        return self
+
+
+class _Tabular(_Task):
+    fields: tuple[TableField, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _check_names(self) -> "_Tabular":
+        names = [field.name for field in self.fields]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ValueError(f"expected each field once, received twice {twice}")
+        return self
+
+
+class TabularClassification(_Tabular, _Classification):
+    """A record to classes."""
+
+    kind: Literal["tabular-classification"] = "tabular-classification"
+    threshold: float | None = Field(
+        None, ge=0, le=1, description="of two classes: where the second begins"
+    )
+
+
+class TabularRegression(_Tabular):
+    """A record to a number."""
+
+    kind: Literal["tabular-regression"] = "tabular-regression"
+    unit: str | None = Field(None, description="of the answer")
+
+
+class ImageGeneration(_Task):
+    """A label, a seed → images."""
+
+    kind: Literal["image-generation"] = "image-generation"
+    latents: int = Field(ge=1, description="numbers that an image is drawn from")
+    temperature: float = Field(1.0, ge=0, description="by which they are multiplied")
+
+
+class ImageSegmentation(_Task):
+    """An image to a class for each pixel."""
+
+    kind: Literal["image-segmentation"] = "image-segmentation"
+    size: tuple[int, int] = Field(description="height, width that the model takes")
+    colour: Literal["grey", "rgb"] = "rgb"
+    resize: Literal["crop", "fit", "stretch"] = "stretch"
+    value_range: tuple[float, float] = (0, 255)
+    threshold: float = Field(0.5, description="of a model with one channel")
+
+
+class AudioClassification(_Classification):
+    """A sound to classes."""
+
+    kind: Literal["audio-classification"] = "audio-classification"
+    rate: int = Field(ge=1000, le=96_000, description="samples a second")
+    samples: int = Field(ge=1, description="that the model takes; others are cut, or 0")
+
+
+Task = Annotated[
+    ImageClassification
+    | TextClassification
+    | TabularClassification
+    | TabularRegression
+    | ImageGeneration
+    | ImageSegmentation
+    | AudioClassification,
+    Field(discriminator="kind"),
+]
+
+
+def kind_of(task: "Task | str | None") -> str | None:
+    """The name of a task, whether it is declared or only named."""
+    return task if task is None or isinstance(task, str) else task.kind
+
+
+def check_task(
+    task: Task, signatures: Mapping[str, Signature], labels: Sequence[str]
+) -> None:
+    """Compare a declaration with the signature that it is of.
+
+    Args:
+        task: The declaration.
+        signatures: Of the model, by name.
+        labels: Of its classes.
+
+    Raises:
+        TaskError: It cannot be that model's; says what was expected and received.
+    """
+    signature = signatures.get(SERVING)
+    if signature is None:
+        raise TaskError(
+            f"task: expected a signature {SERVING!r}, received {', '.join(signatures)}"
+        )
+    _check_inputs(task, signature.inputs)
+    if isinstance(task, _Classification):
+        _check_classes(signature.outputs[0], labels)
+
+
+def _check_inputs(task: Task, inputs: Sequence[TensorSpec]) -> None:
+    if isinstance(task, _Tabular):
+        _check_columns(task.fields, inputs)
+        return
+    if isinstance(task, ImageGeneration):
+        return
+    if len(inputs) != 1:
+        names = ", ".join(each.name for each in inputs)
+        raise TaskError(f"task: expected one input for {task.kind}, received {names}")
+    (only,) = inputs
+    if isinstance(task, ImageClassification | ImageSegmentation):
+        channels = 1 if task.colour == "grey" else 3
+        expected: list[tuple[int, ...]] = [(*task.size, channels)] + [task.size] * (
+            channels == 1
+        )
+    elif isinstance(task, AudioClassification):
+        expected = [(task.samples,), (task.samples, 1)]
+    else:
+        expected = [(), (1,)]
+        if only.dtype != STRING:
+            raise TaskError(
+                f"task: expected an input of strings for {task.kind}, received "
+                f"{only.name} of {only.dtype}"
+            )
+    if not any(_fits(only.shape[1:], shape) for shape in expected):
+        raise TaskError(
+            f"task: expected an input whose rows are {expected[0]}, received "
+            f"{only.name}, whose rows are {only.shape[1:]}"
+        )
+
+
+def _fits(shape: Sequence[int | None], expected: Sequence[int]) -> bool:
+    return len(shape) == len(expected) and all(
+        has in (None, wanted) for has, wanted in zip(shape, expected, strict=True)
+    )
+
+
+def _check_columns(fields: Sequence[TableField], inputs: Sequence[TensorSpec]) -> None:
+    """Each field is an input of its name, or all are the columns of the only one."""
+    if len(inputs) == 1 and not _fits(inputs[0].shape[1:], ()):
+        if _fits(inputs[0].shape[1:], (len(fields),)) and inputs[0].dtype != STRING:
+            return
+        raise TaskError(
+            f"task: expected an input whose rows are ({len(fields)},), received "
+            f"{inputs[0].name}, whose rows are {inputs[0].shape[1:]}"
+        )
+    names, declared = ({each.name for each in some} for some in (inputs, fields))
+    if names != declared:
+        raise TaskError(
+            f"task: expected a field for each of the inputs {', '.join(sorted(names))}"
+            f"; received {', '.join(sorted(declared))}"
+        )
+
+
+def _check_classes(output: TensorSpec, labels: Sequence[str]) -> None:
+    if len(labels) < 2:
+        raise TaskError(f"task: expected at least two labels, received {len(labels)}")
+    shape = output.shape[1:]
+    single = len(labels) == 2 and (_fits(shape, ()) or _fits(shape, (1,)))
+    if not single and not _fits(shape, (len(labels),)):
+        raise TaskError(
+            f"task: expected an output whose rows are ({len(labels)},), one for each "
+            f"label, received {output.name}, whose rows are {shape}"
+        )
