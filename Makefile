@@ -67,7 +67,7 @@ bench-protocols: .venv/dev.stamp ## one model by every protocol; write docs/benc
 # What cannot be built is named on the page, with the reason; the rest is measured.
 bench-peers: .venv/dev.stamp ## the same beside every peer, 45 minutes; write docs/benchmarks.md
 	-$(MAKE) --keep-going photo peers
-	$(BIN)/python -m benchmarks --peers --output docs
+	$(BIN)/python -m benchmarks --peers
 
 peers: $(PEERS:%=.venv-peers/%/stamp) ## build the environments of the peers
 
