@@ -1,6 +1,7 @@
 """Loading, unloading and configuring over gRPC, on the real service."""
 
 import json
+import re
 import shutil
 import socket
 import time
@@ -12,6 +13,7 @@ from struct import pack
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message_factory import GetMessageClass
@@ -20,6 +22,7 @@ from service.contract.manifest import FILENAME
 from service.contract.tensorflow_protos import load_module
 from service.rpc import inference, model_service
 from service.rpc.generated import open_inference_pb2 as protocol
+from service.web.api.tensorflow_serving import examples
 from tests import saved_models
 from tests.e2e.server import Server, settle, until
 from tests.rpc.serving import refused
@@ -307,6 +310,48 @@ def test_examples_are_scored_by_a_real_model(operator: Operator) -> None:
         body = {"signature_name": method, "examples": [{"a": 0.5}, {"a": -3.0}]}
         said = operator.server.client.post(f"/v1/models/scored:{method}", json=body)
         assert said.json() == {"results": expected}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (1, "feature a: expected float, received int64"),
+        ("x", "feature a: expected float, received string"),
+        ([1.0, 2.0], r"feature a: expected values of shape \[1\], received 2"),
+        ([], r"feature a: expected values of shape \[1\], received 0"),
+        (None, "feature a: expected float, received none"),
+    ],
+)
+def test_an_example_that_the_model_cannot_parse_is_its_callers_fault(
+    operator: Operator, wrong: Any, said: str
+) -> None:
+    """Over REST and gRPC, whoever shares the batch: the rest is scored."""
+    client, path = operator.server.client, "/v1/models/scored:classify"
+    until(lambda: client.get("/v2/models/scored/ready").is_success)
+    bad = {} if wrong is None else {"a": wrong}
+
+    def ask(example: dict[str, Any]) -> httpx.Response:
+        body = {"signature_name": "classify", "examples": [example]}
+        return client.post(path, json=body)
+
+    with ThreadPoolExecutor(16) as threads:
+        answers = list(threads.map(ask, 16 * [bad, {"a": 0.5}]))
+    for answer in answers[::2]:
+        assert answer.status_code == 400
+        assert re.search(said, answer.json()["error"])
+    for answer in answers[1::2]:
+        assert answer.json() == {"results": [[["positive", 0.5]]]}
+
+    messages = load_module("tensorflow_serving.apis.classification_pb2")
+    stub = load_module("tensorflow_serving.apis.prediction_service_pb2_grpc")
+    request = messages.ClassificationRequest()
+    request.model_spec.name = "scored"
+    request.model_spec.signature_name = "classify"
+    text = examples.serialize(bad, "bad")
+    request.input.example_list.examples.add().ParseFromString(text)
+    with pytest.raises(grpc.RpcError, match=said) as caught:
+        stub.PredictionServiceStub(operator.channel).Classify(request)
+    assert caught.value.code() is INVALID
 
 
 def test_many_at_once_leave_it_as_the_last_one_says(operator: Operator) -> None:

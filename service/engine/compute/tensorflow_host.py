@@ -34,6 +34,7 @@ from service.engine.ipc.frames import (
     pack_text,
     unpack_tensors,
 )
+from service.errors import InvalidInput
 from service.processes.keeper import FIRST_BACKOFF_S, LAST_BACKOFF_S, STABLE_S
 from service.settings import Settings
 
@@ -235,6 +236,7 @@ class HostedModel:
             The signature's outputs, in its order.
 
         Raises:
+            InvalidInput: Examples that the model cannot parse.
             HostedModelError: What the model raised.
             ProcessDied: The process did.
         """
@@ -278,8 +280,9 @@ class HostedModel:
         return body
 
 
-def _error(content: dict[str, Any]) -> HostedModelError:
-    error = HostedModelError(content["message"])
+def _error(content: dict[str, Any]) -> Exception:
+    kind = InvalidInput if content["fault"] else HostedModelError
+    error = kind(content["message"])
     error.add_note(content["trace"])
     return error
 

@@ -28,6 +28,7 @@ from service.engine.compute.runtime import Model, TensorFlow
 from service.engine.compute.tensorflow_host import Facts, Order
 from service.engine.compute.threads import lower_priority
 from service.engine.ipc.frames import Bytes, pack_tensors, unpack_tensors, unpack_text
+from service.errors import InvalidInput
 from service.logs import configure_logging
 from service.processes.descriptors import raise_descriptor_limit
 from service.processes.handover import BEAT_S
@@ -197,7 +198,8 @@ def _learn(model: Model, kind: Kind) -> tuple[Kind, *tuple[Bytes, ...]]:
 def _describe(error: Exception) -> bytes:
     trace = "".join(traceback.format_exception(error))
     message = str(error) or type(error).__name__
-    return json.dumps({"message": message, "trace": trace}).encode()
+    fault = isinstance(error, InvalidInput)
+    return json.dumps({"message": message, "trace": trace, "fault": fault}).encode()
 
 
 def _make_runtime(settings: Settings) -> TensorFlow:
