@@ -22,6 +22,7 @@ from service.contract.manifest import FILENAME
 from service.contract.tensorflow_protos import load_module
 from service.rpc import inference, model_service
 from service.rpc.generated import open_inference_pb2 as protocol
+from service.settings import Settings
 from service.web.api.tensorflow_serving import examples
 from tests import saved_models
 from tests.e2e.server import Server, settle, until
@@ -310,6 +311,25 @@ def test_examples_are_scored_by_a_real_model(operator: Operator) -> None:
         body = {"signature_name": method, "examples": [{"a": 0.5}, {"a": -3.0}]}
         said = operator.server.client.post(f"/v1/models/scored:{method}", json=body)
         assert said.json() == {"results": expected}
+
+
+@pytest.mark.parametrize("name", [NAME, "scored"])
+def test_a_model_is_described_alike_over_rest_and_grpc(
+    operator: Operator, name: str
+) -> None:
+    until(lambda: operator.server.client.get(f"/v2/models/{name}/ready").is_success)
+
+    def ask(method: str) -> Any:
+        request = getattr(protocol, f"{method}Request")(name=name)
+        return operator.call(inference, method, request, metadata=[])
+
+    def get(path: str) -> Any:
+        return operator.server.client.get(f"/v2/models/{name}{path}").json()
+
+    metadata, config = ask("ModelMetadata"), ask("ModelConfig").config
+    assert ParseDict(get(""), protocol.ModelMetadataResponse()) == metadata
+    assert ParseDict(get("/config"), protocol.ModelConfig()) == config
+    assert config.max_batch_size == Settings().max_request_rows
 
 
 @pytest.mark.parametrize(
