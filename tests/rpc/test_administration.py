@@ -1,14 +1,11 @@
 """Loading, unloading and configuring over gRPC, on the real service."""
 
-import json
 import re
-import shutil
 import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from struct import pack
 from typing import Any
 
@@ -18,7 +15,6 @@ import pytest
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message_factory import GetMessageClass
 
-from service.contract.manifest import FILENAME
 from service.contract.tensorflow_protos import load_module
 from service.rpc import inference, model_service
 from service.rpc.generated import open_inference_pb2 as protocol
@@ -27,23 +23,14 @@ from service.web.api.tensorflow_serving import examples
 from tests import saved_models
 from tests.e2e.server import Server, settle, until
 from tests.rpc.serving import refused
+from tests.versions import publish_shipped
 
-SHIPPED = Path(__file__).parents[2] / "artifacts" / "mammogram" / "1"
 TOKEN = "only-for-this-test-9c1e"
 NAME = "mammogram"
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 NOT_FOUND = grpc.StatusCode.NOT_FOUND
 management = load_module("tensorflow_serving.apis.model_management_pb2")
-
-
-def publish(artifacts: Path, version: int, *, broken: bool = False) -> None:
-    folder = artifacts / NAME / str(version)
-    shutil.copytree(SHIPPED, folder)
-    manifest = json.loads((folder / FILENAME).read_text())
-    (folder / FILENAME).write_text(json.dumps(manifest | {"version": version}))
-    if broken:
-        (folder / "saved_model.pb").write_bytes(b"\xff")
 
 
 class Operator:
@@ -101,7 +88,8 @@ def config(
 def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     folder = tmp_path_factory.mktemp("administration")
     for version in (1, 2, 3):
-        publish(folder / "artifacts", version, broken=version == 3)
+        home = publish_shipped(folder / "artifacts", NAME, version)
+    (home / "saved_model.pb").write_bytes(b"\xff")  # of the last one
     saved_models.scored_examples(folder / "artifacts" / "scored" / "1")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

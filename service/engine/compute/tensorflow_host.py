@@ -225,19 +225,11 @@ class HostedModel:
         return self._process.alive
 
     def run(self, signature: str, tensors: Tensors) -> Tensors:
-        """Compute one batch, or one request that is not batched.
-
-        Args:
-            signature: One of the contract's.
-            tensors: Its inputs, in their order: where the signature batches, as many
-                rows as one of the contract's batch sizes.
-
-        Returns:
-            The signature's outputs, in its order.
+        """Compute in the other process; see `Model.run`.
 
         Raises:
             InvalidInput: Examples that the model cannot parse.
-            HostedModelError: What the model raised.
+            HostedModelError: What else the model raised.
             ProcessDied: The process did.
         """
         pieces = pack_tensors([tensors])

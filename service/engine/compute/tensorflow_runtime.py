@@ -189,19 +189,7 @@ class TensorFlowModel:
         return self._traces
 
     def run(self, signature: str, tensors: Tensors) -> Tensors:
-        """Compute one batch, or one request that is not batched.
-
-        Args:
-            signature: One of the contract's.
-            tensors: Its inputs, in their order: where the signature batches, as many
-                rows as one of the contract's batch sizes.
-
-        Returns:
-            The signature's outputs, in its order.
-
-        Raises:
-            InvalidInput: Examples that the model cannot parse.
-        """
+        """Compute in this thread; see `Model.run`."""
         try:
             return tuple(map(_as_array, self._calls[signature](*tensors)))
         except tf.errors.InvalidArgumentError as error:
