@@ -8,7 +8,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from service import cli_admin
+from service import cli_admin, cli_predict
 from service.settings import Settings
 
 
@@ -185,7 +185,7 @@ class _LoadTest(click.Group):
         return group
 
 
-for command in cli_admin.COMMANDS:
+for command in (*cli_admin.COMMANDS, cli_predict.predict):
     cli.add_command(command)
 cli.add_command(
     _LoadTest("loadtest", help="Load a running service: what its users would see.")

@@ -72,7 +72,8 @@ class Prediction(Mapping[str, Any]):
 
     def __str__(self) -> str:
         if self.label is not None:
-            return self.label + ("" if self.score is None else f" ({self.score:.2%})")
+            score = "" if self.score is None else f" ({100 * self.score:.2f} %)"
+            return self.label + score
         return str(self.raw if self.value is None else self.value)
 
     def image(self, name: str = "mask") -> Image.Image:
@@ -242,7 +243,8 @@ def _read_score(
     probability = raw.get("probability")
     if probability is None or model not in POSITIVE:
         return None
-    return float(probability if label == POSITIVE[model] else 1 - probability)
+    score = probability if label == POSITIVE[model] else 1 - probability
+    return round(score, 6)  # as the service rounds
 
 
 def _first(raw: Mapping[str, Any], *names: str) -> Any:

@@ -34,7 +34,7 @@ class AsyncClient:
         url: str = URL,
         *,
         timeout_s: float | None = None,
-        retries: int = 4,
+        retries: int = 6,
         longest_wait_s: float = 10.0,
         api_key: str | None = None,
         headers: Mapping[str, str] | None = None,

@@ -49,7 +49,7 @@ class Client:
         url: str = URL,
         *,
         timeout_s: float | None = None,
-        retries: int = 4,
+        retries: int = 6,
         longest_wait_s: float = 10.0,
         api_key: str | None = None,
         headers: Mapping[str, str] | None = None,

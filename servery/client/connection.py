@@ -25,7 +25,8 @@ TIMEOUT_HEADER = "x-request-timeout-ms"
 CONNECT_S = 5.0
 GRACE_S = 2.0  # in which the server's own word comes, that the time was up
 PATIENCE_S = 90.0  # without a deadline; the server gives up sooner
-FIRST_WAIT_S = 0.2  # and twice as long each time, where nobody says how long
+FIRST_WAIT_S = 0.2  # at least, and twice as long each time
+REFUSED_RETRIES = 4  # 3 s in all: who has just started a service waits, a typo does not
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
@@ -44,7 +45,7 @@ class Connection:
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout_s: float | None = None
-    retries: int = 4
+    retries: int = 6
     longest_wait_s: float = 10.0
 
     def __post_init__(self) -> None:
@@ -89,14 +90,15 @@ class Connection:
 
         Of many who are refused at once, not all come back at once.
         """
-        if tried >= self.retries:
-            return None
         wait_s = FIRST_WAIT_S * 2.0**tried
+        most = self.retries
         if isinstance(error, Unavailable):
-            wait_s = wait_s if error.retry_after_s is None else error.retry_after_s
-        elif not _may_repeat(error, call):
+            wait_s = max(wait_s, error.retry_after_s or 0)
+        elif isinstance(error, ConnectionFailed) and error.was_refused:
+            most = min(most, REFUSED_RETRIES)
+        elif not (isinstance(error, ConnectionFailed) and call.is_repeatable):
             return None
-        if wait_s > self.longest_wait_s:
+        if tried >= most or wait_s > self.longest_wait_s:
             return None
         return wait_s * random.uniform(1, 1.25)  # noqa: S311 - no secret
 
@@ -147,13 +149,6 @@ def check(response: httpx.Response) -> None:
         request_id=content.get("request_id") or response.headers.get("x-request-id"),
         details=content.get("details") or (),
         retry_after_s=_retry_after_s(response.headers.get("retry-after", "")),
-    )
-
-
-def _may_repeat(error: ServeryError, call: Call[Any]) -> bool:
-    """Whether a connection failed, and nothing is done twice by trying again."""
-    return isinstance(error, ConnectionFailed) and (
-        error.was_refused or call.is_repeatable
     )
 
 

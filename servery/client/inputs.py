@@ -34,7 +34,14 @@ KINDS: dict[str, Kind] = {
     "tabular-regression": "record",
     "audio-classification": "audio",
 }
-RECORD_MODELS = ("party", "mammogram")  # whose bodies are their own
+BUILT_IN: dict[str, Kind] = {
+    "digits": "image",
+    "photo": "image",
+    "sentiment": "text",
+    "party": "record",
+    "mammogram": "record",
+}
+"""What the models that come with Servery take: their first versions declare nothing."""
 EXPECTED = (
     "a path, bytes, a PIL image, an array, a text, a dict, a pandas row, or a list of "
     "those"
@@ -58,9 +65,7 @@ class Item:
 
 def kind_of(model: Model) -> Kind | None:
     """What a model takes; None where its task does not say."""
-    if model.name in RECORD_MODELS:
-        return "record"
-    return KINDS.get(model.task or "")
+    return KINDS.get(model.task or "") or BUILT_IN.get(model.name)
 
 
 def rows_per_request(model: Model) -> int:
@@ -98,9 +103,12 @@ def read_input(given: Any, model: Model) -> Item:
     """One input, as what the model takes.
 
     Raises:
-        InvalidInput: It is nothing that this model takes, or cannot be read.
+        InvalidInput: It is nothing that this model takes, or cannot be read; or it is
+            such an error itself, of whoever should have read it.
     """
     kind = kind_of(model)
+    if isinstance(given, InvalidInput):
+        raise given
     if isinstance(given, Mapping) or _is_pandas(given, "Series"):
         return Item("record", dict(given))
     if isinstance(given, np.ndarray):

@@ -4,6 +4,7 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from operator import length_hint
 from typing import Any
 
 Advance = Callable[[list[Any]], Iterator[Any]]
@@ -56,4 +57,5 @@ def _open_bar(
 
 def count(given: Any) -> int | None:
     """How many there are; None where that is seen only in the end."""
-    return len(given) if hasattr(given, "__len__") else None
+    known = length_hint(given, -1)
+    return None if known < 0 else known
