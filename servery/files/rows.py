@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from servery.client.answers import Model
 from servery.client.inputs import Kind, kind_of
 from servery.errors import InvalidInput
-from servery.files.records import Records, read_header
+from servery.files.records import Fields, Records, read_header
 
 STDIN = "-"
 IMAGES = (
@@ -122,23 +122,23 @@ def _read_records(inputs: Sequence[str], model: Model) -> Rows:
     tables = [each for each in _expand(inputs, "record") if not each.startswith("{")]
     if not tables:
         return Rows(iter([Row(each, _read_json(each)) for each in inputs]), len(inputs))
-    if len(tables) < len(inputs):
+    if any(each.startswith("{") for each in inputs):
         raise InvalidInput("expected CSV files, or records in JSON; received both")
     fields = model.declaration.get("fields", ())
-    first: tuple[str, ...] | None = None
-    for each in tables:
-        if each != STDIN:
-            columns = _read_columns(each, fields)
-            first = columns if first is None else first
-            if columns != first:
-                raise InvalidInput(
-                    f"{each}: expected the columns of {tables[0]}: {', '.join(first)}; "
-                    f"received {', '.join(columns)}"
-                )
-    return Rows(_read_tables(tables, fields), columns=first or ())
+    piped = read_header(STDIN, sys.stdin.buffer, fields) if STDIN in tables else None
+    first, *others = (_read_columns(each, fields, piped) for each in tables)
+    for name, columns in zip(tables[1:], others, strict=True):
+        if columns != first:
+            raise InvalidInput(
+                f"{name}: expected the columns of {tables[0]}: {', '.join(first)}; "
+                f"received {', '.join(columns)}"
+            )
+    return Rows(_read_tables(tables, fields, piped), columns=first)
 
 
-def _read_columns(path: str, fields: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+def _read_columns(path: str, fields: Fields, piped: Records | None) -> tuple[str, ...]:
+    if path == STDIN and piped:
+        return piped.columns
     try:
         with open_binary(path) as stream:
             return read_header(path, stream, fields).columns
@@ -147,16 +147,22 @@ def _read_columns(path: str, fields: Sequence[Mapping[str, Any]]) -> tuple[str, 
 
 
 def _read_tables(
-    tables: Sequence[str], fields: Sequence[Mapping[str, Any]]
+    tables: Sequence[str], fields: Fields, piped: Records | None
 ) -> Iterator[Row]:
     for each in tables:
         try:
+            if each == STDIN and piped:
+                yield from _read_table(piped)
+                continue
             with open_binary(each) as stream:
-                header: Records = read_header(each, stream, fields)
-                for number, columns, given in header:
-                    yield Row(f"{each}:{number}", given, columns)
+                yield from _read_table(read_header(each, stream, fields))
         except (OSError, UnicodeDecodeError) as error:
             yield Row(each, _unreadable(each, error))
+
+
+def _read_table(records: Records) -> Iterator[Row]:
+    for number, columns, given in records:
+        yield Row(f"{records.name}:{number}", given, columns)
 
 
 def _read_json(text: str) -> Any:
