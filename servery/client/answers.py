@@ -243,7 +243,7 @@ def _read_score(
     probability = raw.get("probability")
     if probability is None or model not in POSITIVE:
         return None
-    score = probability if label == POSITIVE[model] else 1 - probability
+    score = float(probability if label == POSITIVE[model] else 1 - probability)
     return round(score, 6)  # as the service rounds
 
 

@@ -22,7 +22,7 @@ from servery.client.answers import (
     read_model,
     read_predictions,
 )
-from servery.client.inputs import Item, kind_of, read_input
+from servery.client.inputs import BUILT_IN, Item, kind_of, read_input
 from servery.client.tensors import HEADER, Array, Specs, read_outputs, write_inputs
 from servery.errors import InvalidInput, ServerFailed
 
@@ -35,7 +35,7 @@ RECORDS = ("record", "records")
 ROW_NAMES = {"party": ("votes", "members"), "mammogram": ("", "masses")}
 """By model, where one record stands in its body, and where several do; none = at the
 top, its fields side by side. All other tabular models have `RECORDS`."""
-SOME_CLASSES = ("photo",)  # beside those that declare a task of classes
+SOME_CLASSES = ("photo",)  # of the models that come with Servery
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,9 +234,10 @@ def _specs(model: Model, signature: str | None, version: int | None) -> Specs:
 
 
 def _can_choose_classes(model: Model) -> bool:
-    """Whether its endpoint knows `top_k`: those with a body of their own do not."""
-    declares = model.declaration.get("kind", "").endswith("-classification")
-    return model.name in SOME_CLASSES or ("top_k" in model.declaration and declares)
+    """Whether its endpoint knows `top_k`."""
+    if model.name in BUILT_IN:
+        return model.name in SOME_CLASSES
+    return (model.task or "").endswith("-classification")
 
 
 def _read_models(content: dict[str, Any]) -> list[Model]:

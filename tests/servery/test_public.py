@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,18 +18,20 @@ ROOT = Path(servery.__file__).parent
 
 @pytest.mark.parametrize("name", servery.__all__)
 def test_every_public_name_is_there_and_documented(name: str) -> None:
-    assert getattr(servery, name).__doc__
+    found: Any = getattr(servery, name)
+    assert found.__doc__
 
 
 def test_all_is_sorted_and_complete() -> None:
+    declared: dict[str, Any] = vars(task)
     declarations = [
         name
-        for name, each in vars(task).items()
+        for name, each in declared.items()
         if isinstance(each, type) and issubclass(each, Frozen)
     ]
     public = {name for name in declarations if not name.startswith("_")}
     public -= {"Frozen", "Signature", "TensorSpec"}
-    kinds = {each.__name__ for each in [errors.ServeryError, *below()]}
+    kinds = {"ServeryError", *(each.__name__ for each in below())}
     answers = {"Class", "GeneratedImages", "Model", "Prediction"}
     rest = {"AsyncClient", "Client", "ExportRefused", "export"}
     assert servery.__all__ == sorted(public | kinds | answers | rest)
