@@ -56,10 +56,10 @@ def predict(
     """Ask what MODEL of a running service says of INPUTS.
 
     \b
-    servery predict digits seven.png           # images, or folders of them
-    servery predict sentiment "I loved it"     # texts; files, a text a line; - = stdin
+    servery predict digits seven.png         # images, or folders of them
+    servery predict sentiment "I loved it"   # texts; files of lines; - = stdin
     servery predict churn customers.csv --output answers.csv
-    servery predict mammogram '{"age": 57}'    # a record in JSON
+    servery predict mammogram '{"age": 57}'  # a record in JSON
 
     What one input is wrong about is said in its place, and the others are answered; the
     exit code is 1 then. Ctrl-C leaves what was done, with exit code 130.
