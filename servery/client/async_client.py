@@ -1,9 +1,10 @@
 """`servery.AsyncClient`: calls a running service, and awaits."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from itertools import count as count_up
 from typing import Any, Literal, TypeVar, Unpack, overload
 
@@ -12,12 +13,18 @@ import httpx
 from servery.client import requests
 from servery.client.answers import GeneratedImages, Model, Prediction
 from servery.client.client import AHEAD, Outcome, raise_error
-from servery.client.connection import URL, Connection, check
+from servery.client.connection import POLL_S, URL, Connection, check, is_there, too_late
 from servery.client.inputs import One, Several, group, rows_per_request, spread
 from servery.client.progress import count, show_progress
 from servery.client.requests import CONCURRENCY, Call, ManyOptions, Options
 from servery.client.tensors import Array
-from servery.errors import InvalidInput, NotFound, ServeryError
+from servery.errors import (
+    ConnectionFailed,
+    InvalidInput,
+    NotFound,
+    ServeryError,
+    Unavailable,
+)
 
 T = TypeVar("T")
 
@@ -170,6 +177,19 @@ class AsyncClient:
         """One model, as it is now; see `Client.model`."""
         self._known[name] = found = await self._send(requests.show_model(name))
         return found
+
+    async def wait_for(
+        self, name: str, version: int | None = None, *, timeout_s: float = 60.0
+    ) -> Model:
+        """Wait until a model is there; see `Client.wait_for`."""
+        end = time.monotonic() + timeout_s
+        while True:
+            with suppress(NotFound, Unavailable, ConnectionFailed):
+                if is_there(found := await self.model(name), version):
+                    return found
+            if time.monotonic() > end:
+                raise too_late(name, version, timeout_s)
+            await asyncio.sleep(POLL_S)
 
     async def _describe(self, name: str) -> Model:
         if name not in self._known:

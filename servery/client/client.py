@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import count as count_up
 from typing import Any, Literal, TypeVar, Unpack, overload
 
@@ -12,12 +12,18 @@ import httpx
 
 from servery.client import requests
 from servery.client.answers import GeneratedImages, Model, Prediction
-from servery.client.connection import URL, Connection, check
+from servery.client.connection import POLL_S, URL, Connection, check, is_there, too_late
 from servery.client.inputs import One, Several, group, rows_per_request, spread
 from servery.client.progress import count, show_progress
 from servery.client.requests import CONCURRENCY, Call, ManyOptions, Options
 from servery.client.tensors import Array
-from servery.errors import InvalidInput, NotFound, ServeryError
+from servery.errors import (
+    ConnectionFailed,
+    InvalidInput,
+    NotFound,
+    ServeryError,
+    Unavailable,
+)
 
 T = TypeVar("T")
 Outcome = Prediction | ServeryError
@@ -265,6 +271,28 @@ class Client:
         """
         self._known[name] = found = self._send(requests.show_model(name))
         return found
+
+    def wait_for(
+        self, name: str, version: int | None = None, *, timeout_s: float = 60.0
+    ) -> Model:
+        """Wait until a model is there: of a service that starts, or a new version.
+
+        Args:
+            name: The model's.
+            version: Which one is to be ready; by default any.
+            timeout_s: Seconds after which to give up.
+
+        Raises:
+            DeadlineExceeded: It is not there in time.
+        """
+        end = time.monotonic() + timeout_s
+        while True:
+            with suppress(NotFound, Unavailable, ConnectionFailed):
+                if is_there(found := self.model(name), version):
+                    return found
+            if time.monotonic() > end:
+                raise too_late(name, version, timeout_s)
+            time.sleep(POLL_S)
 
     def _describe(self, name: str) -> Model:
         """A model, as it was when it was first asked for.

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 import orjson
 
+from servery.client.answers import Model
 from servery.client.requests import Call
 from servery.errors import (
     ConnectionFailed,
@@ -23,6 +24,7 @@ from servery.errors import (
 URL = "http://127.0.0.1:8000"
 TIMEOUT_HEADER = "x-request-timeout-ms"
 CONNECT_S = 5.0
+POLL_S = 0.25  # between two looks at a model that is waited for
 GRACE_S = 2.0  # in which the server's own word comes, that the time was up
 PATIENCE_S = 90.0  # without a deadline; the server gives up sooner
 FIRST_WAIT_S = 0.2  # at least, and twice as long each time
@@ -90,7 +92,7 @@ class Connection:
 
         Of many who are refused at once, not all come back at once.
         """
-        wait_s = FIRST_WAIT_S * 2.0**tried
+        wait_s = min(FIRST_WAIT_S * 2.0**tried, self.longest_wait_s)
         most = self.retries
         if isinstance(error, Unavailable):
             wait_s = max(wait_s, error.retry_after_s or 0)
@@ -149,6 +151,22 @@ def check(response: httpx.Response) -> None:
         request_id=content.get("request_id") or response.headers.get("x-request-id"),
         details=content.get("details") or (),
         retry_after_s=_retry_after_s(response.headers.get("retry-after", "")),
+    )
+
+
+def is_there(model: Model | None, version: int | None) -> bool:
+    """Whether a version of a model is ready; None: whether any answers."""
+    if model is None:
+        return False
+    return model.version is not None if version is None else version in model.versions
+
+
+def too_late(name: str, version: int | None, timeout_s: float) -> DeadlineExceeded:
+    """What waiting for a version that does not come ends with."""
+    wanted = "a version" if version is None else f"version {version}"
+    return DeadlineExceeded(
+        f"{name}: expected {wanted} to be ready within {timeout_s:g} s; the service "
+        "says why not: GET /v1/models/…"
     )
 
 

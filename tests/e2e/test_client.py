@@ -173,6 +173,19 @@ def test_models_are_listed_and_described(client: servery.Client) -> None:
     assert client.model("digits").raw["versions"][0]["manifest"]["labels"]
 
 
+def test_who_waits_for_a_model_is_told_when_it_is_there(
+    client: servery.Client, server: Server
+) -> None:
+    async def wait() -> servery.Model:
+        async with servery.AsyncClient(server.url) as other:
+            return await other.wait_for("digits")
+
+    assert client.wait_for("digits", version=1).version == 1
+    assert asyncio.run(wait()).version == 1
+    with pytest.raises(servery.DeadlineExceeded, match="expected version 9 to be rea"):
+        client.wait_for("digits", version=9, timeout_s=0.1)
+
+
 def test_the_deadline_is_told_to_the_server(server: Server) -> None:
     client = servery.Client(server.url, timeout_s=0.001, retries=0)
     with client, pytest.raises(servery.DeadlineExceeded) as caught:

@@ -8,8 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import servery
+from loadtest.commands import cli as loadtest
 from tests.e2e.server import Server
 from tests.e2e.test_predict_command import run
 
@@ -139,6 +141,21 @@ def test_a_csv_file_is_answered_row_by_row(declared: Server, tmp_path: Path) -> 
     values = run(declared, "prices", table, "--format", "csv").stdout
     assert values.splitlines()[0] == "id,member,age,label,note,value,error"
     assert '007,yes,70,x,"two\nlines",700.0,' in values
+
+
+def test_a_load_test_sends_the_example_of_its_description(declared: Server) -> None:
+    common = ["run", "--url", declared.url, "--duration", "1s", "--warmup", "0s"]
+
+    chosen = CliRunner().invoke(
+        loadtest, [*common, "--mix", "ages=2,lights", "--assert", "errors<=0%"]
+    )
+    all_ = CliRunner().invoke(loadtest, [*common, "--connections", "2"])
+    unknown = CliRunner().invoke(loadtest, [*common, "--mix", "letters"])
+
+    assert chosen.exit_code == 0, chosen.output
+    assert all(each in all_.output for each in ("ages 33.3 %", "prices", "lights"))
+    assert unknown.exit_code == 2
+    assert "expected one of digits" in unknown.output
 
 
 def test_a_csv_file_without_a_column_is_refused_as_a_whole(
