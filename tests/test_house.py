@@ -149,7 +149,8 @@ def test_a_folder_without_models_is_said_plainly(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["serve"], ["models"], ["inspect"], ["add"], ["settings"]]
+    "command",
+    [[], ["serve"], ["models"], ["inspect"], ["add"], ["settings"], ["predict"]],
 )
 def test_help_reads_well(command: list[str]) -> None:
     result = CliRunner().invoke(cli, [*command, "--help"])
