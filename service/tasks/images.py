@@ -16,7 +16,7 @@ from service.contract.task import SERVING
 from service.tasks.classes import Classifier
 from service.tasks.endpoint import Given, TaskEndpoint
 from service.web.api.model_call import ModelCall
-from service.web.api.schemas import Schema, images_body
+from service.web.api.schemas import ImagesRequest, Schema, files_body
 from service.web.imaging.decode import read_photo
 from service.web.imaging.encode import to_png
 
@@ -37,13 +37,12 @@ class ImageEndpoint(TaskEndpoint):
 
     def body(self) -> Schema:
         """One picture or several, as a form, a file or in JSON."""
-        body: Schema = images_body(self.example)["requestBody"]
+        body: Schema = files_body(ImagesRequest, self.example)["requestBody"]
         return body
 
     async def read(self, call: ModelCall) -> Given:
         """See `TaskEndpoint`."""
-        images = await call.images()
-        call.check_count(len(images))
+        images = await call.files(ImagesRequest)
         return Given([await call.read_images(images, self.read_image)])
 
 

@@ -69,7 +69,7 @@ class TableEndpoint(TaskEndpoint):
         else:
             most = call.state.settings.max_request_rows
             request = await call.parse_by(body, partial(self._read_csv, body, most))
-        records = request.all_records()
+        records = request.rows()
         rows = await call.decode(lambda: self._encode(records), in_thread=False)
         return Given([rows], records)
 

@@ -12,7 +12,6 @@ from pydantic import (
     Field,
     WithJsonSchema,
     create_model,
-    model_validator,
 )
 
 from service.contract.contract import Contract
@@ -22,8 +21,8 @@ from service.errors import InvalidInput, MalformedBody
 from service.tasks.classes import Classifier
 from service.tasks.endpoint import Given, TaskEndpoint
 from service.web.api.model_call import ModelCall
-from service.web.api.schemas import ROWS, Schema, either
-from service.web.http.body import JSON, RequestModel, validate
+from service.web.api.schemas import ROWS, OneOrSeveral, Schema, either
+from service.web.http.body import JSON, validate
 
 TEXT = "text/plain"
 GROUP_CHARACTERS = 16_000  # computed at a time: 30 to 50 ms of one core, for sentiment
@@ -31,27 +30,16 @@ WORD = re.compile(r"[^\s\ufeff]")
 WORD_IN_ECMA = r"[^\s\u001c-\u001f\u0085\ufeff]"  # ECMA's \s and Python's differ
 
 
-class TextsRequest(RequestModel):
+class TextsRequest(OneOrSeveral):
     """One text or several."""
 
     model_config = ConfigDict(
         strict=True, json_schema_extra=either(["text"], ["texts"])
     )
-    rows_field = "texts"
+    one, rows_field = "text", "texts"
 
     text: str | None = None
     texts: list[str] | None = None
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> "TextsRequest":
-        if (self.text is None) == (self.texts is None):
-            given = "neither" if self.text is None else "both"
-            raise ValueError(f"expected either text or texts, received {given}")
-        return self
-
-    def all_texts(self) -> list[str]:
-        """The texts, in order."""
-        return [self.text] if self.text is not None else list(self.texts or [])
 
 
 class TextEndpoint(TaskEndpoint):
@@ -90,7 +78,7 @@ class TextEndpoint(TaskEndpoint):
             if kind == JSON
             else validate({"text": self._read_plain(body)}, self._schema)
         )
-        return await self.read_all(call, wanted.all_texts())
+        return await self.read_all(call, wanted.rows())
 
     async def read_all(self, call: ModelCall, texts: Sequence[str]) -> Given:
         """The same, for texts that have been checked one by one.

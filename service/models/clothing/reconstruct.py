@@ -24,7 +24,13 @@ from service.models.clothing.vocabulary import (
     weigh,
 )
 from service.web.api.model_call import ModelCall
-from service.web.api.schemas import PREDICT_ERRORS, DirectRoute, Version, images_body
+from service.web.api.schemas import (
+    PREDICT_ERRORS,
+    DirectRoute,
+    ImagesRequest,
+    Version,
+    files_body,
+)
 from service.web.http.body import JSON
 
 MODELS = (VAE,)
@@ -71,7 +77,7 @@ class ReconstructResponse(BaseModel):
     "/v1/reconstruct/clothing",
     response_model=ReconstructResponse,
     responses=PREDICT_ERRORS,
-    openapi_extra=images_body(EXAMPLE_IMAGE),
+    openapi_extra=files_body(ImagesRequest, EXAMPLE_IMAGE),
 )
 async def reconstruct_clothing(
     request: Request,
@@ -86,8 +92,7 @@ async def reconstruct_clothing(
     are.
     """
     call = ModelCall(request, VAE, version)
-    images = await call.images()
-    call.check_count(len(images))
+    images = await call.files(ImagesRequest)
     contract = call.pin()
     rows = await call.read_images(images, read_garment)
     encoded = await call.infer(rows, ENCODER)

@@ -20,7 +20,7 @@ from service.models.digits.handwriting import (
 from service.tasks.endpoint import Given, Wanted
 from service.tasks.images import ImageEndpoint
 from service.web.api.model_call import ModelCall
-from service.web.api.schemas import DirectRoute, Version
+from service.web.api.schemas import DirectRoute, ImagesRequest, Version
 from service.web.imaging.decode import read_plain
 from service.web.imaging.encode import to_png
 
@@ -77,8 +77,7 @@ class Digits(ImageEndpoint):
 
     async def read(self, call: ModelCall) -> Given:
         """See `TaskEndpoint`."""
-        images = await call.images()
-        call.check_count(len(images))
+        images = await call.files(ImagesRequest)
         rows = await call.decode(lambda: _read_at_once(images), in_thread=False)
         return Given([rows or await call.read_images(images, self.read_image)])
 
@@ -94,8 +93,7 @@ class LocatedDigits(Digits):
 
     async def read(self, call: ModelCall) -> Given:
         """See `TaskEndpoint`."""
-        images = await call.images()
-        call.check_count(len(images))
+        images = await call.files(ImagesRequest)
         (located,) = await call.read_images(images, read_located_digit)
         pixels = located[:, 4:].reshape(-1, SIDE, SIDE).astype(np.uint8)
         boxes = located[:, :4].tolist()

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +16,7 @@ from service.contract.contract import Contract
 from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors, count_rows, merge_rows
 from service.errors import EngineGone, ModelNotFound, ModelNotReady
-from service.web.api.schemas import ImagesRequest, how_to_get
+from service.web.api.schemas import FilesRequest, how_to_get
 from service.web.http.body import (
     JSON,
     RequestModel,
@@ -149,20 +149,20 @@ class ModelCall:
             raise refuse("", JSON)
         return await self.parse(body or b"{}", schema)
 
-    async def images(self) -> list[bytes]:
-        """The image files in the body: multipart, raw or base64 in JSON.
+    async def files(self, schema: type[FilesRequest]) -> list[bytes]:
+        """The files in the body: multipart, raw or base64 in JSON.
 
         Raises:
             MalformedBody, InvalidInput, TooManyRows: See `parse_json`, `parse_files`.
         """
-        kind, body = await self.body(MULTIPART, "image/*", JSON)
+        kind, body = await self.body(MULTIPART, schema.media, JSON)
         if kind == MULTIPART:
             content_type = self._record.headers[b"content-type"]
             most = self.state.settings.max_request_rows
             work = partial(parse_files, content_type, body, most)
             return await self.parse_by(body, work)
         if kind == JSON:
-            return (await self.parse(body, ImagesRequest)).all_images()
+            return (await self.parse(body, schema)).rows()
         return [body]
 
     def check_count(self, count: int) -> None:
@@ -199,11 +199,20 @@ class ModelCall:
             ServeryError: See `DecoderPool.read`.
             ClientDisconnectedError: Nobody waits for the answer any more.
         """
-        began = time.perf_counter()
         work = self.state.decoders.read(images, read, self.deadline, fields)
-        rows: np.ndarray = await self._record.wait_for(asyncio.ensure_future(work))
+        return (await self.wait_for_decoders(work),)
+
+    async def wait_for_decoders(self, work: Coroutine[Any, Any, T]) -> T:
+        """What decoders make of what was sent, on the clock of the stage `decode`.
+
+        Raises:
+            ServeryError: What `work` raised.
+            ClientDisconnectedError: Nobody waits for the answer any more.
+        """
+        began = time.perf_counter()
+        result: T = await self._record.wait_for(asyncio.ensure_future(work))
         self._record.stages["decode"] = time.perf_counter() - began
-        return (rows,)
+        return result
 
     async def encode(self, work: Callable[[], T], *, in_thread: bool) -> T:
         """Make what is sent of an answer, on the clock of the stage `encode`.
