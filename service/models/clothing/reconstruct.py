@@ -15,14 +15,12 @@ from service.models.clothing.vocabulary import (
     DECODER,
     ENCODER,
     EXAMPLE_IMAGE,
-    LARGEST_SCALE,
     VAE,
     Category,
-    is_much,
     output,
-    to_base64,
-    weigh,
 )
+from service.tasks.generation import LARGEST_SCALE, is_much, weigh
+from service.tasks.pictures import to_base64
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import (
     PREDICT_ERRORS,
@@ -99,7 +97,7 @@ async def reconstruct_clothing(
     latents = settle(output(contract, ENCODER, encoded, "latent"))
     beliefs = output(contract, ENCODER, encoded, "category")
     categories = [category or CATEGORIES[i] for i in beliefs.argmax(axis=1)]
-    drawn = await call.infer((latents, weigh(categories)), DECODER)
+    drawn = await call.infer((latents, weigh(categories, CATEGORIES)), DECODER)
 
     def describe() -> Response:
         parts = (categories, beliefs, latents, rows[0], drawn.outputs[0])
@@ -107,7 +105,7 @@ async def reconstruct_clothing(
         facts = {"model": VAE, "version": drawn.version, "reconstructions": found}
         return Response(to_json(facts), media_type=JSON)
 
-    much = is_much(2 * len(images), scale)
+    much = is_much(2 * rows[0].size, scale)
     response = await call.encode(describe, in_thread=much)
     call.count(categories)
     return response

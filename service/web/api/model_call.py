@@ -29,6 +29,7 @@ from service.web.http.body import (
 )
 from service.web.http.limits import read_timeout_ms
 from service.web.http.multipart import MULTIPART, parse_files
+from service.web.http.negotiation import choose
 from service.web.http.record import RequestRecord
 
 if TYPE_CHECKING:
@@ -97,6 +98,14 @@ class ModelCall:
         self._version = status.version
         assert status.contract is not None  # ready versions have one  # noqa: S101
         return status.contract
+
+    def choose(self, *offers: str) -> str:
+        """The kind of answer that the caller wants, of those that there are.
+
+        Raises:
+            NotAcceptable: None of them; see `service.web.http.negotiation`.
+        """
+        return choose(self._request.headers.get("accept"), offers)
 
     async def body(self, *kinds: str) -> tuple[str, bytes]:
         """The media type and the bytes of the body.
@@ -278,11 +287,8 @@ class ModelCall:
                 return contract
         raise EngineGone("The engine stopped while answering; it is restarting.")
 
-    def respond(
-        self, answer: Answer, predictions: list[dict[str, Any]], labels: Iterable[str]
-    ) -> Response:
-        """Answer with `predictions`, and count their labels."""
-        self.count(labels)
+    def respond(self, answer: Answer, predictions: list[dict[str, Any]]) -> Response:
+        """Answer with `predictions`."""
         content = {
             "model": self._model,
             "version": answer.version,
