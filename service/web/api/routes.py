@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.routing import Route, Router
 
 from service import models as model_packages
-from service.web.api import admin, docs, health, models, predict
+from service.web.api import admin, docs, health, huggingface, models, predict
 from service.web.api.schemas import DirectRoute
 from service.web.api.tensorflow_serving import endpoints as tensorflow_serving
 from service.web.api.v2 import endpoints as v2
@@ -35,7 +35,7 @@ def mount(app: FastAPI) -> DirectEndpoints:
         routers.append(endpoint.router)
         app.state.shipped.update(endpoint.ENDPOINTS)
         app.state.facts.update(getattr(endpoint, "FACTS", {}))
-    apis = (predict, models, admin, tensorflow_serving, v2, health, docs)
+    apis = (predict, huggingface, models, admin, tensorflow_serving, v2, health, docs)
     routers += [each.router for each in apis]
     for router in routers:
         app.include_router(router)
