@@ -90,6 +90,5 @@ new MutationObserver((changes) => {
 
 showAnswers(document.getElementById("answers"));
 await look();
-const wanted = location.hash.slice(1) && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-wanted?.scrollIntoView();
+document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
 setInterval(() => document.visibilityState === "visible" && look(), LOOK_AGAIN_MS);

@@ -77,3 +77,8 @@ export class Dots {
     this.dots.forEach((dot, index) => dot.classList.toggle("full", index < full));
   }
 }
+
+/** Puts a needle to a share of its ruler, never over its ends. */
+export function place(needle, share) {
+  needle.style.left = `calc(15px + ${share} * (100% - 30px))`;
+}

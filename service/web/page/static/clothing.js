@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { Answer } from "./answer.js";
-import { calm, h, newest, several, unique, words } from "./dom.js";
+import { calm, h, newest, several, unique } from "./dom.js";
 import { remember } from "./history.js";
 import { pixels } from "./garment.js";
 import { Reconstruction } from "./reconstruction.js";
@@ -55,7 +55,7 @@ class Drawing {
     const [category, seed] = [unique("category"), unique("seed")];
     this.category = h("select", { id: category, onchange: changed },
       h("option", { value: "" }, "all ten in turn"),
-      this.categories.map((name) => h("option", { value: name }, words(name))));
+      this.categories.map((name) => h("option", {}, name)));
     this.seed = h("input", { type: "number", id: seed, min: 0, max: LARGEST_SEED, step: 1, value: 7, oninput: changed });
     const roll = () => {
       this.seed.value = Math.floor(Math.random() * 100000);
@@ -86,7 +86,7 @@ class Drawing {
 
   show(result, { category, seed }) {
     const { images } = result.data;
-    const what = category ? `${several(images.length, "drawing")} of one category, ${words(category)}` : several(images.length, "garment");
+    const what = category ? `${several(images.length, "drawing")} of one category, ${category}` : several(images.length, "garment");
     this.answer.show(result, `${what}, from seed ${seed}.`);
     this.sheet.classList.toggle("many", images.length > 30);
     this.sheet.replaceChildren(...images.map((each) => this.tile(each)));
@@ -95,7 +95,7 @@ class Drawing {
   }
 
   tile(garment) {
-    const title = words(garment.category);
+    const title = garment.category;
     if (this.generator === "gan") return h("img", { src: pixels(garment), alt: title, title, class: "pixels" });
     const image = h("img", { src: pixels(garment), alt: "", class: "pixels" });
     return h("button", { type: "button", class: "tile", title, "aria-label": `${title}: take for the way`, onclick: () => this.onpick(garment) }, image);

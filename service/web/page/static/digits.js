@@ -59,7 +59,7 @@ class Digits {
 
   async read(file, name) {
     try {
-      const result = await ask({ path: PATH, query: { prepared: true }, file, name });
+      const result = await askPrepared({ path: PATH, file, name });
       if (!this.pad.empty) this.show(result);
     } catch (error) {
       this.answer.fail(error);
@@ -76,6 +76,19 @@ class Digits {
     const seen = found.prepared && `data:image/png;base64,${found.prepared}`;
     this.seen.replaceChildren(...(seen ? [prepared(seen)] : []));
     this.keep("digits", `A ${found.digit}, ${certainty(found.confidence)}`, seen);
+  }
+}
+
+let query = { prepared: true };
+
+/** Also asks for what the model saw; an older service does not know that question. */
+async function askPrepared(call) {
+  try {
+    return await ask({ ...call, query });
+  } catch (error) {
+    if (error.status !== 422 || !query || !error.message.includes("query.prepared")) throw error;
+    query = undefined;
+    return ask(call);
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { ask } from "./api.js";
 import { Answer } from "./answer.js";
+import { place } from "./bars.js";
 import { calm, capital, certainty, h, newest, percent, unique, words } from "./dom.js";
 import { remember } from "./history.js";
 
@@ -78,9 +79,9 @@ class Party {
 
   show(result, found) {
     const sure = Math.max(found.probability, 1 - found.probability);
-    const verdict = `A ${found.party}: ${certainty(sure)}, ${percent(sure)}`;
-    this.answer.show(result, `${capital(verdict)}.`);
-    this.needle.style.left = `${found.probability * 100}%`;
+    const verdict = `A ${capital(found.party)}: ${certainty(sure)}, ${percent(sure)}`;
+    this.answer.show(result, `${verdict}.`);
+    place(this.needle, found.probability);
     this.warning.textContent = found.warning ? `${capital(found.warning)}.` : "";
     for (const row of this.rows.values()) row.weigh(0, found.party);
     for (const { vote, weight } of found.votes) this.rows.get(vote).weigh(weight / LOUDEST, found.party);

@@ -26,11 +26,11 @@ export function describeQuality(manifest) {
 
 function describeTest({ test, short_sentences: short }, labels) {
   const wrong = test.errors ?? Math.round((1 - test.accuracy) * test.rows);
+  const guess = labels.length ? ` Guessing among ${labels.length} answers would get ${count(test.rows * (1 - 1 / labels.length))} wrong.` : "";
   const sentences = [
-    `Of ${count(test.rows)} examples that it had never seen it got ${count(wrong)} wrong: one in ${count(test.rows / Math.max(wrong, 1))}.`,
+    `Of ${count(test.rows)} examples that it had never seen it got ${count(wrong)} wrong: one in ${count(test.rows / Math.max(wrong, 1))}.${guess}`,
+    ...calibration(test.expected_calibration_error),
   ];
-  if (labels.length) sentences.push(`Guessing among ${labels.length} answers would get ${percent(1 - 1 / labels.length, 0)} wrong.`);
-  sentences.push(...calibration(test.expected_calibration_error));
   if (short) sentences.push(`Of ${short.rows} short sentences with traps such as “not bad at all” it got ${percent(short.accuracy, 0)} right.`);
   const bars = [{ label: "this model", value: test.accuracy, error: test.accuracy_standard_error }];
   if (labels.length) bars.push({ label: "guessing", value: 1 / labels.length });
@@ -52,9 +52,10 @@ function describeComparison({ methods, rows }, labels) {
   const { servery, ...others } = methods;
   const right = servery.accuracy.mean;
   const rivals = Object.entries(others).filter(([, each]) => each?.accuracy);
+  const error = Math.sqrt((right * (1 - right)) / rows);
+  const compared = rivals.map(([name, each]) => compare(right - each.accuracy.mean, words(name), error));
   const sentences = [
-    `Wrong about once in ${count(1 / (1 - right))}: judged on ${count(rows)} rows, each by a copy that had not seen it.`,
-    ...rivals.map(([name, each]) => compare(right - each.accuracy.mean, words(name))),
+    `Wrong about once in ${count(1 / (1 - right))}: judged on ${count(rows)} rows, each by a copy that had not seen it. ${compared.join(" ")}`,
   ];
   if (servery.auc && labels.length === 2) {
     sentences.push(`Of one “${labels[1]}” and one “${labels[0]}” it gives the higher probability to the right one ${count(servery.auc.mean * 100)} times in 100.`);
@@ -67,10 +68,11 @@ function describeComparison({ methods, rows }, labels) {
   return { sentences, bars, rest: [] };
 }
 
-function compare(difference, rival) {
-  const points = Math.abs(difference * 100);
-  if (points < 0.6) return `That is as good as ${rival}: half a point between them, and less than chance makes.`.replace("half a point", `${points.toFixed(1)} points`);
-  return `That is ${points.toFixed(1)} points ${difference > 0 ? "better" : "worse"} than ${rival} on the same rows.`;
+/** @param {number} error What so many rows leave uncertain: the standard error of a share. */
+function compare(difference, rival, error) {
+  const points = `${Math.abs(difference * 100).toFixed(1)} points`;
+  if (Math.abs(difference) < error) return `${capital(rival)} does as well on the same rows: ${points} apart, within the error of measurement.`;
+  return `${capital(rival)} is ${points} ${difference > 0 ? "worse" : "better"} on the same rows.`;
 }
 
 function calibration(error) {

@@ -3,7 +3,7 @@
 import { ask } from "./api.js";
 import { Answer } from "./answer.js";
 import { ClassBars } from "./bars.js";
-import { certainty, h, percent, words } from "./dom.js";
+import { certainty, h, percent } from "./dom.js";
 import { remember } from "./history.js";
 import { PictureInput } from "./picture_input.js";
 import { Viewer } from "./viewer.js";
@@ -40,15 +40,15 @@ export class Reconstruction {
   show(result, found) {
     const garment = { image: found.reconstruction, latent: found.latent, category: found.category };
     const seen = `data:image/png;base64,${found.prepared}`;
-    this.answer.show(result, `Taken for: ${words(found.category)}, ${certainty(found.probability)}.`);
+    this.answer.show(result, `Taken for: ${found.category}, ${certainty(found.probability)}.`);
     this.stages.replaceChildren(
       picture(seen, "What it saw"), h("span", { "aria-hidden": "true" }, "→ 20 numbers →"),
       picture(`data:image/png;base64,${found.reconstruction}`, "Drawn from them"),
       h("button", { type: "button", class: "button", onclick: () => this.onpick(garment) }, "Take for the way above"),
     );
-    const classes = Object.entries(found.probabilities).map(([label, score]) => ({ label: words(label), score }));
+    const classes = Object.entries(found.probabilities).map(([label, score]) => ({ label, score }));
     this.bars.show(classes.sort((one, other) => other.score - one.score).slice(0, 3));
-    remember("clothing_vae", `Yours: ${words(found.category)}, ${percent(found.probability, 0)}`, seen);
+    remember("clothing_vae", `Yours: ${found.category}, ${percent(found.probability, 0)}`, seen);
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { ask } from "./api.js";
 import { Answer } from "./answer.js";
+import { place } from "./bars.js";
 import { calm, certainty, h, newest, percent, unique } from "./dom.js";
 import { remember } from "./history.js";
 
@@ -80,7 +81,7 @@ class Sentiment {
       const sure = Math.max(found.probability, 1 - found.probability);
       const mood = found.label === "positive" ? "liked it" : "did not like it";
       this.answer.show(result, `They ${mood}: ${certainty(sure)}, ${percent(sure, 0)}.`);
-      this.needle.style.left = `${found.probability * 100}%`;
+      place(this.needle, found.probability);
       this.warning.textContent = found.warning ?? "";
       this.keep("sentiment", `${found.label}, ${percent(sure, 0)}`, null, text);
     } catch (error) {

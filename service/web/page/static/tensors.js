@@ -85,12 +85,20 @@ class Editor {
     const { data } = result;
     const rows = data.predictions ?? Object.values(data)[0];
     const number = Array.isArray(rows) ? rows.length : 1;
-    this.answer.show(result, `Answered: ${number} ${number === 1 ? "row" : "rows"}.`);
+    this.answer.show(result, number === 1 ? this.tell(rows[0] ?? rows) : `${number} rows were answered.`);
     this.bars.show(this.classes(Array.isArray(rows) ? rows[0] : rows));
     const text = pretty(data);
     this.json.hidden = false;
     this.json.firstChild.textContent = text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)} …` : text;
     remember(this.name, JSON.stringify(rows).slice(0, 80), null, JSON.stringify(this.body));
+  }
+
+  /** One row in a sentence, if it is one number. */
+  tell(row) {
+    const { outputs } = this.contract.signatures[this.signature.value];
+    const value = [row].flat(9)[0];
+    const single = outputs.length === 1 && typeof value === "number" && [row].flat(9).length === 1;
+    return single ? `${outputs[0].name} = ${Number(value.toPrecision(5))}` : "One row was answered.";
   }
 
   /** The best classes, where a row is a probability for each label. */

@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { Answer } from "./answer.js";
-import { h, unique, words } from "./dom.js";
+import { h, unique } from "./dom.js";
 import { asEnd, pixels } from "./garment.js";
 
 const PATH = "v1/interpolate/clothing";
@@ -48,9 +48,9 @@ export class Way {
       this.frames = result.data.frames;
       this.ends.forEach((image, index) => {
         image.src = pixels(this.garments[index]);
-        image.alt = words(this.garments[index].category);
+        image.alt = this.garments[index].category;
       });
-      this.answer.show(result, `From ${words(from.category)} to ${words(to.category)}, in ${STEPS} steps.`);
+      this.answer.show(result, `From ${from.category} to ${to.category}, in ${STEPS} steps.`);
       this.step();
     } catch (error) {
       this.answer.fail(error);
@@ -60,7 +60,7 @@ export class Way {
   step() {
     if (!this.frames) return;
     const frame = this.frames[Number(this.slider.value)];
-    const shares = Object.entries(frame.categories).map(([name, share]) => `${Math.round(share * 100)} % ${words(name)}`);
+    const shares = Object.entries(frame.categories).map(([name, share]) => `${Math.round(share * 100)} % ${name}`);
     this.image.src = pixels(frame);
     this.image.alt = shares.join(", ");
     this.slider.setAttribute("aria-valuetext", shares.join(", "));
