@@ -17,7 +17,7 @@ from benchmarks.servers import ServerError
 from benchmarks.subjects import JSON, ROOT, Target
 from loadtest.workloads import to_png, votes
 from service.engine.batching.tensors import Tensors
-from service.models.party.endpoint import CODES, VOTES
+from service.models.party.endpoint import FIELDS, VOTES
 from training.models.sentiment.short_sentences import SENTENCES
 
 DATA = ROOT / "tests" / "data"
@@ -69,7 +69,8 @@ def sentiment() -> Work:
 def party() -> Work:
     """Members of the US House, and their votes."""
     members: list[Any] = votes(())[:MOST_ROWS]
-    codes = [[CODES[each["votes"][name]] for name in VOTES] for each in members]
+    known = dict(zip(FIELDS[0].words, FIELDS[0].codes, strict=True))
+    codes = [[known[each["votes"][name]] for name in VOTES] for each in members]
     return Work(members[:BODIES], (np.array(codes, np.int8),))
 
 

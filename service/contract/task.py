@@ -76,9 +76,15 @@ class TableField(Frozen):
     minimum: float | None = None
     maximum: float | None = None
     words: tuple[str, ...] = Field((), description="that a category may be")
+    codes: tuple[float, ...] = Field(
+        (), description="the number for each word, of a model that takes numbers"
+    )
     optional: bool = Field(False, description="whether it may be missing")
     missing: float | str | None = Field(
-        None, description="what the model is given where it is"
+        None, description="what the model is given where it is; null = not a number"
+    )
+    missing_word: str | None = Field(
+        None, description="that says so, beside null and leaving it out"
     )
 
     @model_validator(mode="after")
@@ -86,6 +92,11 @@ class TableField(Frozen):
         if (self.kind == "category") != bool(self.words):
             raise ValueError(
                 f"{self.name}: expected words for a category, and for nothing else"
+            )
+        if self.codes and len(self.codes) != len(self.words):
+            raise ValueError(
+                f"{self.name}: expected a code for each of {len(self.words)} words, "
+                f"received {len(self.codes)}"
             )
         if self.optional and self.missing is None and self.kind != "number":
             raise ValueError(
@@ -100,9 +111,9 @@ class _Tabular(_Task):
     @model_validator(mode="after")
     def _check_names(self) -> "_Tabular":
         names = [field.name for field in self.fields]
-        twice = {name for name in names if names.count(name) > 1}
+        twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"expected each field once, received twice {twice}")
+            raise ValueError(f"expected each field once, received {twice} twice")
         return self
 
 
@@ -126,7 +137,9 @@ class ImageGeneration(_Task):
     """A label, a seed → images."""
 
     kind: Literal["image-generation"] = "image-generation"
-    latents: int = Field(ge=1, description="numbers that an image is drawn from")
+    signature: str = Field(
+        SERVING, description="from latents, and weights of the labels if there are any"
+    )
     temperature: float = Field(1.0, ge=0, description="by which they are multiplied")
 
 
@@ -179,21 +192,25 @@ def check_task(
     Raises:
         TaskError: It cannot be that model's; says what was expected and received.
     """
-    signature = signatures.get(SERVING)
+    name = task.signature if isinstance(task, ImageGeneration) else SERVING
+    signature = signatures.get(name)
     if signature is None:
         raise TaskError(
-            f"task: expected a signature {SERVING!r}, received {', '.join(signatures)}"
+            f"task: expected a signature {name!r}, received {', '.join(signatures)}"
         )
-    _check_inputs(task, signature.inputs)
+    _check_inputs(task, signature.inputs, labels)
     if isinstance(task, _Classification):
         _check_classes(signature.outputs[0], labels)
 
 
-def _check_inputs(task: Task, inputs: Sequence[TensorSpec]) -> None:
+def _check_inputs(
+    task: Task, inputs: Sequence[TensorSpec], labels: Sequence[str]
+) -> None:
     if isinstance(task, _Tabular):
         _check_columns(task.fields, inputs)
         return
     if isinstance(task, ImageGeneration):
+        _check_generator(inputs, labels)
         return
     if len(inputs) != 1:
         names = ", ".join(each.name for each in inputs)
@@ -240,6 +257,18 @@ def _check_columns(fields: Sequence[TableField], inputs: Sequence[TensorSpec]) -
         raise TaskError(
             f"task: expected a field for each of the inputs {', '.join(sorted(names))}"
             f"; received {', '.join(sorted(declared))}"
+        )
+
+
+def _check_generator(inputs: Sequence[TensorSpec], labels: Sequence[str]) -> None:
+    """Latents, and weights of the labels where there are labels."""
+    widths = [each.shape[1] if len(each.shape) == 2 else None for each in inputs]
+    weights_of = [len(labels)] if labels else []
+    if not widths or widths[0] is None or widths[1:] != weights_of:
+        shapes = ", ".join(f"{each.name} {each.shape}" for each in inputs)
+        weights = f" and weights (rows, {len(labels)}) of the labels" if labels else ""
+        raise TaskError(
+            f"task: expected latents (rows, length){weights}, received {shapes}"
         )
 
 

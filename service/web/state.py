@@ -14,6 +14,7 @@ from service.logs import AccessLog
 from service.metrics import Metrics
 from service.processes.cores import available_cores
 from service.settings import Settings
+from service.tasks.registry import TaskEndpoints
 from service.web.http.accounting import Accounting
 from service.web.imaging.pool import DecoderPool
 
@@ -54,6 +55,7 @@ class AppState:
 
     Attributes:
         chooser: Finds the version that a request means.
+        tasks: The typed endpoints that models declare.
         decoders: Processes that read images.
         draining: Set on SIGTERM; readiness turns red.
         leaving: Set after the drain delay; nothing new is taken.
@@ -72,6 +74,7 @@ class AppState:
         self.metrics = metrics
         self.accounting = Accounting(metrics, access_log)
         self.chooser = VersionChooser()
+        self.tasks = TaskEndpoints()
         self.draining = False
         self.leaving = asyncio.Event()
         metrics.in_flight_limit.set(settings.max_in_flight)

@@ -2,10 +2,15 @@
 
 from fastapi import APIRouter
 
+from service.contract.task import ImageGeneration
 from service.models.clothing import generate, interpolate, reconstruct
-from service.models.clothing.vocabulary import GENERATORS, newest_latent_dims
+from service.models.clothing.vocabulary import (
+    DECODER,
+    GENERATORS,
+    newest_latent_dims,
+)
 
-MODELS = tuple(GENERATORS.values())
+TASKS = dict.fromkeys(GENERATORS.values(), ImageGeneration(signature=DECODER))
 FACTS = {"latent_dims": newest_latent_dims}  # for the description of the API
 
 router = APIRouter()

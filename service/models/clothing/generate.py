@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.contract.manifest import Manifest
+from service.contract.contract import Contract
 from service.engine.batching.tensors import Tensors
 from service.models.clothing.generation_answer import PNG, ZIP, GeneratedClothing
 from service.models.clothing.latents import LARGEST_SEED, draw_latents
@@ -34,7 +34,6 @@ from service.web.api.schemas import (
 from service.web.http.body import JSON, RequestModel
 from service.web.http.negotiation import choose
 
-MODELS = tuple(GENERATORS.values())
 MOST_IMAGES = 256
 HOTTEST = 1.5
 EXAMPLE = {"category": "sandal", "count": 4, "seed": 7}
@@ -145,7 +144,7 @@ async def generate_clothing(request: Request, version: Version = None) -> Respon
     return response
 
 
-def _decide(wanted: GenerateRequest, contract: Manifest) -> dict[str, Any]:
+def _decide(wanted: GenerateRequest, contract: Contract) -> dict[str, Any]:
     """What the caller left open, and all else that it takes to draw the same again."""
     seed, temperature = wanted.seed, wanted.temperature
     if temperature is None:

@@ -7,7 +7,7 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
-from service.contract.manifest import Manifest
+from service.contract.contract import Contract
 from service.engine.batching.tensors import Tensors
 from service.errors import InvalidInput
 from service.models.clothing.garments import read_garment
@@ -219,7 +219,7 @@ async def _prepare(
 
 
 async def _encode(
-    call: ModelCall, contract: Manifest, prepared: Mapping[str, np.ndarray]
+    call: ModelCall, contract: Contract, prepared: Mapping[str, np.ndarray]
 ) -> dict[str, End]:
     """Pictures by their field, each to its latent and its most probable category."""
     if not prepared:

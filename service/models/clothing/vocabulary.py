@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from service.contract.manifest import Manifest
+from service.contract.contract import Contract
 from service.engine.batching.batcher import Answer
 from service.engine.catalog import Catalog
 from service.web.api.schemas import WHOLE
@@ -65,7 +65,7 @@ Scale = Annotated[
 ]
 
 
-def latent_dims(contract: Manifest) -> int:
+def latent_dims(contract: Contract) -> int:
     """The length of this version's latent vectors."""
     length = contract.signatures[DECODER].inputs[0].shape[1]
     assert length is not None  # only rows are free  # noqa: S101
@@ -76,7 +76,7 @@ def newest_latent_dims(catalog: Catalog) -> int | None:
     """The length of the newest version's latent vectors; None while there is none."""
     model = catalog.models.get(VAE)
     newest = model.default if model else None
-    return latent_dims(newest.manifest) if newest and newest.manifest else None
+    return latent_dims(newest.contract) if newest and newest.contract else None
 
 
 def weigh(categories: Sequence[str]) -> np.ndarray:
@@ -85,7 +85,7 @@ def weigh(categories: Sequence[str]) -> np.ndarray:
     return np.eye(len(CATEGORIES), dtype=np.float32)[indices]
 
 
-def output(contract: Manifest, signature: str, answer: Answer, name: str) -> np.ndarray:
+def output(contract: Contract, signature: str, answer: Answer, name: str) -> np.ndarray:
     """One output of a signature by its name, (rows, ...)."""
     names = [spec.name for spec in contract.signatures[signature].outputs]
     return np.asarray(answer.outputs[names.index(name)])

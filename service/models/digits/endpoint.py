@@ -1,20 +1,31 @@
 """Handwritten digits: pictures → which digit each one shows."""
 
+import base64
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
+from service.contract.contract import Contract
+from service.contract.task import ImageClassification
 from service.engine.batching.tensors import Tensors
-from service.models.digits.handwriting import SIDE, is_prepared, read_digit
+from service.models.digits.handwriting import (
+    SIDE,
+    is_prepared,
+    read_digit,
+    read_located_digit,
+)
+from service.tasks.endpoint import Given, Wanted
+from service.tasks.images import ImageEndpoint
 from service.web.api.model_call import ModelCall
-from service.web.api.schemas import PREDICT_ERRORS, DirectRoute, Version, images_body
+from service.web.api.schemas import DirectRoute, Version
 from service.web.imaging.decode import read_plain
+from service.web.imaging.encode import to_png
 
 MODEL = "digits"
-MODELS = (MODEL,)
+TASKS = {MODEL: ImageClassification(size=(SIDE, SIDE), colour="grey", top_k=10)}
 
 MOST_AT_ONCE = 16  # images that are read in less time than another process is asked
 
@@ -27,7 +38,21 @@ EXAMPLE = (
     "GABpETyQcCy90wAAAABJRU5ErkJggg=="
 )
 
+Prepared = Annotated[
+    bool,
+    Query(description="Whether the answer shows what the model saw, and where."),
+]
+
 router = APIRouter(tags=["predict"], route_class=DirectRoute)
+
+
+class Box(BaseModel):
+    """A part of a picture, in its pixels, counted from the left and from the top."""
+
+    left: int
+    top: int
+    width: int
+    height: int
 
 
 class DigitPrediction(BaseModel):
@@ -38,38 +63,78 @@ class DigitPrediction(BaseModel):
     probabilities: list[float] = Field(
         min_length=10, max_length=10, description="Of the digits 0 to 9, in order."
     )
+    prepared: str | None = Field(
+        None, description="What the model saw, 28×28, if asked for: PNG in base64."
+    )
+    box: Box | None = Field(None, description="Where that is, if asked for.")
 
 
-class DigitsResponse(BaseModel):
-    """One prediction for each picture, in the order they came."""
+class Digits(ImageEndpoint):
+    """Digits, which are found in the picture first."""
 
-    model: str
-    version: int
-    predictions: list[DigitPrediction]
+    prediction, label = DigitPrediction, "digit"
+    read_image, example = staticmethod(read_digit), EXAMPLE
+
+    async def read(self, call: ModelCall) -> Given:
+        """See `TaskEndpoint`."""
+        images = await call.images()
+        call.check_count(len(images))
+        rows = await call.decode(lambda: _read_at_once(images), in_thread=False)
+        return Given([rows or await call.read_images(images, self.read_image)])
+
+    def predict(
+        self, given: Given, outputs: Tensors, contract: Contract, wanted: Wanted
+    ) -> list[dict[str, Any]]:
+        """See `DigitPrediction`."""
+        return [_prediction(row) for row in outputs[0].tolist()]
 
 
-@router.post(
-    "/v1/predict/digits",
-    response_model=DigitsResponse,
-    responses=PREDICT_ERRORS,
-    openapi_extra=images_body(EXAMPLE),
-)
-async def predict_digits(request: Request, version: Version = None) -> Response:
+class LocatedDigits(Digits):
+    """The same, with what the model saw, and where."""
+
+    async def read(self, call: ModelCall) -> Given:
+        """See `TaskEndpoint`."""
+        images = await call.images()
+        call.check_count(len(images))
+        (located,) = await call.read_images(images, read_located_digit)
+        pixels = located[:, 4:].reshape(-1, SIDE, SIDE).astype(np.uint8)
+        boxes = located[:, :4].tolist()
+        return Given([(pixels,)], [*zip(pixels, boxes, strict=True)])
+
+    def predict(
+        self, given: Given, outputs: Tensors, contract: Contract, wanted: Wanted
+    ) -> list[dict[str, Any]]:
+        """See `DigitPrediction`."""
+        found = super().predict(given, outputs, contract, wanted)
+        return [
+            each | _location(pixels, box)
+            for each, (pixels, box) in zip(found, given.sources, strict=True)
+        ]
+
+
+def _location(pixels: np.ndarray, box: list[int]) -> dict[str, Any]:
+    """uint8 (28, 28), and where it was, to the fields of `DigitPrediction`."""
+    named = dict(zip(Box.model_fields, box, strict=True)) if any(box) else None
+    prepared = base64.b64encode(to_png(pixels)).decode()
+    return {"prepared": prepared, "box": named}
+
+
+DIGITS, LOCATED = Digits(), LocatedDigits()
+
+
+@router.post("/v1/predict/digits", **DIGITS.route(MODEL))
+async def predict_digits(
+    request: Request,
+    version: Version = None,
+    prepared: Prepared = False,  # noqa: FBT002  # FastAPI's way
+) -> Response:
     """Which digit is it?
 
     Takes photos, screenshots and drawings of one digit each: any size, dark on light or
     light on dark, JPEG, PNG, WebP, GIF, HEIC, AVIF, BMP or TIFF.
     """
-    call = ModelCall(request, MODEL, version)
-    images = await call.images()
-    call.check_count(len(images))
-    rows = await call.decode(lambda: _read_at_once(images), in_thread=False)
-    if rows is None:
-        rows = await call.read_images(images, read_digit)
-    answer = await call.infer(rows)
-    (probabilities,) = answer.outputs
-    predictions = [_prediction(row) for row in probabilities.tolist()]
-    return call.respond(answer, predictions, [str(p["digit"]) for p in predictions])
+    endpoint = LOCATED if prepared else DIGITS
+    return await endpoint.answer(ModelCall(request, MODEL, version))
 
 
 def _read_at_once(images: Sequence[bytes]) -> Tensors | None:

@@ -17,7 +17,9 @@ from PIL import Image, ImageFilter
 
 from service.errors import InvalidImage
 from service.web.imaging.components import connected
-from service.web.imaging.decode import read_drawing
+from service.web.imaging.decode import LONGEST, read_drawing, upright_size
+
+Part = tuple[float, float, float, float]
 
 SIDE = 28
 ONES, INDEX = np.ones(SIDE, np.float32), np.arange(SIDE, dtype=np.float32)
@@ -39,7 +41,12 @@ THINNEST, WEIGHT = 1.8, 2.2  # widths of strokes; measured in MNIST: 5 % 1.7, me
 
 
 def prepare_digit(pixels: np.ndarray) -> np.ndarray:
-    """Bring a picture of one digit to MNIST's form.
+    """Bring a picture of one digit to MNIST's form; see `find_digit`."""
+    return find_digit(pixels)[0]
+
+
+def find_digit(pixels: np.ndarray) -> tuple[np.ndarray, Part]:
+    """Bring a picture of one digit to MNIST's form, and say where it was.
 
     Args:
         pixels: uint8 (height, width) or (height, width, 3), 0 = black. Dark on light or
@@ -47,7 +54,8 @@ def prepare_digit(pixels: np.ndarray) -> np.ndarray:
 
     Returns:
         uint8 (28, 28), 0 = background, 255 = ink. A picture that has MNIST's form
-        already comes back as it is, its negative as its negative.
+        already comes back as it is, its negative as its negative. And the part of the
+        picture: left, top, width, height, as shares of its sides.
 
     Raises:
         InvalidImage: No ink stands out from the background.
@@ -56,13 +64,14 @@ def prepare_digit(pixels: np.ndarray) -> np.ndarray:
     if sheet.shape == (SIDE, SIDE):
         upright = ~sheet if sheet[0, 0] > 127 else sheet
         if is_prepared(upright):
-            return upright
+            return upright, _share(upright)
     sheet = _enlarged(sheet, LEAST_SIDE)
     dark = _is_ink_dark(sheet)
     for guess in (dark, not dark):
         strokes = _strokes(_contrast(sheet, dark=guess))
         if strokes.any():
-            return _centred(_fitted(_weighted(strokes)))
+            digit = strokes[_box(strokes)]
+            return _centred(_fitted(_weighted(digit))), _share(strokes)
     raise InvalidImage(
         "The image is blank: expected a digit that stands out from its background, "
         "received no ink."
@@ -77,6 +86,24 @@ def read_digit(data: bytes, *, max_pixels: int) -> np.ndarray:
     """
     drawing = read_drawing(data, max_pixels=max_pixels, long_side=WORKING_SIDE)
     return prepare_digit(drawing)
+
+
+def read_located_digit(data: bytes, *, max_pixels: int) -> np.ndarray:
+    """An image file to the same, behind where it was in the file's pixels.
+
+    Returns:
+        int32 (788,): left, top, width, height, and 784 pixels; of a strip so long that
+        only a part of it was looked at, the first four are 0.
+
+    Raises:
+        InvalidImage, ImageTooLarge: See `service.web.imaging.decode`.
+    """
+    drawing = read_drawing(data, max_pixels=max_pixels, long_side=WORKING_SIDE)
+    digit, part = find_digit(drawing)
+    width, height = upright_size(data, max_pixels=max_pixels)
+    known = max(width, height) <= LONGEST * min(width, height)
+    box = np.array(part) * (width, height, width, height) * known
+    return np.concatenate([np.rint(box).astype(np.int32), digit.ravel()])
 
 
 def is_prepared(grey: np.ndarray) -> bool:
@@ -215,7 +242,7 @@ def _running(extreme: np.ufunc, values: np.ndarray, radius: int) -> np.ndarray:
 
 
 def _strokes(contrast: np.ndarray) -> np.ndarray:
-    """The digit alone, cropped: uint8 (height, width), 255 = ink; (1, 1) if none."""
+    """The digit alone: uint8 (height, width), 255 = ink; all 0 where there is none."""
     count = np.bincount(contrast.ravel(), minlength=256)
     paper = count[: _otsu(count) + 1]
     quiet = _quantile(paper, 0.32)
@@ -234,8 +261,9 @@ def _strokes(contrast: np.ndarray) -> np.ndarray:
         digit = _digit(contrast, share.astype(np.float32))
         if digit.any():
             soft = np.clip(share * 512 - 128, 0, 255).astype(np.uint8)
-            return _cropped(soft[contrast] * digit)
-    return np.zeros((1, 1), np.uint8)
+            found: np.ndarray = soft[contrast] * digit
+            return found
+    return np.zeros(contrast.shape, np.uint8)
 
 
 def _otsu(count: np.ndarray) -> int:
@@ -290,10 +318,22 @@ def _digit(contrast: np.ndarray, share: np.ndarray) -> np.ndarray:
     return components.painted(company)
 
 
-def _cropped(ink: np.ndarray) -> np.ndarray:
+def _box(ink: np.ndarray) -> tuple[slice, slice]:
+    """The rows and the columns in which there is any."""
     rows = np.flatnonzero(ink.any(axis=1))
     columns = np.flatnonzero(ink.any(axis=0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def _share(ink: np.ndarray) -> Part:
+    """Left, top, width and height of the ink, as shares of the picture's sides."""
+    (height, width), (rows, columns) = ink.shape, _box(ink)
+    return (
+        columns.start / width,
+        rows.start / height,
+        (columns.stop - columns.start) / width,
+        (rows.stop - rows.start) / height,
+    )
 
 
 def _weighted(strokes: np.ndarray) -> np.ndarray:

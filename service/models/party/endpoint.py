@@ -1,37 +1,24 @@
 """Congressional votes of 1984: 16 votes → which party the member belonged to."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from fastapi import APIRouter, Request, Response
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import BaseModel, Field
 
+from service.contract.contract import Contract
+from service.contract.signature import TensorSpec
+from service.contract.task import TableField, TabularClassification
 from service.engine.batching.tensors import Tensors
+from service.tasks.endpoint import Given, Wanted
+from service.tasks.tables import TableEndpoint
 from service.web.api.model_call import ModelCall
-from service.web.api.schemas import (
-    PREDICT_ERRORS,
-    ROWS,
-    DirectRoute,
-    Version,
-    either,
-    json_body,
-)
-from service.web.http.body import RequestModel
-from service.web.http.wording import check_names, show
+from service.web.api.schemas import DirectRoute, Version
 
 MODEL = "party"
-MODELS = (MODEL,)
 
-VoteName = Literal[
+VOTES = (
     "handicapped-infants",
     "water-project-cost-sharing",
     "adoption-of-the-budget-resolution",
@@ -48,72 +35,44 @@ VoteName = Literal[
     "crime",
     "duty-free-exports",
     "export-administration-act-south-africa",
-]
+)
 """In the order of the model's input; a test compares it with the manifest."""
 
-VOTES: tuple[str, ...] = get_args(VoteName)
-NAMES = dict.fromkeys(VOTES)
-CODES = {"yea": 1, "nay": -1, "unknown": 0}
+UNKNOWN = "unknown"
 MOST_SPOKEN = 5  # votes named in an answer
 
 NOTHING_KNOWN = "no vote is known: the probability is the share of democrats in 1984"
 
+EXAMPLE = {
+    "votes": {
+        "physician-fee-freeze": "nay",
+        "adoption-of-the-budget-resolution": "yea",
+        "el-salvador-aid": "nay",
+        "education-spending": "unknown",
+    }
+}
+
+FIELDS = tuple(
+    TableField(
+        name=name,
+        kind="category",
+        words=("yea", "nay", UNKNOWN),
+        codes=(1, -1, 0),
+        optional=True,
+        missing=UNKNOWN,
+    )
+    for name in VOTES
+)
+INPUTS = (TensorSpec(name="votes", dtype="int8", shape=(None, len(VOTES))),)
+TASKS = {MODEL: TabularClassification(fields=FIELDS)}
+
 router = APIRouter(tags=["predict"], route_class=DirectRoute)
-
-
-def _check_cast(cast: Any) -> Any:
-    if not isinstance(cast, str) or cast not in CODES:
-        raise ValueError(f"expected yea, nay or unknown, received {show(cast)}")
-    return cast
-
-
-def _check_votes(votes: Any) -> Any:
-    if not isinstance(votes, dict):
-        raise ValueError(f"expected an object of votes by name, received {show(votes)}")
-    check_names(votes, NAMES)
-    return votes
-
-
-Cast = Annotated[Literal["yea", "nay", "unknown"], BeforeValidator(_check_cast)]
-Votes = Annotated[
-    dict[str, Cast],
-    BeforeValidator(_check_votes),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "properties": {name: {"enum": [*CODES]} for name in VOTES},
-            "additionalProperties": False,
-            "description": "A vote that is left out is unknown.",
-        }
-    ),
-]
-
-
-class PartyRequest(RequestModel):
-    """The votes of one member, or of several."""
-
-    model_config = ConfigDict(json_schema_extra=either(["votes"], ["members"]))
-    rows_field = "members"
-
-    votes: Votes | None = None
-    members: Annotated[list[Votes], ROWS] | None = None
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> "PartyRequest":
-        if (self.votes is None) == (self.members is None):
-            given = "neither" if self.votes is None else "both"
-            raise ValueError(f"expected either votes or members, received {given}")
-        return self
-
-    def all_members(self) -> list[dict[str, Any]]:
-        """The members, in order."""
-        return [self.votes] if self.votes is not None else list(self.members or [])
 
 
 class SpokenVote(BaseModel):
     """One vote that spoke for the answer."""
 
-    vote: VoteName
+    vote: str
     cast: Literal["yea", "nay"]
     weight: float = Field(
         gt=0,
@@ -134,56 +93,36 @@ class PartyPrediction(BaseModel):
     warning: str | None = Field(None, description="Only where no vote is known.")
 
 
-class PartyResponse(BaseModel):
-    """One prediction for each member, in the order they came."""
+class Party(TableEndpoint):
+    """Votes to a party, with those that spoke most for it."""
 
-    model: str
-    version: int
-    predictions: list[PartyPrediction]
+    prediction, label = PartyPrediction, "party"
 
-
-EXAMPLE = {
-    "votes": {
-        "physician-fee-freeze": "nay",
-        "adoption-of-the-budget-resolution": "yea",
-        "el-salvador-aid": "nay",
-        "education-spending": "unknown",
-    }
-}
+    def predict(
+        self, given: Given, outputs: Tensors, contract: Contract, wanted: Wanted
+    ) -> list[dict[str, Any]]:
+        """See `PartyPrediction`."""
+        return [
+            _prediction(record.values(), *row)
+            for record, *row in zip(given.sources, *outputs, strict=True)
+        ]
 
 
-@router.post(
-    "/v1/predict/party",
-    response_model=PartyResponse,
-    responses=PREDICT_ERRORS,
-    openapi_extra=json_body(PartyRequest, EXAMPLE),
-)
+PARTY = Party(FIELDS, INPUTS, EXAMPLE, ("votes", "members"))
+
+
+@router.post("/v1/predict/party", **PARTY.route(MODEL))
 async def predict_party(request: Request, version: Version = None) -> Response:
     """Democrat or republican?
 
     Takes the 16 key votes of the US House in 1984 of one member or of several, each
     yea, nay or unknown.
     """
-    call = ModelCall(request, MODEL, version)
-    members = (await call.json(PartyRequest)).all_members()
-    rows = await call.decode(lambda: _decode(members), in_thread=False)
-    answer = await call.infer(rows)
-    probabilities, attributions = answer.outputs
-    predictions = [
-        _prediction(*row)
-        for row in zip(members, probabilities, attributions, strict=True)
-    ]
-    return call.respond(answer, predictions, (p["party"] for p in predictions))
-
-
-def _decode(members: Sequence[dict[str, Any]]) -> Tensors:
-    """Votes to (rows, 16) int8, 1 yea, -1 nay, 0 unknown."""
-    codes = [[CODES[votes.get(name, "unknown")] for name in VOTES] for votes in members]
-    return (np.array(codes, np.int8),)
+    return await PARTY.answer(ModelCall(request, MODEL, version))
 
 
 def _prediction(
-    votes: dict[str, Any],
+    casts: list[str],
     probability: np.floating[Any],
     attributions: npt.NDArray[np.floating[Any]],
 ) -> dict[str, Any]:
@@ -192,7 +131,7 @@ def _prediction(
     weights = (attributions if is_democrat else -attributions).tolist()
     loudest = sorted(range(len(VOTES)), key=weights.__getitem__, reverse=True)
     spoken = [
-        {"vote": VOTES[vote], "cast": votes[VOTES[vote]], "weight": weight}
+        {"vote": VOTES[vote], "cast": casts[vote], "weight": weight}
         for vote in loudest[:MOST_SPOKEN]
         if (weight := round(weights[vote], 4)) > 0
     ]
@@ -201,6 +140,6 @@ def _prediction(
         "probability": round(float(probability), 6),
         "votes": spoken,
     }
-    if all(cast == "unknown" for cast in votes.values()):
+    if all(cast == UNKNOWN for cast in casts):
         prediction["warning"] = NOTHING_KNOWN
     return prediction

@@ -6,15 +6,18 @@ import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from service.contract.manifest import Manifest
-from service.models.photo.middle import read_middle
+from service.contract.contract import Contract
+from service.contract.task import ImageClassification
+from service.engine.batching.tensors import Tensors
+from service.models.photo.middle import SIDE, read_middle
+from service.tasks.endpoint import Given, Wanted
+from service.tasks.images import ImageEndpoint
 from service.web.api.model_call import ModelCall
-from service.web.api.schemas import PREDICT_ERRORS, DirectRoute, Version, images_body
+from service.web.api.schemas import DirectRoute, Version
 
 MODEL = "photo"
-MODELS = (MODEL,)
-
 DEFAULT_TOP_K, MOST_TOP_K = 5, 20
+TASKS = {MODEL: ImageClassification(size=(SIDE, SIDE), top_k=DEFAULT_TOP_K)}
 
 # tests/data/photos/coffee.jpg, 64×64, as WebP.
 EXAMPLE = (
@@ -51,20 +54,28 @@ class PhotoPrediction(BaseModel):
     classes: list[PhotoClass] = Field(description="The most probable, best first.")
 
 
-class PhotoResponse(BaseModel):
-    """One prediction for each photo, in the order they came."""
+class Photo(ImageEndpoint):
+    """Photos, of which the middle is looked at."""
 
-    model: str
-    version: int
-    predictions: list[PhotoPrediction]
+    prediction, label = PhotoPrediction, ""
+    read_image, example = staticmethod(read_middle), EXAMPLE
+
+    def predict(
+        self, given: Given, outputs: Tensors, contract: Contract, wanted: Wanted
+    ) -> list[dict[str, Any]]:
+        """See `PhotoPrediction`."""
+        top_k = wanted.top_k or DEFAULT_TOP_K
+        return [_prediction(row, top_k, contract) for row in outputs[0]]
+
+    def labels(self, predictions: list[dict[str, Any]]) -> list[str]:
+        """See `TaskEndpoint`."""
+        return [each["classes"][0]["label"] for each in predictions]
 
 
-@router.post(
-    "/v1/predict/photo",
-    response_model=PhotoResponse,
-    responses=PREDICT_ERRORS,
-    openapi_extra=images_body(EXAMPLE),
-)
+PHOTO = Photo()
+
+
+@router.post("/v1/predict/photo", **PHOTO.route(MODEL))
 async def predict_photo(
     request: Request, version: Version = None, top_k: TopK = DEFAULT_TOP_K
 ) -> Response:
@@ -74,28 +85,19 @@ async def predict_photo(
     TIFF. Only the middle is looked at: a square of 7/8 of the short side.
     `top_k` goes into the query.
     """
-    call = ModelCall(request, MODEL, version)
-    images = await call.images()
-    call.check_count(len(images))
-    rows = await call.read_images(images, read_middle)
-    answer = await call.infer(rows)
-    (probabilities,) = answer.outputs
-    manifest = call.manifest(answer)
-    predictions = [_prediction(row, top_k, manifest) for row in probabilities]
-    labels = (prediction["classes"][0]["label"] for prediction in predictions)
-    return call.respond(answer, predictions, labels)
+    return await PHOTO.answer(ModelCall(request, MODEL, version), Wanted(top_k))
 
 
 def _prediction(
-    probabilities: np.ndarray, top_k: int, manifest: Manifest
+    probabilities: np.ndarray, top_k: int, contract: Contract
 ) -> dict[str, Any]:
     """float32 (1000,) to the fields of `PhotoPrediction`."""
-    wnids = manifest.constants["wnids"]
+    wnids = contract.constants["wnids"]
     best = np.argsort(-probabilities, kind="stable")[:top_k].tolist()
     return {
         "classes": [
             {
-                "label": manifest.labels[index],
+                "label": contract.labels[index],
                 "wnid": wnids[index],
                 "probability": round(float(probabilities[index]), 6),
             }

@@ -13,6 +13,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from pydantic_core import to_json
 
+from service.web.api.predict import describe_endpoints
 from service.web.state import AppState
 
 ERROR = {"$ref": "#/components/schemas/ErrorResponse"}
@@ -53,6 +54,11 @@ class Api(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The document, as it is true now."""
         document = copy.deepcopy(super().openapi())
+        document["paths"] |= describe_endpoints(
+            self._servery.engine.catalog,
+            self._servery.tasks,
+            self.state.shipped_tasks.keys(),
+        )
         for operation in _operations(document):
             for status in ANYWHERE:
                 operation["responses"].setdefault(str(status), _error(status))

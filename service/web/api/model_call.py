@@ -5,17 +5,16 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.contract.manifest import Manifest
+from service.contract.contract import Contract
 from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors, count_rows, merge_rows
-from service.engine.catalog import VersionStatus
 from service.errors import EngineGone, ModelNotFound, ModelNotReady
 from service.web.api.schemas import ImagesRequest, how_to_get
 from service.web.http.body import (
@@ -31,7 +30,9 @@ from service.web.http.body import (
 from service.web.http.limits import read_timeout_ms
 from service.web.http.multipart import MULTIPART, parse_files
 from service.web.http.record import RequestRecord
-from service.web.state import AppState
+
+if TYPE_CHECKING:
+    from service.web.state import AppState
 
 T = TypeVar("T")
 Schema = TypeVar("Schema", bound=RequestModel)
@@ -45,12 +46,21 @@ class ModelCall:
     Args:
         request: As FastAPI hands it over.
         model: The name of the model that is asked; empty where only the body tells,
-            which `turn_to` then says.
+            which `use_model` then says.
         version: None means the newest that is ready.
+        shipped: Whether the model is one of ours, for which there is a command if it is
+            missing; others are unknown then.
     """
 
-    def __init__(self, request: Request, model: str, version: int | None):
-        self._request = request
+    def __init__(
+        self,
+        request: Request,
+        model: str,
+        version: int | None,
+        *,
+        shipped: bool = True,
+    ):
+        self._request, self._shipped = request, shipped
         self._version = version
         self.state: AppState = request.scope["servery"]
         self._record: RequestRecord = request.scope["record"]
@@ -68,13 +78,16 @@ class ModelCall:
         Raises:
             ModelNotReady, VersionNotFound: It cannot answer.
         """
-        self._model = self._record.model = model
+        self._model = model
+        if self._shipped:
+            self._record.model = model
         self._check_there()
+        self._record.model = model  # now that it is known to be one
         timeout_ms = self.state.engine.catalog.models[model].policy.timeout_ms
         if timeout_ms and not self._asked_ms:
-            self._deadline = self._record.started + timeout_ms / 1000
+            self.deadline = self._record.started + timeout_ms / 1000
 
-    def pin(self) -> Manifest:
+    def pin(self) -> Contract:
         """The contract of the version that answers; from now on no other one does.
 
         For endpoints that need it before they ask, or that ask more than once.
@@ -82,7 +95,8 @@ class ModelCall:
         catalog = self.state.engine.catalog
         status = self.state.chooser.find(catalog, self._model, self._version)
         self._version = status.version
-        return _manifest(status)
+        assert status.contract is not None  # ready versions have one  # noqa: S101
+        return status.contract
 
     async def body(self, *kinds: str) -> tuple[str, bytes]:
         """The media type and the bytes of the body.
@@ -121,7 +135,7 @@ class ModelCall:
             max_rows=settings.max_request_rows,
             max_values=settings.max_json_values,
         )
-        return await self._parse(body, work)
+        return await self.parse_by(body, work)
 
     async def json_or_nothing(self, schema: type[Schema]) -> Schema:
         """The body as an instance of `schema`; no body is an empty object.
@@ -146,7 +160,7 @@ class ModelCall:
             content_type = self._record.headers[b"content-type"]
             most = self.state.settings.max_request_rows
             work = partial(parse_files, content_type, body, most)
-            return await self._parse(body, work)
+            return await self.parse_by(body, work)
         if kind == JSON:
             return (await self.parse(body, ImagesRequest)).all_images()
         return [body]
@@ -247,12 +261,12 @@ class ModelCall:
             return None
         return model.default.version
 
-    def manifest(self, answer: Answer) -> Manifest:
+    def contract(self, answer: Answer) -> Contract:
         """The contract of the version that answered, even if it has retired since."""
         for catalog in (self.state.engine.catalog, self._asked):
-            manifest = catalog.manifest(self._model, answer.version)
-            if manifest is not None:
-                return manifest
+            contract = catalog.contract(self._model, answer.version)
+            if contract is not None:
+                return contract
         raise EngineGone("The engine stopped while answering; it is restarting.")
 
     def respond(
@@ -271,8 +285,8 @@ class ModelCall:
         """Have it counted what is answered, by its labels."""
         self._record.labels = tuple(labels)
 
-    async def _parse(self, body: bytes, work: Callable[[], T]) -> T:
-        """Do it here, or where a large body keeps nobody waiting."""
+    async def parse_by(self, body: bytes, work: Callable[[], T]) -> T:
+        """Do `work`, which reads `body`, here; or where a large one holds nobody up."""
         if is_large(body):
             return await self.state.parse_in_thread(work)
         return work()
@@ -284,17 +298,14 @@ class ModelCall:
         return result
 
     def _check_there(self) -> None:
-        """Fail before the body is read; an endpoint's own model is never unknown."""
+        """Fail before the body is read; a model of ours is never unknown."""
         try:
             self.state.engine.catalog.find(self._model, self._version)
         except ModelNotFound as error:
+            if not self._shipped:
+                raise
             raise ModelNotReady(
                 f"{self._model} is not in the artifacts folder yet; to get it: "
                 f"{how_to_get(self._model)}",
                 retry_after_s=MISSING_RETRY_S,
             ) from error
-
-
-def _manifest(status: VersionStatus) -> Manifest:
-    assert status.manifest is not None  # ready versions have one  # noqa: S101
-    return status.manifest

@@ -1,5 +1,6 @@
 """What operators ask about models: which there are, in what state, how good."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,6 +12,7 @@ from service.contract.task import Task, kind_of
 from service.engine.catalog import ModelStatus, VersionStatus
 from service.engine.disk import find_folder
 from service.errors import NotFound
+from service.tasks.registry import declared
 from service.web.api.schemas import BINARY, error_responses, how_to_get
 from service.web.api.tensorflow_serving.status import describe_model
 from service.web.state import AppState
@@ -84,7 +86,7 @@ async def list_models(request: Request) -> ModelsResponse:
     """Every model, its versions and their states."""
     catalog = _state(request).engine.catalog
     models = catalog.models
-    missing = sorted(request.app.state.endpoint_models - models.keys())
+    missing = sorted(request.app.state.shipped_tasks.keys() - models.keys())
     return ModelsResponse(
         models=[
             *(_summary(each) for each in models.values()),
@@ -114,7 +116,7 @@ async def show_model(request: Request, name: str) -> ModelResponse:
     return ModelResponse(
         name=name,
         default_version=default,
-        task=_declared(model),
+        task=_find_task(model, request.app.state.shipped_tasks),
         ready=default is not None,
         versions=versions,
         model_version_status=describe_model(model),
@@ -151,10 +153,10 @@ def _state(request: Request) -> AppState:
     return state
 
 
-def _declared(model: ModelStatus) -> Task | None:
+def _find_task(model: ModelStatus, shipped: Mapping[str, Task]) -> Task | None:
+    """What a model declares, or else what is known of it as one of ours."""
     contract = model.default.contract if model.default else None
-    task = contract.task if contract else None
-    return None if isinstance(task, str) else task
+    return declared(contract) or shipped.get(model.name)
 
 
 def _reports(name: str, status: VersionStatus) -> list[str]:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.routing import Route, Router
 
 from service import models as model_packages
-from service.web.api import admin, docs, health, models
+from service.web.api import admin, docs, health, models, predict
 from service.web.api.schemas import DirectRoute
 from service.web.api.tensorflow_serving import endpoints as tensorflow_serving
 from service.web.api.v2 import endpoints as v2
@@ -19,24 +19,24 @@ from service.web.page import endpoints as page
 def mount(app: FastAPI) -> DirectEndpoints:
     """Add the API's routes, and the `router` of every package in `service.models`.
 
-    The `endpoint` module of each also names its `MODELS`, so that one that is missing
-    can be told, and may give `FACTS`: by a name that stands in its schemas in place of
-    a number, what finds that number in the catalog. `app.state.routes` is all of them.
+    The `endpoint` module of each also says the `TASKS` of its models, by their names,
+    and may give `FACTS`: by a name that stands in its schemas in place of a number,
+    what finds that number in the catalog. `app.state.routes` is all routes.
 
     Returns:
         The endpoints of `DirectRoute`s.
     """
     routers: list[APIRouter] = []
-    app.state.endpoint_models = set()
+    app.state.shipped_tasks = {}
     app.state.facts = {}
     for package in pkgutil.iter_modules(model_packages.__path__):
         endpoint = importlib.import_module(
             f"{model_packages.__name__}.{package.name}.endpoint"
         )
         routers.append(endpoint.router)
-        app.state.endpoint_models.update(endpoint.MODELS)
+        app.state.shipped_tasks.update(endpoint.TASKS)
         app.state.facts.update(getattr(endpoint, "FACTS", {}))
-    apis = (models, admin, tensorflow_serving, v2, health, docs, page)
+    apis = (predict, models, admin, tensorflow_serving, v2, health, docs, page)
     routers += [each.router for each in apis]
     for router in routers:
         app.include_router(router)
@@ -44,8 +44,7 @@ def mount(app: FastAPI) -> DirectEndpoints:
     return DirectEndpoints(
         {
             route.path: route.endpoint
-            for router in routers
-            for route in router.routes
+            for route in app.state.routes
             if isinstance(route, DirectRoute)
         }
     )

@@ -10,7 +10,7 @@ import zlib
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import from_json
@@ -25,7 +25,9 @@ from service.errors import (
 from service.web.http.json_cost import check_cost
 from service.web.http.record import ClientDisconnectedError
 from service.web.http.wording import ECHO_CHARACTERS, check_names, cut, describe
-from service.web.state import AppState
+
+if TYPE_CHECKING:
+    from service.web.state import AppState
 
 JSON = "application/json"
 QUICK_BYTES = 65_536  # of a body, which are parsed in less than 5 ms

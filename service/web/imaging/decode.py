@@ -137,6 +137,18 @@ def read_plain(data: bytes, *, max_pixels: int, longest: int) -> np.ndarray | No
     return None
 
 
+def upright_size(data: bytes, *, max_pixels: int) -> tuple[int, int]:
+    """Width and height of an image that can be read, as it is looked at.
+
+    Raises:
+        InvalidImage, ImageTooLarge: See `read_photo`.
+    """
+    image = open_image(data, max_pixels=max_pixels).image
+    width, height = image.size
+    turned = _orientation(image.info.get("exif") or b"") >= 5
+    return (height, width) if turned else (width, height)
+
+
 def plain_size(data: bytes) -> tuple[int, int] | None:
     """Width and height of a PNG that is nothing but a header, grey pixels and an end.
 

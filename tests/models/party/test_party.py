@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.models.party.endpoint import EXAMPLE, PartyResponse
+from service.models.party.endpoint import EXAMPLE, PartyPrediction
 from service.models.party.endpoint import VOTES as NAMES
 from tests.models.predicting import Service
 from training.datasets import votes as data_set
@@ -27,7 +27,8 @@ def test_the_example_in_the_documentation_works(party: Service) -> None:
     response = party.post(EXAMPLE)
 
     assert response.status_code == 200
-    (prediction,) = PartyResponse.model_validate(response.json()).predictions
+    (answered,) = response.json()["predictions"]
+    prediction = PartyPrediction.model_validate(answered)
     assert prediction.party == "democrat"
     assert prediction.probability > 0.9
     assert prediction.votes[0].vote == FREEZE
@@ -116,7 +117,7 @@ def test_with_no_vote_known_the_share_of_democrats_comes_with_a_warning(
         ({"votes": {"taxes": "yea"}}, "votes.taxes", "received 'taxes'"),
         ({"members": [{}, {"crime": 1}]}, "members.1.crime", "received '1'"),
         ({"members": []}, "members", "at least 1 item"),
-        ({"votes": ["yea"] * 16}, "votes", "object of votes by name, received list"),
+        ({"votes": ["yea"] * 16}, "votes", "expected an object, received list"),
         ({}, "body", "either votes or members, received neither"),
         ({"votes": {}, "members": [{}]}, "body", "received both"),
         ({"vote": {}}, "vote", "not permitted"),

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from prometheus_client import CollectorRegistry
 
+from service.contract.contract import from_manifest
 from service.contract.manifest import Manifest, Training
 from service.contract.signature import Signature, TensorSpec
 from service.engine.batching.batcher import Answer
@@ -76,7 +77,12 @@ class ReddestEngine:
 
     def __init__(self) -> None:
         self.seen: list[npt.NDArray[np.uint8]] = []
-        status = VersionStatus(version=3, state=VersionState.READY, manifest=MANIFEST)
+        status = VersionStatus(
+            version=3,
+            state=VersionState.READY,
+            manifest=MANIFEST,
+            contract=from_manifest(MANIFEST),
+        )
         model = ModelStatus(name="photo", versions=(status,))
         self.catalog = Catalog(settled=True, models={"photo": model})
 

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from prometheus_client import CollectorRegistry
 
+from service.contract.contract import from_manifest
 from service.contract.manifest import Manifest, read_manifest
 from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors, count_rows, merge_rows, slice_rows
@@ -32,7 +33,12 @@ class TinyEngine:
     def __init__(self, manifest: Manifest, model: TensorFlowModel):
         self._sizes = manifest.batch_sizes
         self._model = model
-        status = VersionStatus(version=1, state=VersionState.READY, manifest=manifest)
+        status = VersionStatus(
+            version=1,
+            state=VersionState.READY,
+            manifest=manifest,
+            contract=from_manifest(manifest),
+        )
         known = ModelStatus(name="sentiment", versions=(status,))
         self.catalog = Catalog(settled=True, models={"sentiment": known})
 

@@ -1,0 +1,1 @@
+"""Typed endpoints, made of what models declare of their tasks."""

@@ -1,0 +1,96 @@
+"""A model's numbers to classes with their scores."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, Field
+
+from service.contract.contract import Contract
+from service.engine.batching.tensors import Tensors
+from service.tasks.endpoint import Given, TaskEndpoint, Wanted
+
+Scores = npt.NDArray[np.float64]
+
+
+class ClassScore(BaseModel):
+    """One class that it may be."""
+
+    label: str
+    score: float = Field(description="Its probability, or what the model gives.")
+
+
+class Classified(BaseModel):
+    """What one input is."""
+
+    label: str = Field(description="Of the class with the highest score.")
+    score: float = Field(description="Of that class.")
+    classes: list[ClassScore] = Field(description="The most probable, best first.")
+
+
+class Classifier(TaskEndpoint):
+    """The half of a classification's endpoint that answers.
+
+    Args:
+        contract: Whose task is a classification.
+    """
+
+    prediction, takes_top_k = Classified, True
+
+    def __init__(self, contract: Contract):
+        self._task: Any = contract.task
+        self._labels = contract.labels
+
+    def predict(
+        self, given: Given, outputs: Tensors, contract: Contract, wanted: Wanted
+    ) -> list[dict[str, Any]]:
+        """See `Classified`."""
+        applied = wanted.function_to_apply or self._task.function_to_apply
+        scores = score(outputs[0], applied)
+        top_k = min(wanted.top_k or self._task.top_k, len(self._labels))
+        threshold = getattr(self._task, "threshold", None)
+        return [self._classified(row, top_k, threshold) for row in scores]
+
+    def _classified(
+        self, scores: Scores, top_k: int, threshold: float | None
+    ) -> dict[str, Any]:
+        order = np.argsort(-scores, kind="stable")
+        best = int(order[0])
+        if threshold is not None and len(scores) == 2:
+            best = int(scores[1] >= threshold)
+        return {
+            "label": self._labels[best],
+            "score": round(float(scores[best]), 6),
+            "classes": [
+                {"label": self._labels[each], "score": round(float(scores[each]), 6)}
+                for each in order[:top_k].tolist()
+            ],
+        }
+
+
+def score(outputs: npt.NDArray[Any], function: str) -> Scores:
+    """A model's output to the scores of its classes.
+
+    Args:
+        outputs: (rows, classes); or (rows,), (rows, 1), of the second of two classes.
+        function: none, softmax or sigmoid; softmax of one number is its sigmoid.
+
+    Returns:
+        float64 (rows, classes).
+    """
+    numbers = np.asarray(outputs, np.float64).reshape(len(outputs), -1)
+    if numbers.shape[1] == 1:
+        second = numbers if function == "none" else _sigmoid(numbers)
+        return np.concatenate([1 - second, second], axis=1)
+    if function == "sigmoid":
+        return _sigmoid(numbers)
+    if function == "softmax":
+        powers = np.exp(numbers - numbers.max(axis=1, keepdims=True))
+        shares: Scores = powers / powers.sum(axis=1, keepdims=True)
+        return shares
+    return numbers
+
+
+def _sigmoid(numbers: Scores) -> Scores:
+    shares: Scores = 0.5 * (1 + np.tanh(0.5 * numbers))  # which never overflows
+    return shares

@@ -1,0 +1,140 @@
+"""Pictures to what a model takes: in its size, its colours and its range of numbers."""
+
+import base64
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from service.contract.contract import Contract
+from service.contract.dtypes import numpy_dtype
+from service.contract.signature import TensorSpec
+from service.contract.task import SERVING
+from service.tasks.classes import Classifier
+from service.tasks.endpoint import Given, TaskEndpoint
+from service.web.api.model_call import ModelCall
+from service.web.api.schemas import Schema, images_body
+from service.web.imaging.decode import read_photo
+from service.web.imaging.encode import to_png
+
+Resize = Literal["crop", "fit", "stretch"]
+Pixels = npt.NDArray[np.uint8]
+
+
+class ImageEndpoint(TaskEndpoint):
+    """The half of an endpoint that reads pictures.
+
+    Attributes:
+        read_image: From a file and `max_pixels` to one row, in a decoder's process.
+        example: A picture's file in base64.
+    """
+
+    read_image: Callable[..., np.ndarray]
+    example: str
+
+    def body(self) -> Schema:
+        """One picture or several, as a form, a file or in JSON."""
+        body: Schema = images_body(self.example)["requestBody"]
+        return body
+
+    async def read(self, call: ModelCall) -> Given:
+        """See `TaskEndpoint`."""
+        images = await call.images()
+        call.check_count(len(images))
+        return Given([await call.read_images(images, self.read_image)])
+
+
+class SizedImages(ImageEndpoint):
+    """The same, for a model that declares what it takes.
+
+    Args:
+        contract: Whose task has a size, a colour and so on.
+    """
+
+    def __init__(self, contract: Contract):
+        task: Any = contract.task
+        self._input = contract.signatures[SERVING].inputs[0]
+        self._range = task.value_range
+        self.read_image = partial(
+            read_sized, size=task.size, colour=task.colour, resize=task.resize
+        )
+        declared = next((each.request.get("image") for each in task.examples), None)
+        self.example = declared or _example(task.size)
+
+    async def read(self, call: ModelCall) -> Given:
+        """See `TaskEndpoint`."""
+        given = await super().read(call)
+        ((pixels,),) = given.groups
+        return Given([(as_input(pixels, self._input, self._range),)])
+
+
+class ImageClassifier(SizedImages, Classifier):
+    """Pictures to classes."""
+
+    def __init__(self, contract: Contract):
+        SizedImages.__init__(self, contract)
+        Classifier.__init__(self, contract)
+
+
+def read_sized(
+    data: bytes,
+    *,
+    max_pixels: int,
+    size: tuple[int, int],
+    colour: str,
+    resize: Resize,
+) -> Pixels:
+    """An image file to uint8 (height, width), or (height, width, 3) in colour.
+
+    Args:
+        data: The file.
+        max_pixels: Width times height above which nothing is decoded.
+        size: Height, width wanted.
+        colour: grey or rgb.
+        resize: See `service.contract.task.ImageClassification`.
+
+    Raises:
+        InvalidImage, ImageTooLarge: See `service.web.imaging.decode`.
+    """
+    photo = read_photo(data, max_pixels=max_pixels, short_side=max(size))
+    image = photo.convert("L") if colour == "grey" else photo
+    return np.asarray(resized(image, size, resize))
+
+
+def resized(image: Image.Image, size: tuple[int, int], how: Resize) -> Image.Image:
+    """Bring an image to a size: height, width; antialiased, bilinear."""
+    (height, width), bilinear = size, Image.Resampling.BILINEAR
+    if how == "crop":
+        return ImageOps.fit(image, (width, height), bilinear)
+    if how == "fit":
+        return ImageOps.pad(image, (width, height), bilinear, color=0)
+    return image.resize((width, height), bilinear)
+
+
+def as_input(
+    pixels: npt.NDArray[Any], spec: TensorSpec, value_range: tuple[float, float]
+) -> npt.NDArray[Any]:
+    """Pixels to the dtype, the range and the dimensions of an input.
+
+    Args:
+        pixels: uint8 (rows, height, width), or (rows, height, width, 3).
+        spec: The input.
+        value_range: Of black and white, where it takes floats.
+    """
+    dtype = numpy_dtype(spec.dtype)
+    rows = pixels
+    if dtype.kind not in "iu":
+        low, high = value_range
+        rows = low + pixels * np.float32((high - low) / 255)
+    if len(spec.shape) == rows.ndim + 1:
+        rows = rows[..., np.newaxis]
+    return rows.astype(dtype, copy=False)
+
+
+def _example(size: tuple[int, int]) -> str:
+    """A grey wedge of this size as PNG, in base64: nothing that a model knows."""
+    wedge = np.linspace(0, 255, size[1]).astype(np.uint8)
+    return base64.b64encode(to_png(np.tile(wedge, (size[0], 1)))).decode()

@@ -1,0 +1,127 @@
+"""The schema of a request for one record or several, made of the record's own."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, ClassVar
+
+from pydantic import ConfigDict, create_model, model_validator
+
+from service.contract.task import TableField
+from service.tasks.fields import Record, record_model
+from service.web.api.schemas import ROWS, Schema, either
+from service.web.http.body import RequestModel
+
+
+class RecordsRequest(RequestModel):
+    """One record or several.
+
+    Attributes:
+        one: The field of one record.
+    """
+
+    one: ClassVar[str]
+    rows_field: ClassVar[str]
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "RecordsRequest":
+        alone, all_ = (getattr(self, each) for each in (self.one, self.rows_field))
+        if (alone is None) == (all_ is None):
+            given = "neither" if alone is None else "both"
+            raise ValueError(
+                f"expected either {self.one} or {self.rows_field}, received {given}"
+            )
+        return self
+
+    def all_records(self) -> Sequence[Record]:
+        """The records, in order."""
+        alone = getattr(self, self.one)
+        records: list[Record] = getattr(self, self.rows_field)
+        return records if alone is None else [alone]
+
+
+class FlatRequest(Record):
+    """One record, its fields side by side; or several, as a list."""
+
+    rows_field: ClassVar[str]
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "FlatRequest":
+        many, given = self.rows_field, sorted(map(self._alias, self.model_fields_set))
+        if not given or (many in given and len(given) > 1):
+            *most, last = [name for name in self.names if name != many]
+            raise ValueError(
+                f"expected some of {', '.join(most)} and {last}, or {many} alone; "
+                f"received {', '.join(given) or 'nothing'}"
+            )
+        if given == [many] and getattr(self, many) is None:
+            raise ValueError(f"{many}: expected a list, received null")
+        return self
+
+    @classmethod
+    def _alias(cls, name: str) -> str:
+        return cls.model_fields[name].alias or name
+
+    def all_records(self) -> Sequence[Record]:
+        """The records, in order."""
+        records: list[Record] | None = getattr(self, self.rows_field)
+        return [self] if records is None else records
+
+
+def records_request(fields: Sequence[TableField], one: str | None, many: str) -> Any:
+    """The schema of a request.
+
+    Args:
+        fields: Of a record.
+        one: The field for one record; None = its own fields stand side by side.
+        many: The field for several.
+    """
+    record = record_model(fields)
+    several: Any = Annotated[list[record], ROWS]  # type: ignore[valid-type]
+    members: dict[str, Any] = {many: (several | None, None)}
+    if one is None:
+        base = _derive(FlatRequest, _one_or_several(many), rows_field=many)
+        made = record_model(fields, base, **members)
+    else:
+        extra = either([one], [many])
+        base = _derive(RecordsRequest, extra, rows_field=many, one=one)
+        members = {one: (record | None, None)} | members
+        made = create_model(base.__name__, __base__=base, **members)
+    return made
+
+
+def _derive(base: Any, extra: Callable[[Schema], None], **known: str) -> Any:
+    """The same schema, which says this of itself, and knows these of its fields."""
+    config = ConfigDict(json_schema_extra=extra)
+    members = {"model_config": config, "__doc__": base.__doc__, **known}
+    return type(base.__name__, (base,), members)
+
+
+def inlined(schema: Schema) -> Schema:
+    """Whole: a reference would point out of the OpenAPI document."""
+    definitions = schema.pop("$defs", {})
+
+    def replace(node: Any) -> Any:
+        if isinstance(node, list):
+            return [replace(each) for each in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            name = node["$ref"].rpartition("/")[2]
+            return replace(definitions[name])
+        return {key: replace(value) for key, value in node.items()}
+
+    whole: Schema = replace(schema)
+    return whole
+
+
+def _one_or_several(many: str) -> Callable[[Schema], None]:
+    """The schema of one record, its fields side by side; or of a list of records."""
+
+    def extra(schema: Schema) -> None:
+        records = schema["properties"].pop(many)["anyOf"][0]
+        one = {"type": "object", "additionalProperties": False}
+        fields = {"properties": schema.pop("properties"), "minProperties": 1}
+        several = {"properties": {many: records}, "required": [many]}
+        schema["oneOf"] = [one | fields, one | several]
+        del schema["additionalProperties"], schema["type"]
+
+    return extra

@@ -1,0 +1,202 @@
+"""Records of a table to what a model takes: an input a column, or all in one."""
+
+import csv
+import io
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, Field
+
+from service.contract.contract import Contract
+from service.contract.dtypes import STRING, numpy_dtype
+from service.contract.signature import TensorSpec
+from service.contract.task import SERVING, TableField
+from service.engine.batching.tensors import Tensors
+from service.errors import MalformedBody
+from service.tasks.classes import Classifier
+from service.tasks.endpoint import Given, TaskEndpoint, Wanted
+from service.tasks.fields import Record, read_text
+from service.tasks.records import inlined, records_request
+from service.web.api.model_call import ModelCall
+from service.web.api.schemas import Schema
+from service.web.http.body import JSON, check_count, validate
+
+CSV = "text/csv"
+
+
+class TableEndpoint(TaskEndpoint):
+    """The half of an endpoint that reads records.
+
+    Args:
+        fields: Of a record.
+        inputs: Of the model.
+        example: A body with which the call works.
+        names: See `records_request`.
+    """
+
+    def __init__(
+        self,
+        fields: Sequence[TableField],
+        inputs: Sequence[TensorSpec],
+        example: dict[str, Any],
+        names: tuple[str | None, str] = ("record", "records"),
+    ):
+        self._fields, self._inputs, self._example = fields, inputs, example
+        self._request = records_request(fields, *names)
+        self._many = names[1]
+
+    def body(self) -> Schema:
+        """One record or several, in JSON or as CSV with the fields' names in a row."""
+        heading = ",".join(field.name for field in self._fields)
+        table = {"type": "string", "description": f"CSV; its first row: {heading}"}
+        schema = self._request.model_json_schema()
+        return {
+            "required": True,
+            "content": {
+                JSON: {"schema": inlined(schema), "example": self._example},
+                CSV: {"schema": table},
+            },
+        }
+
+    async def read(self, call: ModelCall) -> Given:
+        """See `TaskEndpoint`."""
+        kind, body = await call.body(JSON, CSV)
+        if kind == JSON:
+            request = await call.parse(body, self._request)
+        else:
+            most = call.state.settings.max_request_rows
+            request = await call.parse_by(body, partial(self._read_csv, body, most))
+        records = request.all_records()
+        rows = await call.decode(lambda: self._encode(records), in_thread=False)
+        return Given([rows], records)
+
+    def _read_csv(self, body: bytes, most: int) -> Any:
+        """A table with the fields' names in its first row.
+
+        Raises:
+            MalformedBody: No such table.
+            TooManyRows, InvalidInput: As of JSON.
+        """
+        try:
+            text = io.StringIO(body.decode("utf-8-sig"), newline="")
+            reader = csv.DictReader(text, strict=True)
+            lines = []
+            for line in reader:
+                lines.append(line)
+                check_count(len(lines), most)
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise MalformedBody(f"The body is not CSV in UTF-8: {error}.") from error
+        by_name = {field.name: field for field in self._fields}
+        for number, line in enumerate(lines, 2):
+            if None in line or None in line.values():
+                raise MalformedBody(
+                    f"The body is not CSV: expected {len(reader.fieldnames or ())} "
+                    f"cells in row {number}, received more or fewer."
+                )
+        records = [
+            {
+                name: read_text(by_name[name], cell) if name in by_name else cell
+                for name, cell in line.items()
+            }
+            for line in lines
+        ]
+        return validate({self._many: records}, self._request)
+
+    def _encode(self, records: Sequence[Record]) -> Tensors:
+        columns = list(zip(*(record.values() for record in records), strict=True))
+        named = {
+            field.name: _coded(field, column)
+            for field, column in zip(self._fields, columns, strict=True)
+        }
+        if len(self._inputs) == 1 and len(self._inputs[0].shape) == 2:
+            (only,) = self._inputs
+            if only.shape[1] != 1 or only.name not in named:
+                matrix = np.array([*named.values()], np.float64).T
+                return (np.ascontiguousarray(matrix, numpy_dtype(only.dtype)),)
+        return tuple(_as_input(named[spec.name], spec) for spec in self._inputs)
+
+
+class TableClassifier(TableEndpoint, Classifier):
+    """Records to classes.
+
+    Args:
+        contract: Whose task is a classification of records.
+    """
+
+    def __init__(self, contract: Contract):
+        task: Any = contract.task
+        TableEndpoint.__init__(self, *_declared(contract))
+        Classifier.__init__(self, contract)
+        self._task = task
+
+
+class Value(BaseModel):
+    """What one record comes to."""
+
+    value: float
+    unit: str | None = Field(None, description="Of the value, where it has one.")
+
+
+class TableRegressor(TableEndpoint):
+    """Records to numbers.
+
+    Args:
+        contract: Whose task is a regression on records.
+    """
+
+    prediction = Value
+    label = ""  # numbers are not counted
+
+    def __init__(self, contract: Contract):
+        task: Any = contract.task
+        TableEndpoint.__init__(self, *_declared(contract))
+        self._unit = {"unit": task.unit} if task.unit else {}
+
+    def predict(
+        self, given: Given, outputs: Tensors, contract: Contract, wanted: Wanted
+    ) -> list[dict[str, Any]]:
+        """See `Value`."""
+        numbers = np.asarray(outputs[0], np.float64).reshape(len(outputs[0]), -1)
+        return [{"value": float(f"{row[0]:.7g}"), **self._unit} for row in numbers]
+
+
+def _declared(
+    contract: Contract,
+) -> tuple[Sequence[TableField], Sequence[TensorSpec], dict[str, Any]]:
+    task: Any = contract.task
+    inputs = contract.signatures[SERVING].inputs
+    if task.examples:
+        return task.fields, inputs, task.examples[0].request
+    return task.fields, inputs, {"record": {f.name: _sample(f) for f in task.fields}}
+
+
+def _sample(field: TableField) -> Any:
+    """A value that the field takes."""
+    if field.kind == "category":
+        return field.words[0]
+    if field.kind == "boolean":
+        return True
+    low, high = field.minimum, field.maximum
+    bounds = [bound for bound in (low, high) if bound is not None]
+    middle = sum(bounds) / len(bounds) if bounds else 0
+    return round(middle) if field.kind == "integer" else middle
+
+
+def _coded(field: TableField, column: Sequence[Any]) -> Sequence[Any]:
+    """Words as the numbers that stand for them, where the model takes numbers."""
+    if not field.codes:
+        return column
+    codes = dict(zip(field.words, field.codes, strict=True))
+    return [codes.get(value, value) for value in column]
+
+
+def _as_input(column: Sequence[Any], spec: TensorSpec) -> npt.NDArray[Any]:
+    if spec.dtype == STRING:
+        values = np.empty(len(column), dtype=object)
+        values[:] = [str(value).encode() for value in column]
+    else:
+        values = np.array(column).astype(numpy_dtype(spec.dtype))
+    return values.reshape(-1, 1) if len(spec.shape) == 2 else values

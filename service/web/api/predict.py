@@ -1,0 +1,101 @@
+"""The typed endpoint of every model that declares its task."""
+
+from collections.abc import Collection, Iterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from service.contract.contract import Contract
+from service.contract.task import ImageGeneration, kind_of
+from service.engine.catalog import Catalog
+from service.errors import NotFound
+from service.tasks.endpoint import TaskEndpoint, Wanted
+from service.tasks.records import inlined
+from service.tasks.registry import TaskEndpoints, declared
+from service.web.api.model_call import ModelCall
+from service.web.api.schemas import (
+    TIMEOUT_PARAMETER,
+    DirectRoute,
+    Schema,
+    Version,
+)
+from service.web.state import AppState
+
+TopK = Annotated[
+    int | None, Query(ge=1, le=1000, description="How many classes, best first.")
+]
+
+router = APIRouter(route_class=DirectRoute)
+
+
+@router.post("/v1/predict/{name}", include_in_schema=False)
+async def predict(
+    request: Request, version: Version = None, top_k: TopK = None
+) -> Response:
+    """The answer that the model's task gives to what its task takes."""
+    state: AppState = request.scope["servery"]
+    name = request.path_params["name"]
+    call = ModelCall(request, name, version, shipped=False)
+    contract = call.pin()
+    endpoint = state.tasks.find(contract)
+    if endpoint is None:
+        raise NotFound(_describe_missing(contract))
+    return await endpoint.answer(call, Wanted(top_k))
+
+
+def _describe_missing(contract: Contract) -> str:
+    name, task = contract.name, declared(contract)
+    if isinstance(task, ImageGeneration):
+        return f"{name} generates: expected POST /v1/generate/{name}."
+    known = kind_of(contract.task)
+    named = f"only names its task ({known})" if known else "declares no task"
+    return (
+        f"{name} {contract.version} {named}, so it has no typed endpoint: POST tensors "
+        f"to /v1/models/{name}:predict or /v2/models/{name}/infer."
+    )
+
+
+def describe_endpoints(
+    catalog: Catalog, tasks: TaskEndpoints, known: Collection[str]
+) -> Iterator[tuple[str, Schema]]:
+    """Paths and their operations, for the OpenAPI document.
+
+    Args:
+        catalog: Of the models that are there now.
+        tasks: Their endpoints.
+        known: Names of models whose endpoints are described already.
+    """
+    for model in catalog.models.values():
+        contract = model.default.contract if model.default else None
+        if contract is None or model.name in known:
+            continue
+        endpoint = tasks.find(contract)
+        if endpoint is not None:
+            operation = _describe(contract, endpoint, catalog)
+            yield f"/v1/predict/{model.name}", {"post": operation}
+
+
+def _describe(contract: Contract, endpoint: TaskEndpoint, catalog: Catalog) -> Schema:
+    manifest = catalog.manifest(contract.name, contract.version)
+    parameters: list[dict[str, Any]] = [
+        {"name": "version", "in": "query", "schema": {"type": "integer", "minimum": 1}},
+        TIMEOUT_PARAMETER,
+    ]
+    if endpoint.takes_top_k:
+        schema = {"type": "integer", "minimum": 1, "maximum": 1000}
+        parameters.append({"name": "top_k", "in": "query", "schema": schema})
+    answer = inlined(endpoint.response(contract.name).model_json_schema())
+    return {
+        "tags": ["predict"],
+        "summary": f"{contract.name}: {kind_of(contract.task)}",
+        "description": manifest.description if manifest else "",
+        "operationId": f"predict_{contract.name}",
+        "parameters": parameters,
+        "requestBody": endpoint.body(),
+        "responses": {
+            "200": {
+                "description": "Successful Response",
+                "content": {"application/json": {"schema": answer}},
+            }
+        },
+    }
