@@ -25,7 +25,7 @@ export async function example() {
 /** The nodes of the card. */
 export function build() {
   const play = new Digits();
-  return [play.input, play.output];
+  return [play.pad.node, play.output, play.pictures.node]; // a phone shows them in this order
 }
 
 class Digits {
@@ -36,8 +36,7 @@ class Digits {
     this.seen = h("div", { class: "seen" });
     this.answer.view.append(h("div", { class: "verdict" }, this.digit, this.seen), this.columns.node);
     this.pad = new Pad({ label: "Drawing area", onchange: (pad) => this.look(pad), onclear: () => this.clear() });
-    const pictures = new PictureInput({ onpicture: (file, name) => this.read(file, name), samples: SAMPLES, shown: this.pad });
-    this.input = h("div", { class: "input" }, this.pad.node, pictures.node);
+    this.pictures = new PictureInput({ onpicture: (file, name) => this.read(file, name), samples: SAMPLES, shown: this.pad });
     this.output = this.answer.node;
     this.clear();
     this.look = newest((pad) => this.readPad(pad), PAUSE_MS);
@@ -59,7 +58,7 @@ class Digits {
 
   async read(file, name) {
     try {
-      const result = await askPrepared({ path: PATH, file, name });
+      const result = await ask({ path: PATH, query: { prepared: true }, file, name });
       if (!this.pad.empty) this.show(result);
     } catch (error) {
       this.answer.fail(error);
@@ -76,19 +75,6 @@ class Digits {
     const seen = found.prepared && `data:image/png;base64,${found.prepared}`;
     this.seen.replaceChildren(...(seen ? [prepared(seen)] : []));
     this.keep("digits", `A ${found.digit}, ${certainty(found.confidence)}`, seen);
-  }
-}
-
-let query = { prepared: true };
-
-/** Also asks for what the model saw; an older service does not know that question. */
-async function askPrepared(call) {
-  try {
-    return await ask({ ...call, query });
-  } catch (error) {
-    if (error.status !== 422 || !query || !error.message.includes("query.prepared")) throw error;
-    query = undefined;
-    return ask(call);
   }
 }
 

@@ -97,14 +97,13 @@ export class Pad {
     this.frame(null);
   }
 
-  /** @param {?number[]} box Left, top, width and height, in the pixels of what is shown. */
+  /** @param {?Object} box `left`, `top`, `width` and `height`, in pixels of what is shown. */
   frame(box) {
     this.box.hidden = !box;
     if (!box) return;
     const [width, height] = this.picture.hidden ? [SIDE, SIDE] : [this.picture.naturalWidth, this.picture.naturalHeight];
     const longer = Math.max(width, height);
-    const [left, top] = [(longer - width) / 2 + box[0], (longer - height) / 2 + box[1]];
-    const place = { left, top, width: box[2], height: box[3] };
+    const place = { ...box, left: (longer - width) / 2 + box.left, top: (longer - height) / 2 + box.top };
     for (const [side, value] of Object.entries(place)) this.box.style[side] = `${(100 * value) / longer}%`;
   }
 

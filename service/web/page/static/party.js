@@ -30,7 +30,7 @@ export async function example() {
 /** The nodes of the card. */
 export function build({ version }) {
   const play = new Party(version.manifest.constants.votes);
-  return [play.input, play.output];
+  return [play.output, play.input]; // on a phone the answer stays above the votes
 }
 
 class Party {
