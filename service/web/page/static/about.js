@@ -32,7 +32,12 @@ export class About {
 function fold(title, children) {
   const inside = children.flat().filter(Boolean);
   if (!inside.length) return "";
-  return h("details", { class: "fold" }, h("summary", {}, title), h("div", { class: "folded" }, inside));
+  return h(
+    "details",
+    { class: "fold" },
+    h("summary", {}, title),
+    h("div", { class: "folded" }, inside),
+  );
 }
 
 /** Shares of right answers, with the error of their measurement. */
@@ -42,8 +47,10 @@ function qualityBars(bars) {
     fill.style.transform = `scaleX(${value})`;
     const said = error ? `${percent(value, 1)} ± ${(error * 100).toFixed(1)}` : percent(value);
     return h(
-      "li", { class: index === 0 ? "best" : "" },
-      h("span", { class: "name" }, label), h("span", { class: "track", "aria-hidden": "true" }, fill),
+      "li",
+      { class: index === 0 ? "best" : "" },
+      h("span", { class: "name" }, label),
+      h("span", { class: "track", "aria-hidden": "true" }, fill),
       h("span", { class: "value" }, said),
     );
   });
@@ -51,19 +58,36 @@ function qualityBars(bars) {
 }
 
 function figures(pairs) {
-  return h("dl", { class: "figures" }, pairs.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))]));
+  return h(
+    "dl",
+    { class: "figures" },
+    pairs.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))]),
+  );
 }
 
 function plots(name, reports) {
   if (!reports.length) return null;
   return h(
-    "div", { class: "plots" },
+    "div",
+    { class: "plots" },
     reports.map((path) => {
-      const title = capital(words(path.split("/").at(-1).replace(/\.\w+$/, "")));
+      const title = capital(
+        words(
+          path
+            .split("/")
+            .at(-1)
+            .replace(/\.\w+$/, ""),
+        ),
+      );
       const address = new URL(path.slice(1), ROOT);
       return h(
-        "figure", {},
-        h("a", { href: address }, h("img", { src: address, alt: `${title}, of ${words(name)}`, loading: "lazy" })),
+        "figure",
+        {},
+        h(
+          "a",
+          { href: address },
+          h("img", { src: address, alt: `${title}, of ${words(name)}`, loading: "lazy" }),
+        ),
         h("figcaption", {}, title),
       );
     }),
@@ -71,9 +95,18 @@ function plots(name, reports) {
 }
 
 function description(manifest) {
-  if (!manifest) return [h("p", {}, "It came without a manifest: its inputs and outputs are all that is known.")];
-  const parts = [["What it is", manifest.description], ["For", manifest.intended_use], ["Limits", manifest.limits]];
-  return parts.filter(([, text]) => text).flatMap(([title, text]) => [h("h3", {}, title), h("p", {}, text)]);
+  if (!manifest)
+    return [
+      h("p", {}, "It came without a manifest: its inputs and outputs are all that is known."),
+    ];
+  const parts = [
+    ["What it is", manifest.description],
+    ["For", manifest.intended_use],
+    ["Limits", manifest.limits],
+  ];
+  return parts
+    .filter(([, text]) => text)
+    .flatMap(([title, text]) => [h("h3", {}, title), h("p", {}, text)]);
 }
 
 function data(manifest) {
@@ -82,9 +115,15 @@ function data(manifest) {
   const rows = sets.map(({ name, source, licence, rows: split }) => {
     const isLink = /^https?:/.test(source);
     return h(
-      "li", {}, h("b", {}, name), `, ${licence}. `,
-      isLink ? h("a", { href: source, rel: "noreferrer" }, "Source") : `From: ${source}`, ". ",
-      Object.entries(split).map(([use, number]) => `${words(use)} ${count(number)}`).join(", "),
+      "li",
+      {},
+      h("b", {}, name),
+      `, ${licence}. `,
+      isLink ? h("a", { href: source, rel: "noreferrer" }, "Source") : `From: ${source}`,
+      ". ",
+      Object.entries(split)
+        .map(([use, number]) => `${words(use)} ${count(number)}`)
+        .join(", "),
     );
   });
   return [h("h3", {}, "Data and licences"), h("ul", {}, rows)];
@@ -92,7 +131,8 @@ function data(manifest) {
 
 function runtime({ runtime: chosen, manifest }) {
   const facts = [];
-  if (manifest?.metrics?.parameters) facts.push(`${count(manifest.metrics.parameters)} parameters`);
+  if (manifest?.metrics?.parameters)
+    facts.push(`${count(manifest.metrics.parameters)} parameters`);
   if (chosen?.name) facts.push(`computed by ${chosen.name}`);
   return facts.length ? h("p", { class: "note" }, `${capital(facts.join(", "))}.`) : null;
 }

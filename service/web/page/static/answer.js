@@ -16,8 +16,14 @@ export class Answer {
     this.timing = h("div", { class: "timing" });
     this.code = new Code();
     this.node = h(
-      "div", { class: "answer" },
-      this.problem, this.headline, this.spoken, this.view, this.timing, this.code.node,
+      "div",
+      { class: "answer" },
+      this.problem,
+      this.headline,
+      this.spoken,
+      this.view,
+      this.timing,
+      this.code.node,
     );
   }
 
@@ -52,7 +58,8 @@ export class Answer {
 /** Where the time of a call went, as a bar and in words. */
 export function timingBar(timing) {
   const parts = STAGES.filter((name) => name in timing.stages).map((name) => [
-    name, timing.stages[name],
+    name,
+    timing.stages[name],
   ]);
   if (!parts.length) return [];
   parts.push(["network", timing.rest]);
@@ -63,15 +70,19 @@ export function timingBar(timing) {
     bar.append(part);
   }
   const legend = h(
-    "ul", { class: "legend", "aria-label": "Where the time went" },
+    "ul",
+    { class: "legend", "aria-label": "Where the time went" },
     parts.map(([name, took]) =>
       h(
-        "li", {}, h("i", { class: `dot ${name}`, "aria-hidden": "true" }),
+        "li",
+        {},
+        h("i", { class: `dot ${name}`, "aria-hidden": "true" }),
         `${name === "network" ? "network, browser" : name} `,
         h("b", {}, `${took.toFixed(took < 10 ? 1 : 0)} ms`),
       ),
     ),
-    timing.batch && h("li", { class: "batch" }, `in a batch of ${several(timing.batch, "row")}`),
+    timing.batch &&
+      h("li", { class: "batch" }, `in a batch of ${several(timing.batch, "row")}`),
   );
   return [bar, legend];
 }
@@ -81,13 +92,27 @@ class Code {
   constructor() {
     this.text = h("code");
     this.group = unique("language");
-    this.choices = h("div", { class: "choices small", role: "group", "aria-label": "Language" });
-    this.copy = h("button", { type: "button", class: "quiet", onclick: () => this.copyText() }, "Copy");
+    this.choices = h("div", {
+      class: "choices small",
+      role: "group",
+      "aria-label": "Language",
+    });
+    this.copy = h(
+      "button",
+      { type: "button", class: "quiet", onclick: () => this.copyText() },
+      "Copy",
+    );
     this.saved = h("span");
     this.node = h(
-      "details", { class: "code" },
+      "details",
+      { class: "code" },
       h("summary", {}, "The same call as code"),
-      h("div", { class: "row spread" }, this.choices, h("span", { class: "row" }, this.saved, this.copy)),
+      h(
+        "div",
+        { class: "row spread" },
+        this.choices,
+        h("span", { class: "row" }, this.saved, this.copy),
+      ),
       h("pre", { tabindex: "0", "aria-label": "Code" }, this.text),
     );
     this.node.hidden = true;
@@ -103,15 +128,21 @@ class Code {
 
   render() {
     const found = snippets(this.call);
-    if (!this.choices.hasChildNodes()) this.choices.append(...found.map((each) => this.choice(each.name)));
+    if (!this.choices.hasChildNodes())
+      this.choices.append(...found.map((each) => this.choice(each.name)));
     this.text.textContent = found.find((each) => each.name === this.language).text;
     this.offerFile();
   }
 
   choice(name) {
     const input = h("input", {
-      type: "radio", name: this.group, checked: name === this.language,
-      onchange: () => { this.language = name; this.render(); },
+      type: "radio",
+      name: this.group,
+      checked: name === this.language,
+      onchange: () => {
+        this.language = name;
+        this.render();
+      },
     });
     return h("label", {}, input, h("span", {}, name));
   }
@@ -120,7 +151,9 @@ class Code {
   offerFile() {
     if (this.address) URL.revokeObjectURL(this.address);
     this.address = this.call.file ? URL.createObjectURL(this.call.file) : null;
-    const link = this.address && h("a", { href: this.address, download: this.call.name }, `Save ${this.call.name}`);
+    const link =
+      this.address &&
+      h("a", { href: this.address, download: this.call.name }, `Save ${this.call.name}`);
     this.saved.replaceChildren(link ?? "");
   }
 

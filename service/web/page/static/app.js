@@ -7,7 +7,15 @@ import { showAnswers } from "./history.js";
 import { LiveView } from "./live.js";
 
 const LOOK_AGAIN_MS = 4000; // a model that is dropped in appears within so long
-const FIRST = ["digits", "sentiment", "photo", "clothing_vae", "clothing_gan", "party", "mammogram"];
+const FIRST = [
+  "digits",
+  "sentiment",
+  "photo",
+  "clothing_vae",
+  "clothing_gan",
+  "party",
+  "mammogram",
+];
 
 const cards = new Map();
 const shelf = document.getElementById("shelf");
@@ -49,8 +57,10 @@ function show(found) {
     if (!cards.has(model.name)) cards.set(model.name, new Card(model.name));
     const card = cards.get(model.name);
     card.update(model);
-    if (models.children[index] !== card.node) models.insertBefore(card.node, models.children[index] ?? null);
-    if (shelf.children[index] !== card.tab) shelf.insertBefore(card.tab, shelf.children[index] ?? null);
+    if (models.children[index] !== card.node)
+      models.insertBefore(card.node, models.children[index] ?? null);
+    if (shelf.children[index] !== card.tab)
+      shelf.insertBefore(card.tab, shelf.children[index] ?? null);
   });
   sum(found);
   live.offer(found.filter((each) => each.default_version !== null).map((each) => each.name));

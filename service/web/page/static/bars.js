@@ -25,7 +25,9 @@ export class ClassBars {
 
 function bar() {
   return h(
-    "li", {}, h("span", { class: "name" }),
+    "li",
+    {},
+    h("span", { class: "name" }),
     h("span", { class: "track", "aria-hidden": "true" }, h("i")),
     h("span", { class: "value" }),
   );
@@ -38,12 +40,19 @@ export class Columns {
       const fill = h("i");
       const value = h("span", { class: "value" }, "–");
       const node = h(
-        "li", {}, h("span", { class: "shaft", "aria-hidden": "true" }, fill),
-        h("span", { class: "name" }, name), value,
+        "li",
+        {},
+        h("span", { class: "shaft", "aria-hidden": "true" }, fill),
+        h("span", { class: "name" }, name),
+        value,
       );
       return { node, fill, value };
     });
-    this.node = h("ol", { class: "columns", "aria-label": label }, this.columns.map((c) => c.node));
+    this.node = h(
+      "ol",
+      { class: "columns", "aria-label": label },
+      this.columns.map((c) => c.node),
+    );
   }
 
   /** @param {number[]} shares One for each name. */

@@ -6,7 +6,10 @@ import { findPlay } from "./plays.js";
 
 const REQUESTS = 200;
 const DARKEST = 6; // rows in a batch: as many connections as a browser opens to one server
-const WAYS = [[1, "one at a time"], [DARKEST, "six at once"]];
+const WAYS = [
+  [1, "one at a time"],
+  [DARKEST, "six at once"],
+];
 
 /** A button, two hundred squares, and what was learnt. */
 export class Burst {
@@ -15,19 +18,48 @@ export class Burst {
     this.onend = onend;
     const [id, group] = [unique("target"), unique("ways")];
     this.target = h("select", { id });
-    this.ways = WAYS.map(([number]) => h("input", { type: "radio", name: group, value: number, checked: number === DARKEST }));
-    this.button = h("button", { type: "button", class: "button primary", onclick: () => this.run() }, `Send ${REQUESTS} requests`);
+    this.ways = WAYS.map(([number]) =>
+      h("input", { type: "radio", name: group, value: number, checked: number === DARKEST }),
+    );
+    this.button = h(
+      "button",
+      { type: "button", class: "button primary", onclick: () => this.run() },
+      `Send ${REQUESTS} requests`,
+    );
     this.squares = Array.from({ length: REQUESTS }, () => h("i"));
-    this.legend = h("p", { class: "shades", hidden: true }, "Rows in its batch: ", Array.from({ length: DARKEST }, (_, index) =>
-      h("span", {}, h("i", { class: `rows-${index + 1}` }), `${index + 1}${index + 1 === DARKEST ? "+" : ""}`)));
+    this.legend = h(
+      "p",
+      { class: "shades", hidden: true },
+      "Rows in its batch: ",
+      Array.from({ length: DARKEST }, (_, index) =>
+        h(
+          "span",
+          {},
+          h("i", { class: `rows-${index + 1}` }),
+          `${index + 1}${index + 1 === DARKEST ? "+" : ""}`,
+        ),
+      ),
+    );
     this.results = h("ul", { class: "results", role: "status" });
     this.node = h(
-      "div", { class: "burst" },
-      h("div", { class: "row" },
+      "div",
+      { class: "burst" },
+      h(
+        "div",
+        { class: "row" },
         h("div", { class: "field inline" }, h("label", { for: id }, "To"), this.target),
-        h("div", { class: "choices", role: "group", "aria-label": "How many at once" }, WAYS.map(([, title], index) => h("label", {}, this.ways[index], h("span", {}, title)))),
-        this.button),
-      h("div", { class: "squares", "aria-hidden": "true" }, this.squares), this.legend, this.results,
+        h(
+          "div",
+          { class: "choices", role: "group", "aria-label": "How many at once" },
+          WAYS.map(([, title], index) =>
+            h("label", {}, this.ways[index], h("span", {}, title)),
+          ),
+        ),
+        this.button,
+      ),
+      h("div", { class: "squares", "aria-hidden": "true" }, this.squares),
+      this.legend,
+      this.results,
     );
   }
 
@@ -36,7 +68,9 @@ export class Burst {
     const same = [...this.target.options].map((each) => each.value);
     if (same.join() === names.join()) return;
     const chosen = this.target.value;
-    this.target.replaceChildren(...names.map((name) => h("option", { selected: name === chosen }, name)));
+    this.target.replaceChildren(
+      ...names.map((name) => h("option", { selected: name === chosen }, name)),
+    );
   }
 
   async run() {
@@ -77,7 +111,9 @@ export class Burst {
   tell(name, atOnce, answers, seconds) {
     const batches = answers.reduce((sum, { batch }) => sum + 1 / (batch ?? 1), 0);
     const shared = answers.filter(({ batch }) => batch > 1).length;
-    const middle = answers.map(({ total }) => total).sort((one, other) => one - other)[REQUESTS / 2];
+    const middle = answers.map(({ total }) => total).sort((one, other) => one - other)[
+      REQUESTS / 2
+    ];
     const text = `${name}, ${WAYS.find(([number]) => number === atOnce)[1]}: ${count(REQUESTS / seconds)} requests a second, half of them answered within ${middle.toFixed(0)} ms, in ${several(Math.round(batches), "batch")} of ${(REQUESTS / batches).toFixed(1)} rows. ${shared} of ${REQUESTS} shared one.`;
     this.results.prepend(h("li", {}, text.replace("batchs", "batches")));
     while (this.results.children.length > 4) this.results.lastChild.remove();

@@ -7,15 +7,30 @@ export class Camera {
   /** @param {function(Blob)} onphoto Gets a JPEG. */
   constructor(onphoto) {
     this.onphoto = onphoto;
-    this.video = h("video", { playsinline: true, muted: true, "aria-label": "What the camera sees" });
+    this.video = h("video", {
+      playsinline: true,
+      muted: true,
+      "aria-label": "What the camera sees",
+    });
     this.problem = h("p", { role: "alert" });
     this.dialog = h(
-      "dialog", { class: "camera", "aria-label": "Camera", onclose: () => this.stop() },
-      this.video, this.problem,
+      "dialog",
+      { class: "camera", "aria-label": "Camera", onclose: () => this.stop() },
+      this.video,
+      this.problem,
       h(
-        "div", { class: "row" },
-        h("button", { type: "button", class: "button primary", onclick: () => this.shoot() }, "Take the photo"),
-        h("button", { type: "button", class: "quiet", onclick: () => this.dialog.close() }, "Cancel"),
+        "div",
+        { class: "row" },
+        h(
+          "button",
+          { type: "button", class: "button primary", onclick: () => this.shoot() },
+          "Take the photo",
+        ),
+        h(
+          "button",
+          { type: "button", class: "quiet", onclick: () => this.dialog.close() },
+          "Cancel",
+        ),
       ),
     );
     this.buttons = matchMedia("(pointer: coarse)").matches ? this.phone() : this.desk();
@@ -23,21 +38,35 @@ export class Camera {
 
   phone() {
     const id = unique("camera");
-    const file = h("input", { type: "file", id, accept: "image/*", capture: "environment", class: "unseen" });
+    const file = h("input", {
+      type: "file",
+      id,
+      accept: "image/*",
+      capture: "environment",
+      class: "unseen",
+    });
     file.addEventListener("change", () => file.files[0] && this.onphoto(file.files[0]));
     return [file, h("label", { for: id, class: "button" }, "Take a photo")];
   }
 
   desk() {
     if (!navigator.mediaDevices) return []; // which browsers lack without https
-    return [h("button", { type: "button", class: "button", onclick: () => this.open() }, "Take a photo")];
+    return [
+      h(
+        "button",
+        { type: "button", class: "button", onclick: () => this.open() },
+        "Take a photo",
+      ),
+    ];
   }
 
   async open() {
     this.problem.textContent = "";
     this.dialog.showModal();
     try {
-      this.stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+      this.stream = await navigator.mediaDevices.getUserMedia({
+        video: { facingMode: "environment" },
+      });
       this.video.srcObject = this.stream;
       await this.video.play();
     } catch {
@@ -47,7 +76,10 @@ export class Camera {
 
   shoot() {
     if (!this.video.videoWidth) return;
-    const canvas = h("canvas", { width: this.video.videoWidth, height: this.video.videoHeight });
+    const canvas = h("canvas", {
+      width: this.video.videoWidth,
+      height: this.video.videoHeight,
+    });
     canvas.getContext("2d").drawImage(this.video, 0, 0);
     this.dialog.close();
     canvas.toBlob((photo) => this.onphoto(photo), "image/jpeg", 0.9);

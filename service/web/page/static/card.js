@@ -5,7 +5,13 @@ import { capital, h, words } from "./dom.js";
 import { About } from "./about.js";
 import { findPlay, TITLES } from "./plays.js";
 
-const STATES = { ready: "ready", loading: "loading", draining: "leaving", failed: "failed", missing: "missing" };
+const STATES = {
+  ready: "ready",
+  loading: "loading",
+  draining: "leaving",
+  failed: "failed",
+  missing: "missing",
+};
 const NEAR = "600px"; // from the window's edge: a card is furnished before it is seen
 
 /** One model on the page. */
@@ -20,9 +26,13 @@ export class Card {
     this.about = h("div", { class: "about" });
     const title = h("h2", { id: `${name}-title` }, TITLES[name] ?? capital(words(name)));
     this.node = h(
-      "section", { class: "card", id: name, "aria-labelledby": `${name}-title` },
+      "section",
+      { class: "card", id: name, "aria-labelledby": `${name}-title` },
       h("header", {}, title, h("div", { class: "tags" }, this.state, this.version)),
-      this.sentence, this.trouble, this.body, this.about,
+      this.sentence,
+      this.trouble,
+      this.body,
+      this.about,
     );
     this.dot = h("i", { class: "light", "aria-hidden": "true" });
     this.tab = h("li", {}, h("a", { href: `#${name}` }, this.dot, title.textContent));
@@ -109,13 +119,32 @@ function stateOf(summary) {
 function troubles(summary) {
   const found = [];
   for (const { version, state, reason } of summary.versions) {
-    if (state === "failed") found.push(h("p", { class: "problem" }, `Version ${version} failed${reason ? `: ${reason}` : "."}`));
-    if (state === "loading") found.push(h("p", { class: "note" }, `Version ${version} is being loaded; it answers as soon as it is warm.`));
+    if (state === "failed")
+      found.push(
+        h(
+          "p",
+          { class: "problem" },
+          `Version ${version} failed${reason ? `: ${reason}` : "."}`,
+        ),
+      );
+    if (state === "loading")
+      found.push(
+        h(
+          "p",
+          { class: "note" },
+          `Version ${version} is being loaded; it answers as soon as it is warm.`,
+        ),
+      );
   }
-  for (const note of summary.notes) found.push(h("p", { class: "note" }, `${capital(note)}.`.replace("..", ".")));
+  for (const note of summary.notes)
+    found.push(h("p", { class: "note" }, `${capital(note)}.`.replace("..", ".")));
   if (summary.how_to_get) {
     found.push(
-      h("p", { class: "note" }, "It is not on this machine yet. This gets it; the card comes to life when it is done:"),
+      h(
+        "p",
+        { class: "note" },
+        "It is not on this machine yet. This gets it; the card comes to life when it is done:",
+      ),
       h("pre", { tabindex: "0", "aria-label": "Command" }, h("code", {}, summary.how_to_get)),
     );
   }
@@ -126,11 +155,16 @@ const SENTENCES = {
   digits: "Reads one handwritten digit, however it was drawn, photographed or scanned.",
   sentiment: "Tells whether whoever wrote about a film liked it.",
   photo: "Names what is in the middle of a photo, out of 1,000 things it knows.",
-  clothing_vae: "Draws clothing that never was, takes yours apart into twenty numbers, and walks from one garment to another.",
-  clothing_gan: "Draws clothing that never was, sharper than the other one, and knows no way back from a picture.",
-  party: "Guesses the party of a member of the US House of 1984 from sixteen votes, and says which ones gave it away.",
-  mammogram: "Estimates how likely a mass in a mammogram is malignant, from four findings of a doctor.",
-  churn: "Estimates whether a customer is about to leave the bank, from ten columns of its table.",
+  clothing_vae:
+    "Draws clothing that never was, takes yours apart into twenty numbers, and walks from one garment to another.",
+  clothing_gan:
+    "Draws clothing that never was, sharper than the other one, and knows no way back from a picture.",
+  party:
+    "Guesses the party of a member of the US House of 1984 from sixteen votes, and says which ones gave it away.",
+  mammogram:
+    "Estimates how likely a mass in a mammogram is malignant, from four findings of a doctor.",
+  churn:
+    "Estimates whether a customer is about to leave the bank, from ten columns of its table.",
   sine: "Has learnt what sin x is, by looking at two thousand noisy points of it.",
 };
 
@@ -138,6 +172,7 @@ function sentenceOf(name, manifest) {
   if (SENTENCES[name]) return SENTENCES[name];
   const description = manifest?.description ?? "";
   const end = description.search(/[.:;](\s|$)/);
-  if (description) return `${end > 0 ? description.slice(0, end) : description}.`.replace("..", ".");
+  if (description)
+    return `${end > 0 ? description.slice(0, end) : description}.`.replace("..", ".");
   return "Its author says nothing of what it is for; its inputs and outputs are known.";
 }

@@ -19,10 +19,17 @@ export class Chart {
     this.area = s("path", { class: "area" });
     this.top = h("span", { class: "top-of" });
     this.picture = s(
-      "svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" },
-      this.area, this.paths,
+      "svg",
+      { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" },
+      this.area,
+      this.paths,
     );
-    this.node = h("figure", { class: "chart" }, h("figcaption", {}, title, " ", this.value), h("div", { class: "plot" }, this.picture, this.top));
+    this.node = h(
+      "figure",
+      { class: "chart" },
+      h("figcaption", {}, title, " ", this.value),
+      h("div", { class: "plot" }, this.picture, this.top),
+    );
   }
 
   /**
@@ -31,10 +38,16 @@ export class Chart {
    */
   show(series, most) {
     const newest = series.map((values) => values.at(-1) ?? null);
-    this.value.textContent = newest.every((each) => each === null) ? "–" : newest.map((each) => (each === null ? "–" : this.say(each))).join(" · ");
+    this.value.textContent = newest.every((each) => each === null)
+      ? "–"
+      : newest.map((each) => (each === null ? "–" : this.say(each))).join(" · ");
     const highest = Math.max(this.least, ...series.flat().filter((each) => each !== null));
     this.top.textContent = this.say(highest);
-    const points = (values) => values.map((value, index) => [WIDTH - ((values.length - 1 - index) * WIDTH) / (most - 1), value === null ? null : HEIGHT - 2 - (value / highest) * (HEIGHT - 4)]);
+    const points = (values) =>
+      values.map((value, index) => [
+        WIDTH - ((values.length - 1 - index) * WIDTH) / (most - 1),
+        value === null ? null : HEIGHT - 2 - (value / highest) * (HEIGHT - 4),
+      ]);
     this.paths.forEach((path, index) => path.setAttribute("d", draw(points(series[index]))));
     this.area.setAttribute("d", fillBelow(points(series[0])));
   }

@@ -14,7 +14,10 @@ const LARGEST_SEED = 2 ** 32 - 1;
 
 /** A call that works. */
 export async function example({ name }) {
-  return { path: PATH, json: { generator: generatorOf(name), category: "sneaker", count: 1, seed: 7 } };
+  return {
+    path: PATH,
+    json: { generator: generatorOf(name), category: "sneaker", count: 1, seed: 7 },
+  };
 }
 
 /** The nodes of the card. */
@@ -42,7 +45,13 @@ class Drawing {
     this.input = h("div", { class: "input" }, this.controls());
     this.answer = new Answer();
     this.sheet = h("div", { class: "garments" });
-    this.tip = h("p", { class: "tip" }, generator === "vae" ? "Press two of them: below is the way from the one to the other." : "");
+    this.tip = h(
+      "p",
+      { class: "tip" },
+      generator === "vae"
+        ? "Press two of them: below is the way from the one to the other."
+        : "",
+    );
     this.answer.view.append(this.sheet, this.tip);
     this.output = this.answer.node;
     this.keep = calm((...given) => remember(...given), 1500);
@@ -53,28 +62,63 @@ class Drawing {
   controls() {
     const changed = () => this.draw();
     const [category, seed] = [unique("category"), unique("seed")];
-    this.category = h("select", { id: category, onchange: changed },
+    this.category = h(
+      "select",
+      { id: category, onchange: changed },
       h("option", { value: "" }, "all ten in turn"),
-      this.categories.map((name) => h("option", {}, name)));
-    this.seed = h("input", { type: "number", id: seed, min: 0, max: LARGEST_SEED, step: 1, value: 7, oninput: changed });
+      this.categories.map((name) => h("option", {}, name)),
+    );
+    this.seed = h("input", {
+      type: "number",
+      id: seed,
+      min: 0,
+      max: LARGEST_SEED,
+      step: 1,
+      value: 7,
+      oninput: changed,
+    });
     const roll = () => {
       this.seed.value = Math.floor(Math.random() * 100000);
       this.draw();
     };
     this.count = new Slider("How many", { min: 1, max: 100, step: 1, value: 20 }, changed);
-    this.temperature = new Slider("Temperature", { min: 0, max: 1.5, step: 0.05, value: this.usual }, changed, (value) =>
-      value < 0.4 ? `${value}: the usual` : value > 1.1 ? `${value}: daring` : `${value}`);
+    this.temperature = new Slider(
+      "Temperature",
+      { min: 0, max: 1.5, step: 0.05, value: this.usual },
+      changed,
+      (value) =>
+        value < 0.4 ? `${value}: the usual` : value > 1.1 ? `${value}: daring` : `${value}`,
+    );
     return [
       h("div", { class: "field" }, h("label", { for: category }, "Category"), this.category),
-      h("div", { class: "field" }, h("label", { for: seed }, "Seed"),
-        h("div", { class: "row" }, this.seed, h("button", { type: "button", class: "button", onclick: roll }, "Roll"))),
-      this.count.node, this.temperature.node,
-      h("p", { class: "tip" }, "The same seed draws the same garments, byte for byte, on any machine."),
+      h(
+        "div",
+        { class: "field" },
+        h("label", { for: seed }, "Seed"),
+        h(
+          "div",
+          { class: "row" },
+          this.seed,
+          h("button", { type: "button", class: "button", onclick: roll }, "Roll"),
+        ),
+      ),
+      this.count.node,
+      this.temperature.node,
+      h(
+        "p",
+        { class: "tip" },
+        "The same seed draws the same garments, byte for byte, on any machine.",
+      ),
     ];
   }
 
   async read() {
-    const json = { generator: this.generator, count: this.count.value, seed: Number(this.seed.value), temperature: this.temperature.value };
+    const json = {
+      generator: this.generator,
+      count: this.count.value,
+      seed: Number(this.seed.value),
+      temperature: this.temperature.value,
+    };
     if (this.category.value) json.category = this.category.value;
     try {
       const result = await ask({ path: PATH, json });
@@ -86,7 +130,9 @@ class Drawing {
 
   show(result, { category, seed }) {
     const { images } = result.data;
-    const what = category ? `${several(images.length, "drawing")} of one category, ${category}` : several(images.length, "garment");
+    const what = category
+      ? `${several(images.length, "drawing")} of one category, ${category}`
+      : several(images.length, "garment");
     this.answer.show(result, `${what}, from seed ${seed}.`);
     this.sheet.classList.toggle("many", images.length > 30);
     this.sheet.replaceChildren(...images.map((each) => this.tile(each)));
@@ -96,8 +142,19 @@ class Drawing {
 
   tile(garment) {
     const title = garment.category;
-    if (this.generator === "gan") return h("img", { src: pixels(garment), alt: title, title, class: "pixels" });
+    if (this.generator === "gan")
+      return h("img", { src: pixels(garment), alt: title, title, class: "pixels" });
     const image = h("img", { src: pixels(garment), alt: "", class: "pixels" });
-    return h("button", { type: "button", class: "tile", title, "aria-label": `${title}: take for the way`, onclick: () => this.onpick(garment) }, image);
+    return h(
+      "button",
+      {
+        type: "button",
+        class: "tile",
+        title,
+        "aria-label": `${title}: take for the way`,
+        onclick: () => this.onpick(garment),
+      },
+      image,
+    );
   }
 }

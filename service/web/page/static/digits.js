@@ -34,9 +34,20 @@ class Digits {
     this.digit = h("p", { class: "numeral", "aria-hidden": "true" }, "?");
     this.columns = new Columns([..."0123456789"], "Probability of each digit");
     this.seen = h("div", { class: "seen" });
-    this.answer.view.append(h("div", { class: "verdict" }, this.digit, this.seen), this.columns.node);
-    this.pad = new Pad({ label: "Drawing area", onchange: (pad) => this.look(pad), onclear: () => this.clear() });
-    this.pictures = new PictureInput({ onpicture: (file, name) => this.read(file, name), samples: SAMPLES, shown: this.pad });
+    this.answer.view.append(
+      h("div", { class: "verdict" }, this.digit, this.seen),
+      this.columns.node,
+    );
+    this.pad = new Pad({
+      label: "Drawing area",
+      onchange: (pad) => this.look(pad),
+      onclear: () => this.clear(),
+    });
+    this.pictures = new PictureInput({
+      onpicture: (file, name) => this.read(file, name),
+      samples: SAMPLES,
+      shown: this.pad,
+    });
     this.output = this.answer.node;
     this.clear();
     this.look = newest((pad) => this.readPad(pad), PAUSE_MS);
@@ -79,12 +90,20 @@ class Digits {
 }
 
 function sentence(found) {
-  const order = found.probabilities.map((_, digit) => digit).sort((a, b) => found.probabilities[b] - found.probabilities[a]);
+  const order = found.probabilities
+    .map((_, digit) => digit)
+    .sort((a, b) => found.probabilities[b] - found.probabilities[a]);
   if (found.confidence < 0.6) return `Torn between ${order[0]} and ${order[1]}.`;
   return `That is a ${found.digit}: ${certainty(found.confidence)}.`;
 }
 
 function prepared(address) {
-  const image = h("img", { src: address, alt: "The digit as the model sees it", width: 84, height: 84, class: "pixels" });
+  const image = h("img", {
+    src: address,
+    alt: "The digit as the model sees it",
+    width: 84,
+    height: 84,
+    class: "pixels",
+  });
   return h("figure", {}, image, h("figcaption", {}, "What the model sees: 28 × 28"));
 }

@@ -43,7 +43,12 @@ export function build({ name, detail }) {
     noun: isSound ? "sound" : "picture",
   });
   const chips = exampleChips(task, (request) => {
-    if (request.image) viewer.show(request.image.startsWith("data:") ? request.image : `data:image/png;base64,${request.image}`);
+    if (request.image)
+      viewer.show(
+        request.image.startsWith("data:")
+          ? request.image
+          : `data:image/png;base64,${request.image}`,
+      );
     read({ path, json: request });
   });
   return [h("div", { class: "input" }, viewer.node, files.node, chips), answer.node];
@@ -53,7 +58,12 @@ export function build({ name, detail }) {
 class Player {
   constructor() {
     this.sound = h("audio", { controls: true, hidden: true });
-    this.node = h("div", { class: "viewer sound" }, this.sound, h("p", { class: "hint" }, "Drop a sound here: WAV, FLAC or OGG"));
+    this.node = h(
+      "div",
+      { class: "viewer sound" },
+      this.sound,
+      h("p", { class: "hint" }, "Drop a sound here: WAV, FLAC or OGG"),
+    );
   }
 
   show(address) {

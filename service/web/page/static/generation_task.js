@@ -23,19 +23,42 @@ export function build({ name, detail, version }) {
   const keep = calm((...given) => remember(...given), 1500);
   const labels = version.contract?.labels ?? [];
   const [label, seed] = [unique("label"), unique("seed")];
-  const chosen = h("select", { id: label, onchange: draw }, h("option", { value: "" }, "all in turn"), labels.map((each) => h("option", {}, each)));
-  const number = h("input", { type: "number", id: seed, min: 0, step: 1, value: 7, oninput: draw });
+  const chosen = h(
+    "select",
+    { id: label, onchange: draw },
+    h("option", { value: "" }, "all in turn"),
+    labels.map((each) => h("option", {}, each)),
+  );
+  const number = h("input", {
+    type: "number",
+    id: seed,
+    min: 0,
+    step: 1,
+    value: 7,
+    oninput: draw,
+  });
   const many = new Slider("How many", { min: 1, max: 64, step: 1, value: 12 }, draw);
-  const heat = new Slider("Temperature", { min: 0, max: 2, step: 0.05, value: task.temperature }, draw);
+  const heat = new Slider(
+    "Temperature",
+    { min: 0, max: 2, step: 0.05, value: task.temperature },
+    draw,
+  );
 
   async function read(request) {
     const json = { count: many.value, seed: Number(number.value), temperature: heat.value };
     if (chosen.value) json.label = chosen.value;
     try {
-      const result = await ask({ path: `v1/generate/${name}`, json: request?.count ? request : json });
+      const result = await ask({
+        path: `v1/generate/${name}`,
+        json: request?.count ? request : json,
+      });
       const { images } = result.data;
       const sentence = `${several(images.length, "image")}, from seed ${result.data.seed}.`;
-      sheet.replaceChildren(...images.map((each) => h("img", { src: pixels(each), alt: each.label ?? "drawn", class: "pixels" })));
+      sheet.replaceChildren(
+        ...images.map((each) =>
+          h("img", { src: pixels(each), alt: each.label ?? "drawn", class: "pixels" }),
+        ),
+      );
       answer.show(result, sentence);
       keep(name, sentence);
     } catch (error) {
@@ -45,8 +68,11 @@ export function build({ name, detail, version }) {
 
   draw();
   const form = [
-    labels.length > 0 && h("div", { class: "field" }, h("label", { for: label }, "Label"), chosen),
-    h("div", { class: "field" }, h("label", { for: seed }, "Seed"), number), many.node, heat.node,
+    labels.length > 0 &&
+      h("div", { class: "field" }, h("label", { for: label }, "Label"), chosen),
+    h("div", { class: "field" }, h("label", { for: seed }, "Seed"), number),
+    many.node,
+    heat.node,
   ];
   return [h("div", { class: "input" }, exampleChips(task, draw), form), answer.node];
 }

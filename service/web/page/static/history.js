@@ -33,7 +33,8 @@ function store(answers) {
 export function remember(model, text, image = null, asked = null) {
   const answers = load();
   const [last] = answers;
-  if (last && last.model === model && last.text === text && last.asked === asked) answers.shift();
+  if (last && last.model === model && last.text === text && last.asked === asked)
+    answers.shift();
   answers.unshift({ at: Date.now(), model, text, image, asked: asked?.slice(0, 160) });
   store(answers.slice(0, MOST));
 }
@@ -42,11 +43,16 @@ export function remember(model, text, image = null, asked = null) {
 export function showAnswers(section) {
   const list = h("ol", { class: "history" });
   const none = h("p", { class: "note" });
-  const clear = h("button", { type: "button", class: "quiet", onclick: () => store([]) }, "Forget them");
+  const clear = h(
+    "button",
+    { type: "button", class: "quiet", onclick: () => store([]) },
+    "Forget them",
+  );
   section.append(
     h("header", {}, h("h2", { id: "answers-title" }, "Last answers"), clear),
     h("p", { class: "what" }, "The last hundred, kept in this browser and nowhere else."),
-    none, list,
+    none,
+    list,
   );
   const show = (answers) => {
     none.textContent = answers.length ? "" : "There are none yet.";
@@ -62,10 +68,17 @@ export function showAnswers(section) {
 function row({ at, model, text, image, asked }) {
   const time = new Date(at);
   return h(
-    "li", {},
-    image ? h("img", { src: image, alt: "", width: 36, height: 36, class: "pixels" }) : h("i", { class: "no-image" }),
+    "li",
+    {},
+    image
+      ? h("img", { src: image, alt: "", width: 36, height: 36, class: "pixels" })
+      : h("i", { class: "no-image" }),
     h("div", {}, h("p", {}, text), asked && h("p", { class: "asked" }, asked)),
     h("a", { href: `#${model}` }, model),
-    h("time", { datetime: time.toISOString() }, time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })),
+    h(
+      "time",
+      { datetime: time.toISOString() },
+      time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }),
+    ),
   );
 }

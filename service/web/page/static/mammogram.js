@@ -9,8 +9,14 @@ import { remember } from "./history.js";
 const PATH = "v1/predict/mammogram";
 const UNKNOWN = "unknown";
 const EXAMPLES = [
-  ["Irregular, spiculated", { age: 57, shape: "irregular", margin: "spiculated", density: "low" }],
-  ["Round, circumscribed", { age: 42, shape: "round", margin: "circumscribed", density: "low" }],
+  [
+    "Irregular, spiculated",
+    { age: 57, shape: "irregular", margin: "spiculated", density: "low" },
+  ],
+  [
+    "Round, circumscribed",
+    { age: 42, shape: "round", margin: "circumscribed", density: "low" },
+  ],
   ["On the edge", { age: 58, shape: "oval", margin: "circumscribed", density: "low" }],
 ];
 
@@ -28,19 +34,32 @@ export function build({ version }) {
 class Mammogram {
   constructor(constants) {
     this.constants = constants;
-    this.words = Object.entries(constants.words).map(([name, known]) => new Finding(name, known, () => this.look()));
+    this.words = Object.entries(constants.words).map(
+      ([name, known]) => new Finding(name, known, () => this.look()),
+    );
     this.input = h(
-      "div", { class: "input" },
-      h("div", { class: "chips", role: "group", "aria-label": "Examples" }, EXAMPLES.map(([title, mass]) =>
-        h("button", { type: "button", class: "chip", onclick: () => this.set(mass) }, title))),
-      this.ageRow(), this.words.map((each) => each.node),
+      "div",
+      { class: "input" },
+      h(
+        "div",
+        { class: "chips", role: "group", "aria-label": "Examples" },
+        EXAMPLES.map(([title, mass]) =>
+          h("button", { type: "button", class: "chip", onclick: () => this.set(mass) }, title),
+        ),
+      ),
+      this.ageRow(),
+      this.words.map((each) => each.node),
     );
     this.answer = new Answer();
     this.scale = new Scale(constants);
     this.dots = new Dots();
     this.notice = h("p", { class: "notice" }, "An aid to study, no diagnosis.");
     this.label = h("p", { class: "note" });
-    this.answer.view.append(this.scale.node, h("div", { class: "hundred" }, this.dots.node, this.label), this.notice);
+    this.answer.view.append(
+      this.scale.node,
+      h("div", { class: "hundred" }, this.dots.node, this.label),
+      this.notice,
+    );
     this.output = this.answer.node;
     this.look = newest(() => this.read(), 30);
     this.keep = calm((...given) => remember(...given), 1500);
@@ -53,13 +72,25 @@ class Mammogram {
       this.shown.textContent = this.known.checked ? `${this.age.value} years` : UNKNOWN;
       this.look();
     };
-    this.age = h("input", { type: "range", id, min: 18, max: 100, step: 1, oninput: () => { this.known.checked = true; changed(); } });
+    this.age = h("input", {
+      type: "range",
+      id,
+      min: 18,
+      max: 100,
+      step: 1,
+      oninput: () => {
+        this.known.checked = true;
+        changed();
+      },
+    });
     this.known = h("input", { type: "checkbox", checked: true, onchange: changed });
     this.shown = h("output", { for: id });
     return h(
-      "div", { class: "slider" },
+      "div",
+      { class: "slider" },
       h("div", { class: "row spread" }, h("label", { for: id }, "Age"), this.shown),
-      this.age, h("label", { class: "check" }, this.known, h("span", {}, "is known")),
+      this.age,
+      h("label", { class: "check" }, this.known, h("span", {}, "is known")),
     );
   }
 
@@ -84,7 +115,10 @@ class Mammogram {
 
   show(result, found) {
     const times = Math.round(found.probability * 100);
-    this.answer.show(result, `Of 100 masses like this one, about ${times} ${times === 1 ? "was" : "were"} malignant.`);
+    this.answer.show(
+      result,
+      `Of 100 masses like this one, about ${times} ${times === 1 ? "was" : "were"} malignant.`,
+    );
     this.scale.show(found.probability);
     this.dots.show(found.probability);
     const { threshold, sensitivity, specificity } = found.operating_point;
@@ -92,7 +126,9 @@ class Mammogram {
       ? "It abstains: too near to the line, or too little known, for the label to mean anything."
       : `${capital(found.label)}, by the line at ${percent(threshold, 0)}.`;
     this.label.textContent = `${side} That line finds ${Math.round(sensitivity * 100)} of 100 malignant masses, and calls ${Math.round((1 - specificity) * 100)} of 100 benign ones malignant too.`;
-    this.notice.textContent = found.warning ? `${capital(found.warning)}. ${found.notice}` : found.notice;
+    this.notice.textContent = found.warning
+      ? `${capital(found.warning)}. ${found.notice}`
+      : found.notice;
     this.keep("mammogram", `${times} in 100, ${found.abstain ? "abstains" : found.label}`);
   }
 }
@@ -102,10 +138,18 @@ class Finding {
   constructor(name, known, onchange) {
     this.name = name;
     const group = unique(name);
-    this.inputs = [...known, UNKNOWN].map((word) => h("input", { type: "radio", name: group, value: word, onchange }));
+    this.inputs = [...known, UNKNOWN].map((word) =>
+      h("input", { type: "radio", name: group, value: word, onchange }),
+    );
     this.node = h(
-      "fieldset", { class: "words" }, h("legend", {}, capital(name)),
-      h("div", { class: "choices" }, this.inputs.map((input) => h("label", {}, input, h("span", {}, input.value)))),
+      "fieldset",
+      { class: "words" },
+      h("legend", {}, capital(name)),
+      h(
+        "div",
+        { class: "choices" },
+        this.inputs.map((input) => h("label", {}, input, h("span", {}, input.value))),
+      ),
     );
   }
 
@@ -130,9 +174,16 @@ class Scale {
     line.style.left = label.style.left = `${threshold * 100}%`;
     this.value = h("b", { class: "needle-label" });
     this.node = h(
-      "div", { class: "scale", "aria-hidden": "true" }, this.value,
-      h("div", { class: "ruler" }, band, line, this.needle), label,
-      h("div", { class: "row spread ticks" }, ["0 %", "25 %", "50 %", "75 %", "100 %"].map((each) => h("span", {}, each))),
+      "div",
+      { class: "scale", "aria-hidden": "true" },
+      this.value,
+      h("div", { class: "ruler" }, band, line, this.needle),
+      label,
+      h(
+        "div",
+        { class: "row spread ticks" },
+        ["0 %", "25 %", "50 %", "75 %", "100 %"].map((each) => h("span", {}, each)),
+      ),
     );
   }
 

@@ -16,13 +16,22 @@ export class Pad {
   constructor({ label, onchange, onclear }) {
     this.onchange = onchange;
     this.onclear = onclear;
-    this.canvas = h("canvas", { width: SIDE, height: SIDE, role: "img", "aria-label": `${label}. Without a pointer, choose a picture instead.` });
+    this.canvas = h("canvas", {
+      width: SIDE,
+      height: SIDE,
+      role: "img",
+      "aria-label": `${label}. Without a pointer, choose a picture instead.`,
+    });
     this.brush = this.canvas.getContext("2d");
     this.box = h("div", { class: "found", "aria-hidden": "true", hidden: true });
     this.hint = h("p", { class: "hint", "aria-hidden": "true" }, "Draw here");
     this.picture = h("img", { class: "shown", alt: "Your picture", hidden: true });
     this.sheet = h("div", { class: "sheet" }, this.canvas, this.picture, this.box, this.hint);
-    this.wipe = h("button", { type: "button", class: "quiet clear", onclick: () => this.clear() }, "Clear");
+    this.wipe = h(
+      "button",
+      { type: "button", class: "quiet clear", onclick: () => this.clear() },
+      "Clear",
+    );
     this.node = h("div", { class: "pad" }, this.sheet, this.wipe);
     this.blank();
     this.listen();
@@ -74,7 +83,13 @@ export class Pad {
   }
 
   blank() {
-    Object.assign(this.brush, { fillStyle: PAPER, strokeStyle: INK, lineWidth: STROKE, lineCap: "round", lineJoin: "round" });
+    Object.assign(this.brush, {
+      fillStyle: PAPER,
+      strokeStyle: INK,
+      lineWidth: STROKE,
+      lineCap: "round",
+      lineJoin: "round",
+    });
     this.brush.fillRect(0, 0, SIDE, SIDE);
     this.empty = true;
   }
@@ -101,10 +116,17 @@ export class Pad {
   frame(box) {
     this.box.hidden = !box;
     if (!box) return;
-    const [width, height] = this.picture.hidden ? [SIDE, SIDE] : [this.picture.naturalWidth, this.picture.naturalHeight];
+    const [width, height] = this.picture.hidden
+      ? [SIDE, SIDE]
+      : [this.picture.naturalWidth, this.picture.naturalHeight];
     const longer = Math.max(width, height);
-    const place = { ...box, left: (longer - width) / 2 + box.left, top: (longer - height) / 2 + box.top };
-    for (const [side, value] of Object.entries(place)) this.box.style[side] = `${(100 * value) / longer}%`;
+    const place = {
+      ...box,
+      left: (longer - width) / 2 + box.left,
+      top: (longer - height) / 2 + box.top,
+    };
+    for (const [side, value] of Object.entries(place))
+      this.box.style[side] = `${(100 * value) / longer}%`;
   }
 
   /** The drawing as a PNG; null while there is none. */

@@ -13,14 +13,24 @@ const LOUDEST = 3; // in log-odds: what fills the bar beside a vote
 
 // As most of either party voted in 1984, on what divided them.
 const DEMOCRAT = {
-  "adoption-of-the-budget-resolution": "yea", "physician-fee-freeze": "nay", "el-salvador-aid": "nay",
-  "anti-satellite-test-ban": "yea", "aid-to-nicaraguan-contras": "yea", "mx-missile": "yea",
-  "education-spending": "nay", "crime": "nay", "duty-free-exports": "yea",
+  "adoption-of-the-budget-resolution": "yea",
+  "physician-fee-freeze": "nay",
+  "el-salvador-aid": "nay",
+  "anti-satellite-test-ban": "yea",
+  "aid-to-nicaraguan-contras": "yea",
+  "mx-missile": "yea",
+  "education-spending": "nay",
+  crime: "nay",
+  "duty-free-exports": "yea",
 };
 const REPUBLICAN = Object.fromEntries(
   Object.entries(DEMOCRAT).map(([vote, cast]) => [vote, cast === "yea" ? "nay" : "yea"]),
 );
-const PRESETS = [["Most Democrats", DEMOCRAT], ["Most Republicans", REPUBLICAN], ["Nothing known", {}]];
+const PRESETS = [
+  ["Most Democrats", DEMOCRAT],
+  ["Most Republicans", REPUBLICAN],
+  ["Nothing known", {}],
+];
 
 /** A call that works. */
 export async function example() {
@@ -37,19 +47,37 @@ class Party {
   constructor(names) {
     this.rows = new Map(names.map((name) => [name, new Vote(name, () => this.look())]));
     this.input = h(
-      "div", { class: "input" },
-      h("div", { class: "chips", role: "group", "aria-label": "Examples" }, PRESETS.map(([title, votes]) => this.preset(title, votes))),
-      h("div", { class: "votes" }, [...this.rows.values()].map((row) => row.node)),
+      "div",
+      { class: "input" },
+      h(
+        "div",
+        { class: "chips", role: "group", "aria-label": "Examples" },
+        PRESETS.map(([title, votes]) => this.preset(title, votes)),
+      ),
+      h(
+        "div",
+        { class: "votes" },
+        [...this.rows.values()].map((row) => row.node),
+      ),
     );
     this.answer = new Answer();
     this.needle = h("i", { class: "needle" });
     this.warning = h("p", { class: "note" });
     this.loudest = h("ol", { class: "loudest", "aria-label": "Votes that spoke most" });
     this.answer.view.append(
-      h("div", { class: "moods", "aria-hidden": "true" },
+      h(
+        "div",
+        { class: "moods", "aria-hidden": "true" },
         h("div", { class: "mood parties" }, this.needle),
-        h("div", { class: "row spread" }, h("span", {}, "Republican"), h("span", {}, "Democrat"))),
-      this.warning, this.loudest,
+        h(
+          "div",
+          { class: "row spread" },
+          h("span", {}, "Republican"),
+          h("span", {}, "Democrat"),
+        ),
+      ),
+      this.warning,
+      this.loudest,
     );
     this.output = this.answer.node;
     this.look = newest(() => this.read(), 30);
@@ -58,7 +86,11 @@ class Party {
   }
 
   preset(title, votes) {
-    return h("button", { type: "button", class: "chip", onclick: () => this.set(votes) }, title);
+    return h(
+      "button",
+      { type: "button", class: "chip", onclick: () => this.set(votes) },
+      title,
+    );
   }
 
   set(votes) {
@@ -84,10 +116,17 @@ class Party {
     place(this.needle, found.probability);
     this.warning.textContent = found.warning ? `${capital(found.warning)}.` : "";
     for (const row of this.rows.values()) row.weigh(0, found.party);
-    for (const { vote, weight } of found.votes) this.rows.get(vote).weigh(weight / LOUDEST, found.party);
+    for (const { vote, weight } of found.votes)
+      this.rows.get(vote).weigh(weight / LOUDEST, found.party);
     this.loudest.replaceChildren(
       ...found.votes.map(({ vote, cast, weight }) =>
-        h("li", {}, h("b", {}, cast), ` on ${words(vote)} `, h("span", { class: "note" }, `odds × ${Math.exp(weight).toFixed(1)}`)),
+        h(
+          "li",
+          {},
+          h("b", {}, cast),
+          ` on ${words(vote)} `,
+          h("span", { class: "note" }, `odds × ${Math.exp(weight).toFixed(1)}`),
+        ),
       ),
     );
     this.keep("party", verdict);
@@ -98,12 +137,32 @@ class Party {
 class Vote {
   constructor(name, onchange) {
     const group = unique("vote");
-    this.inputs = CASTS.map((cast) => h("input", { type: "radio", name: group, value: cast, onchange }));
+    this.inputs = CASTS.map((cast) =>
+      h("input", { type: "radio", name: group, value: cast, onchange }),
+    );
     this.bar = h("i", { class: "weight", "aria-hidden": "true" });
     this.node = h(
-      "fieldset", { class: "vote" }, h("legend", {}, words(name)), this.bar,
-      h("div", { class: "choices small" }, this.inputs.map((input) =>
-        h("label", {}, input, h("span", { title: input.value }, SIGNS[input.value], input.value === "unknown" && h("span", { class: "unseen" }, " unknown"))))),
+      "fieldset",
+      { class: "vote" },
+      h("legend", {}, words(name)),
+      this.bar,
+      h(
+        "div",
+        { class: "choices small" },
+        this.inputs.map((input) =>
+          h(
+            "label",
+            {},
+            input,
+            h(
+              "span",
+              { title: input.value },
+              SIGNS[input.value],
+              input.value === "unknown" && h("span", { class: "unseen" }, " unknown"),
+            ),
+          ),
+        ),
+      ),
     );
   }
 

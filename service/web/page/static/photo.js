@@ -33,7 +33,13 @@ export function build() {
     try {
       const result = await ask({ path: PATH, file, name });
       const { classes } = result.data.predictions[0];
-      bars.show(classes.map((each) => ({ label: each.label, score: each.probability, title: each.wnid })));
+      bars.show(
+        classes.map((each) => ({
+          label: each.label,
+          score: each.probability,
+          title: each.wnid,
+        })),
+      );
       const [best] = classes;
       answer.show(result, `${article(best.label)}: ${certainty(best.probability)}.`);
       remember("photo", `${article(best.label)}`, await thumbnail(file), name);

@@ -17,24 +17,52 @@ export class PictureInput {
     this.onpicture = onpicture;
     this.shown = shown;
     const id = unique("file");
-    this.file = h("input", { type: "file", id, accept, class: "unseen", onchange: () => this.take(this.file.files[0]) });
+    this.file = h("input", {
+      type: "file",
+      id,
+      accept,
+      class: "unseen",
+      onchange: () => this.take(this.file.files[0]),
+    });
     const choose = h("label", { for: id, class: "button" }, `Choose a ${noun}`);
-    this.camera = accept === "image/*" ? new Camera((file) => this.take(file, "photo.jpg")) : null;
+    this.camera =
+      accept === "image/*" ? new Camera((file) => this.take(file, "photo.jpg")) : null;
     this.node = h(
-      "div", { class: "pictures" },
+      "div",
+      { class: "pictures" },
       h("div", { class: "row" }, this.file, choose, this.camera?.buttons),
       this.camera?.dialog,
-      h("p", { class: "tip" }, `… or drop ${noun === "picture" ? "or paste one" : "one"} here.`),
-      samples.length > 0 && h("div", { class: "samples", role: "group", "aria-label": "Samples" }, samples.map((each) => this.sample(each))),
+      h(
+        "p",
+        { class: "tip" },
+        `… or drop ${noun === "picture" ? "or paste one" : "one"} here.`,
+      ),
+      samples.length > 0 &&
+        h(
+          "div",
+          { class: "samples", role: "group", "aria-label": "Samples" },
+          samples.map((each) => this.sample(each)),
+        ),
     );
     inputs.add(this);
     for (const zone of [this.node, shown?.node]) if (zone) this.accept(zone);
   }
 
   sample({ name, title }) {
-    const image = h("img", { src: addressOf(name), alt: "", width: 72, height: 54, loading: "lazy" });
+    const image = h("img", {
+      src: addressOf(name),
+      alt: "",
+      width: 72,
+      height: 54,
+      loading: "lazy",
+    });
     const take = async () => this.take(await fetchSample(name), `${name}.webp`);
-    return h("button", { type: "button", class: "sample", onclick: take }, image, h("span", {}, title));
+    return h(
+      "button",
+      { type: "button", class: "sample", onclick: take },
+      image,
+      h("span", {}, title),
+    );
   }
 
   accept(zone) {

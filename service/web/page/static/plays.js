@@ -1,11 +1,26 @@
 // Which play belongs to a model: one made for it, or one made of its task or signature.
 
-const OWN = new Set(["digits", "sentiment", "party", "mammogram", "photo", "clothing_vae", "clothing_gan"]);
-const PICTURES = new Set(["image-classification", "image-segmentation", "audio-classification"]);
+const OWN = new Set([
+  "digits",
+  "sentiment",
+  "party",
+  "mammogram",
+  "photo",
+  "clothing_vae",
+  "clothing_gan",
+]);
+const PICTURES = new Set([
+  "image-classification",
+  "image-segmentation",
+  "audio-classification",
+]);
 const TABLES = new Set(["tabular-classification", "tabular-regression"]);
 
 /** The names of those whose names alone say little. */
-export const TITLES = { clothing_vae: "Clothing, by a VAE", clothing_gan: "Clothing, by a GAN" };
+export const TITLES = {
+  clothing_vae: "Clothing, by a VAE",
+  clothing_gan: "Clothing, by a GAN",
+};
 
 /**
  * The module that plays a model.

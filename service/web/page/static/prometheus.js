@@ -13,7 +13,9 @@ export function parse(text) {
   for (const line of text.split("\n")) {
     const found = line.startsWith("servery_") && LINE.exec(line);
     if (!found) continue;
-    const labels = Object.fromEntries([...(found[2] ?? "").matchAll(LABEL)].map(([, name, value]) => [name, value]));
+    const labels = Object.fromEntries(
+      [...(found[2] ?? "").matchAll(LABEL)].map(([, name, value]) => [name, value]),
+    );
     samples.push({ name: found[1], labels, value: Number(found[3]) });
   }
   return samples;
@@ -27,7 +29,8 @@ export function parse(text) {
 export function byModel(samples) {
   const models = new Map();
   const of = (name) => {
-    if (!models.has(name)) models.set(name, { requests: 0, buckets: new Map(), rows: 0, batches: 0, waiting: 0 });
+    if (!models.has(name))
+      models.set(name, { requests: 0, buckets: new Map(), rows: 0, batches: 0, waiting: 0 });
     return models.get(name);
   };
   for (const { name, labels, value } of samples) {

@@ -26,13 +26,20 @@ export function describeQuality(manifest) {
 
 function describeTest({ test, short_sentences: short }, labels) {
   const wrong = test.errors ?? Math.round((1 - test.accuracy) * test.rows);
-  const guess = labels.length ? ` Guessing among ${labels.length} answers would get ${count(test.rows * (1 - 1 / labels.length))} wrong.` : "";
+  const guess = labels.length
+    ? ` Guessing among ${labels.length} answers would get ${count(test.rows * (1 - 1 / labels.length))} wrong.`
+    : "";
   const sentences = [
     `Of ${count(test.rows)} examples that it had never seen it got ${count(wrong)} wrong: one in ${count(test.rows / Math.max(wrong, 1))}.${guess}`,
     ...calibration(test.expected_calibration_error),
   ];
-  if (short) sentences.push(`Of ${short.rows} short sentences with traps such as “not bad at all” it got ${percent(short.accuracy, 0)} right.`);
-  const bars = [{ label: "this model", value: test.accuracy, error: test.accuracy_standard_error }];
+  if (short)
+    sentences.push(
+      `Of ${short.rows} short sentences with traps such as “not bad at all” it got ${percent(short.accuracy, 0)} right.`,
+    );
+  const bars = [
+    { label: "this model", value: test.accuracy, error: test.accuracy_standard_error },
+  ];
   if (labels.length) bars.push({ label: "guessing", value: 1 / labels.length });
   return { sentences, bars, rest: [] };
 }
@@ -53,17 +60,25 @@ function describeComparison({ methods, rows }, labels) {
   const right = servery.accuracy.mean;
   const rivals = Object.entries(others).filter(([, each]) => each?.accuracy);
   const error = Math.sqrt((right * (1 - right)) / rows);
-  const compared = rivals.map(([name, each]) => compare(right - each.accuracy.mean, words(name), error));
+  const compared = rivals.map(([name, each]) =>
+    compare(right - each.accuracy.mean, words(name), error),
+  );
   const sentences = [
     `Wrong about once in ${count(1 / (1 - right))}: judged on ${count(rows)} rows, each by a copy that had not seen it. ${compared.join(" ")}`,
   ];
   if (servery.auc && labels.length === 2) {
-    sentences.push(`Of one “${labels[1]}” and one “${labels[0]}” it gives the higher probability to the right one ${count(servery.auc.mean * 100)} times in 100.`);
+    sentences.push(
+      `Of one “${labels[1]}” and one “${labels[0]}” it gives the higher probability to the right one ${count(servery.auc.mean * 100)} times in 100.`,
+    );
   }
   sentences.push(...calibration(servery.expected_calibration_error?.mean));
   const bars = [
     { label: "this model", value: right, error: servery.accuracy.sd },
-    ...rivals.map(([name, each]) => ({ label: words(name), value: each.accuracy.mean, error: each.accuracy.sd })),
+    ...rivals.map(([name, each]) => ({
+      label: words(name),
+      value: each.accuracy.mean,
+      error: each.accuracy.sd,
+    })),
   ];
   return { sentences, bars, rest: [] };
 }
@@ -71,13 +86,16 @@ function describeComparison({ methods, rows }, labels) {
 /** @param {number} error What so many rows leave uncertain: the standard error of a share. */
 function compare(difference, rival, error) {
   const points = `${Math.abs(difference * 100).toFixed(1)} points`;
-  if (Math.abs(difference) < error) return `${capital(rival)} does as well on the same rows: ${points} apart, within the error of measurement.`;
+  if (Math.abs(difference) < error)
+    return `${capital(rival)} does as well on the same rows: ${points} apart, within the error of measurement.`;
   return `${capital(rival)} is ${points} ${difference > 0 ? "worse" : "better"} on the same rows.`;
 }
 
 function calibration(error) {
   if (error === undefined) return [];
-  return [`Its probabilities mean what they say: off by ${(error * 100).toFixed(1)} points on average.`];
+  return [
+    `Its probabilities mean what they say: off by ${(error * 100).toFixed(1)} points on average.`,
+  ];
 }
 
 function describeDrawing({ drawing, floor }) {
@@ -113,7 +131,9 @@ function describeQuoted(quoted, labels) {
 function describeError(test) {
   const most = test.largest_error === undefined ? "" : `, ${test.largest_error} at most`;
   return {
-    sentences: [`Off by ${test.mean_absolute_error} on average${most}, on ${count(test.rows)} points that it had never seen.`],
+    sentences: [
+      `Off by ${test.mean_absolute_error} on average${most}, on ${count(test.rows)} points that it had never seen.`,
+    ],
     bars: [],
     rest: [],
   };

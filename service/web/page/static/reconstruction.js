@@ -21,10 +21,20 @@ export class Reconstruction {
     this.answer.view.append(this.stages, this.bars.node);
     this.answer.say("Show it a garment on a plain background.");
     const viewer = new Viewer({ empty: "Drop a photo of a garment here" });
-    const pictures = new PictureInput({ onpicture: (file, name) => this.read(file, name), shown: viewer });
+    const pictures = new PictureInput({
+      onpicture: (file, name) => this.read(file, name),
+      shown: viewer,
+    });
     this.node = h(
-      "div", { class: "further" }, h("h3", {}, "Your own garment"),
-      h("div", { class: "halves" }, h("div", { class: "input" }, viewer.node, pictures.node), this.answer.node),
+      "div",
+      { class: "further" },
+      h("h3", {}, "Your own garment"),
+      h(
+        "div",
+        { class: "halves" },
+        h("div", { class: "input" }, viewer.node, pictures.node),
+        this.answer.node,
+      ),
     );
   }
 
@@ -38,20 +48,41 @@ export class Reconstruction {
   }
 
   show(result, found) {
-    const garment = { image: found.reconstruction, latent: found.latent, category: found.category };
+    const garment = {
+      image: found.reconstruction,
+      latent: found.latent,
+      category: found.category,
+    };
     const seen = `data:image/png;base64,${found.prepared}`;
     this.answer.show(result, `Taken for: ${found.category}, ${certainty(found.probability)}.`);
     this.stages.replaceChildren(
-      picture(seen, "What it saw"), h("span", { "aria-hidden": "true" }, "→ 20 numbers →"),
+      picture(seen, "What it saw"),
+      h("span", { "aria-hidden": "true" }, "→ 20 numbers →"),
       picture(`data:image/png;base64,${found.reconstruction}`, "Drawn from them"),
-      h("button", { type: "button", class: "button", onclick: () => this.onpick(garment) }, "Take for the way above"),
+      h(
+        "button",
+        { type: "button", class: "button", onclick: () => this.onpick(garment) },
+        "Take for the way above",
+      ),
     );
-    const classes = Object.entries(found.probabilities).map(([label, score]) => ({ label, score }));
+    const classes = Object.entries(found.probabilities).map(([label, score]) => ({
+      label,
+      score,
+    }));
     this.bars.show(classes.sort((one, other) => other.score - one.score).slice(0, 3));
-    remember("clothing_vae", `Yours: ${found.category}, ${percent(found.probability, 0)}`, seen);
+    remember(
+      "clothing_vae",
+      `Yours: ${found.category}, ${percent(found.probability, 0)}`,
+      seen,
+    );
   }
 }
 
 function picture(address, caption) {
-  return h("figure", {}, h("img", { src: address, alt: caption, class: "pixels", width: 84, height: 84 }), h("figcaption", {}, caption));
+  return h(
+    "figure",
+    {},
+    h("img", { src: address, alt: caption, class: "pixels", width: 84, height: 84 }),
+    h("figcaption", {}, caption),
+  );
 }

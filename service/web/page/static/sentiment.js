@@ -30,23 +30,40 @@ export function build() {
 class Sentiment {
   constructor() {
     const id = unique("text");
-    this.text = h("textarea", { id, rows: 5, spellcheck: "false", maxlength: 100000, oninput: () => this.typed() });
+    this.text = h("textarea", {
+      id,
+      rows: 5,
+      spellcheck: "false",
+      maxlength: 100000,
+      oninput: () => this.typed(),
+    });
     this.text.value = TEXTS[0];
     this.input = h(
-      "div", { class: "input" },
-      h("label", { for: id }, "What somebody wrote about a film"), this.text,
-      h("div", { class: "chips", role: "group", "aria-label": "Examples" }, TEXTS.map((text) => this.chip(text))),
+      "div",
+      { class: "input" },
+      h("label", { for: id }, "What somebody wrote about a film"),
+      this.text,
+      h(
+        "div",
+        { class: "chips", role: "group", "aria-label": "Examples" },
+        TEXTS.map((text) => this.chip(text)),
+      ),
     );
     this.answer = new Answer();
     this.needle = h("i", { class: "needle" });
     this.scale = h(
-      "div", { class: "moods", "aria-hidden": "true" },
+      "div",
+      { class: "moods", "aria-hidden": "true" },
       h("div", { class: "mood" }, this.needle),
       h("div", { class: "row spread" }, h("span", {}, "hated it"), h("span", {}, "loved it")),
     );
     this.warning = h("p", { class: "note" });
     this.blame = h("p", { class: "blame", hidden: true });
-    this.legend = h("p", { class: "tip", hidden: true }, "Coloured: words without which it would answer otherwise. Each was left out once.");
+    this.legend = h(
+      "p",
+      { class: "tip", hidden: true },
+      "Coloured: words without which it would answer otherwise. Each was left out once.",
+    );
     this.answer.view.append(this.scale, this.warning, this.blame, this.legend);
     this.output = this.answer.node;
     this.look = newest((text) => this.read(text), TYPING_MS);
@@ -98,7 +115,9 @@ class Sentiment {
     try {
       const { data } = await ask({ path: PATH, json: { texts: [text, ...without] } });
       if (this.text.value !== text) return;
-      const [whole, ...others] = data.predictions.map(({ probability }) => logOdds(probability));
+      const [whole, ...others] = data.predictions.map(({ probability }) =>
+        logOdds(probability),
+      );
       const weights = new Map(places.map((place, index) => [place, whole - others[index]]));
       this.paint(parts, weights);
     } catch {

@@ -16,7 +16,10 @@ export function exampleBody(contract, name) {
     const row = (each) => valueOf(each, each.shape.slice(1), contract);
     return { ...body, instances: [rowOf(inputs.length, needed, row)] };
   }
-  return { ...body, inputs: rowOf(inputs.length, needed, (each) => valueOf(each, each.shape, contract)) };
+  return {
+    ...body,
+    inputs: rowOf(inputs.length, needed, (each) => valueOf(each, each.shape, contract)),
+  };
 }
 
 function rowOf(number, inputs, value) {

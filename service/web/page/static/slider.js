@@ -17,7 +17,12 @@ export class Slider {
       this.output.textContent = say(this.value);
       onchange();
     });
-    this.node = h("div", { class: "slider" }, h("div", { class: "row spread" }, h("label", { for: id }, label), this.output), this.input);
+    this.node = h(
+      "div",
+      { class: "slider" },
+      h("div", { class: "row spread" }, h("label", { for: id }, label), this.output),
+      this.input,
+    );
   }
 
   get value() {

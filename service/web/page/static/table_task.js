@@ -11,7 +11,9 @@ const FEW_WORDS = 5; // which stand side by side; more are a list to choose from
 /** A call that works: the first example, or what stands in an untouched form. */
 export async function example({ name, detail }) {
   const [first] = detail.task.examples ?? [];
-  const record = Object.fromEntries(detail.task.fields.map((field) => [field.name, usual(field)]));
+  const record = Object.fromEntries(
+    detail.task.fields.map((field) => [field.name, usual(field)]),
+  );
   return { path: `v1/predict/${name}`, json: first?.request ?? { record } };
 }
 
@@ -26,7 +28,9 @@ export function build({ name, detail }) {
   const fields = task.fields.map((field) => new Field(field, look));
 
   async function read() {
-    const record = Object.fromEntries(fields.filter((each) => each.value !== null).map((each) => [each.name, each.value]));
+    const record = Object.fromEntries(
+      fields.filter((each) => each.value !== null).map((each) => [each.name, each.value]),
+    );
     try {
       const result = await ask({ path: `v1/predict/${name}`, json: { record } });
       const sentence = shown.show(result.data.predictions[0]);
@@ -46,7 +50,19 @@ export function build({ name, detail }) {
   const chips = exampleChips(task, fill);
   if (task.examples?.length) fill(task.examples[0].request);
   else look();
-  return [h("div", { class: "input" }, chips, h("div", { class: "form" }, fields.map((each) => each.node))), answer.node];
+  return [
+    h(
+      "div",
+      { class: "input" },
+      chips,
+      h(
+        "div",
+        { class: "form" },
+        fields.map((each) => each.node),
+      ),
+    ),
+    answer.node,
+  ];
 }
 
 /** What a field is where nobody has said anything: in the middle of what it may be. */
@@ -54,7 +70,8 @@ function usual({ kind, minimum, maximum, words: known, optional }) {
   if (kind === "category") return known[0];
   if (kind === "boolean") return false;
   if (optional) return null;
-  const middle = minimum !== null && maximum !== null ? (minimum + maximum) / 2 : (minimum ?? maximum ?? 0);
+  const middle =
+    minimum !== null && maximum !== null ? (minimum + maximum) / 2 : (minimum ?? maximum ?? 0);
   return kind === "integer" ? Math.round(middle) : middle;
 }
 
@@ -63,7 +80,13 @@ class Field {
   constructor(field, onchange) {
     this.name = field.name;
     this.field = field;
-    const choice = field.kind === "boolean" ? [["yes", true], ["no", false]] : field.words.map((word) => [word, word]);
+    const choice =
+      field.kind === "boolean"
+        ? [
+            ["yes", true],
+            ["no", false],
+          ]
+        : field.words.map((word) => [word, word]);
     const few = choice.length > 0 && choice.length <= FEW_WORDS;
     if (field.kind === "number" || field.kind === "integer") this.makeNumber(field, onchange);
     else if (few) this.makeRadios(choice, onchange);
@@ -73,31 +96,68 @@ class Field {
 
   makeNumber({ minimum, maximum, kind, optional }, onchange) {
     const id = unique("field");
-    this.input = h("input", { type: "number", id, min: minimum, max: maximum, step: kind === "integer" ? 1 : "any", placeholder: optional ? "not known" : "", oninput: onchange });
+    this.input = h("input", {
+      type: "number",
+      id,
+      min: minimum,
+      max: maximum,
+      step: kind === "integer" ? 1 : "any",
+      placeholder: optional ? "not known" : "",
+      oninput: onchange,
+    });
     this.read = () => (this.input.value === "" ? null : Number(this.input.value));
     this.write = (value) => (this.input.value = value ?? "");
-    this.node = h("div", { class: "field" }, h("label", { for: id }, this.title()), this.input, this.tip());
+    this.node = h(
+      "div",
+      { class: "field" },
+      h("label", { for: id }, this.title()),
+      this.input,
+      this.tip(),
+    );
   }
 
   makeRadios(choice, onchange) {
     const group = unique("field");
     const all = this.field.optional ? [...choice, ["not known", null]] : choice;
-    const inputs = all.map(([, value]) => Object.assign(h("input", { type: "radio", name: group, onchange }), { means: value }));
+    const inputs = all.map(([, value]) =>
+      Object.assign(h("input", { type: "radio", name: group, onchange }), { means: value }),
+    );
     this.read = () => inputs.find((each) => each.checked)?.means ?? null;
     this.write = (value) => inputs.forEach((each) => (each.checked = each.means === value));
     this.node = h(
-      "fieldset", { class: "field" }, h("legend", {}, this.title()),
-      h("div", { class: "choices" }, all.map(([word], index) => h("label", {}, inputs[index], h("span", {}, word)))), this.tip(),
+      "fieldset",
+      { class: "field" },
+      h("legend", {}, this.title()),
+      h(
+        "div",
+        { class: "choices" },
+        all.map(([word], index) => h("label", {}, inputs[index], h("span", {}, word))),
+      ),
+      this.tip(),
     );
   }
 
   makeList(choice, onchange) {
     const id = unique("field");
     const all = this.field.optional ? [["not known", null], ...choice] : choice;
-    this.input = h("select", { id, onchange }, all.map(([word]) => h("option", {}, word)));
+    this.input = h(
+      "select",
+      { id, onchange },
+      all.map(([word]) => h("option", {}, word)),
+    );
     this.read = () => all[this.input.selectedIndex][1];
-    this.write = (value) => (this.input.selectedIndex = Math.max(0, all.findIndex((each) => each[1] === value)));
-    this.node = h("div", { class: "field" }, h("label", { for: id }, this.title()), this.input, this.tip());
+    this.write = (value) =>
+      (this.input.selectedIndex = Math.max(
+        0,
+        all.findIndex((each) => each[1] === value),
+      ));
+    this.node = h(
+      "div",
+      { class: "field" },
+      h("label", { for: id }, this.title()),
+      this.input,
+      this.tip(),
+    );
   }
 
   title() {

@@ -21,7 +21,8 @@ export class TaskAnswer {
     this.mask.hidden = !found.mask;
     if (found.value !== undefined) return this.showValue(found);
     if (found.mask) this.mask.src = `data:image/png;base64,${found.mask}`;
-    const classes = found.classes ?? found.shares ?? [{ label: found.label, score: found.score }];
+    const classes = found.classes ??
+      found.shares ?? [{ label: found.label, score: found.score }];
     this.bars.show(classes.map(({ label, score }) => ({ label: String(label), score })));
     const [best] = classes;
     if (found.mask) return `${capital(String(best.label))} fills ${percent(best.score)} of it.`;
@@ -40,7 +41,14 @@ export class TaskAnswer {
 export function exampleChips(task, take) {
   if (!task.examples?.length) return null;
   return h(
-    "div", { class: "chips", role: "group", "aria-label": "Examples" },
-    task.examples.map((each) => h("button", { type: "button", class: "chip", onclick: () => take(each.request) }, each.title)),
+    "div",
+    { class: "chips", role: "group", "aria-label": "Examples" },
+    task.examples.map((each) =>
+      h(
+        "button",
+        { type: "button", class: "chip", onclick: () => take(each.request) },
+        each.title,
+      ),
+    ),
   );
 }

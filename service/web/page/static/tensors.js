@@ -34,20 +34,55 @@ class Editor {
     this.name = name;
     this.contract = version.contract;
     const [text, choice] = [unique("body"), unique("signature")];
-    this.text = h("textarea", { id: text, rows: 10, class: "mono", spellcheck: "false", autocapitalize: "off", oninput: () => this.check() });
+    this.text = h("textarea", {
+      id: text,
+      rows: 10,
+      class: "mono",
+      spellcheck: "false",
+      autocapitalize: "off",
+      oninput: () => this.check(),
+    });
     this.wrong = h("p", { class: "tip", role: "status" });
-    this.signature = h("select", { id: choice, onchange: () => this.begin() }, Object.keys(this.contract.signatures).map((each) => h("option", { selected: each === firstOf(version) }, each)));
+    this.signature = h(
+      "select",
+      { id: choice, onchange: () => this.begin() },
+      Object.keys(this.contract.signatures).map((each) =>
+        h("option", { selected: each === firstOf(version) }, each),
+      ),
+    );
     this.specs = h("div", { class: "specs" });
-    this.send = h("button", { type: "button", class: "button primary", onclick: () => this.read() }, "Ask");
+    this.send = h(
+      "button",
+      { type: "button", class: "button primary", onclick: () => this.read() },
+      "Ask",
+    );
     this.input = h(
-      "div", { class: "input" },
-      this.signature.length > 1 && h("div", { class: "field" }, h("label", { for: choice }, "Signature"), this.signature),
-      this.specs, h("label", { for: text }, "Request, as JSON"), this.text, this.wrong,
-      h("div", { class: "row" }, this.send, h("button", { type: "button", class: "quiet", onclick: () => this.begin() }, "The example again")),
+      "div",
+      { class: "input" },
+      this.signature.length > 1 &&
+        h("div", { class: "field" }, h("label", { for: choice }, "Signature"), this.signature),
+      this.specs,
+      h("label", { for: text }, "Request, as JSON"),
+      this.text,
+      this.wrong,
+      h(
+        "div",
+        { class: "row" },
+        this.send,
+        h(
+          "button",
+          { type: "button", class: "quiet", onclick: () => this.begin() },
+          "The example again",
+        ),
+      ),
     );
     this.answer = new Answer();
     this.bars = new ClassBars("Classes of the first row");
-    this.json = h("pre", { tabindex: "0", "aria-label": "Answer", class: "json", hidden: true }, h("code"));
+    this.json = h(
+      "pre",
+      { tabindex: "0", "aria-label": "Answer", class: "json", hidden: true },
+      h("code"),
+    );
     this.answer.view.append(this.bars.node, this.json);
     this.answer.say("Press “Ask”: the example works as it is.");
     this.output = this.answer.node;
@@ -57,7 +92,10 @@ class Editor {
   begin() {
     const signature = this.contract.signatures[this.signature.value];
     this.text.value = pretty(exampleBody(this.contract, this.signature.value));
-    this.specs.replaceChildren(list("Takes", signature.inputs), list("Gives", signature.outputs));
+    this.specs.replaceChildren(
+      list("Takes", signature.inputs),
+      list("Gives", signature.outputs),
+    );
     this.check();
   }
 
@@ -85,11 +123,15 @@ class Editor {
     const { data } = result;
     const rows = data.predictions ?? Object.values(data)[0];
     const number = Array.isArray(rows) ? rows.length : 1;
-    this.answer.show(result, number === 1 ? this.tell(rows[0] ?? rows) : `${number} rows were answered.`);
+    this.answer.show(
+      result,
+      number === 1 ? this.tell(rows[0] ?? rows) : `${number} rows were answered.`,
+    );
     this.bars.show(this.classes(Array.isArray(rows) ? rows[0] : rows));
     const text = pretty(data);
     this.json.hidden = false;
-    this.json.firstChild.textContent = text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)} …` : text;
+    this.json.firstChild.textContent =
+      text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)} …` : text;
     remember(this.name, JSON.stringify(rows).slice(0, 80), null, JSON.stringify(this.body));
   }
 
@@ -97,14 +139,19 @@ class Editor {
   tell(row) {
     const { outputs } = this.contract.signatures[this.signature.value];
     const value = [row].flat(9)[0];
-    const single = outputs.length === 1 && typeof value === "number" && [row].flat(9).length === 1;
-    return single ? `${outputs[0].name} = ${Number(value.toPrecision(5))}` : "One row was answered.";
+    const single =
+      outputs.length === 1 && typeof value === "number" && [row].flat(9).length === 1;
+    return single
+      ? `${outputs[0].name} = ${Number(value.toPrecision(5))}`
+      : "One row was answered.";
   }
 
   /** The best classes, where a row is a probability for each label. */
   classes(row) {
     const { labels } = this.contract;
-    const values = Array.isArray(row) ? row : Object.values(row ?? {}).find((each) => Array.isArray(each));
+    const values = Array.isArray(row)
+      ? row
+      : Object.values(row ?? {}).find((each) => Array.isArray(each));
     if (!labels.length || values?.length !== labels.length) return [];
     const classes = labels.map((label, index) => ({ label, score: values[index] }));
     return classes.sort((one, other) => other.score - one.score).slice(0, 5);
@@ -113,13 +160,28 @@ class Editor {
 
 function list(title, specs) {
   return h(
-    "div", {}, h("h3", {}, title),
-    h("ul", {}, specs.map(({ name, dtype, shape, any_rank: any }) =>
-      h("li", {}, h("code", {}, name), ` ${dtype} ${any ? "of any shape" : `(${shape.map((each) => each ?? "any").join(", ")})`}`))),
+    "div",
+    {},
+    h("h3", {}, title),
+    h(
+      "ul",
+      {},
+      specs.map(({ name, dtype, shape, any_rank: any }) =>
+        h(
+          "li",
+          {},
+          h("code", {}, name),
+          ` ${dtype} ${any ? "of any shape" : `(${shape.map((each) => each ?? "any").join(", ")})`}`,
+        ),
+      ),
+    ),
   );
 }
 
 /** JSON that is laid out, but with short lists on one line. */
 function pretty(value) {
-  return JSON.stringify(value, null, 2).replaceAll(/\[\s+([^[\]{}]{0,20000}?)\s+\]/g, (_, inside) => `[${inside.replaceAll(/\s*\n\s*/g, " ")}]`);
+  return JSON.stringify(value, null, 2).replaceAll(
+    /\[\s+([^[\]{}]{0,20000}?)\s+\]/g,
+    (_, inside) => `[${inside.replaceAll(/\s*\n\s*/g, " ")}]`,
+  );
 }

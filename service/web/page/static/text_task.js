@@ -41,5 +41,14 @@ export function build({ name, detail }) {
     typed();
   };
   if (task.examples?.length) take(task.examples[0].request);
-  return [h("div", { class: "input" }, h("label", { for: id }, "A text"), text, exampleChips(task, take)), answer.node];
+  return [
+    h(
+      "div",
+      { class: "input" },
+      h("label", { for: id }, "A text"),
+      text,
+      exampleChips(task, take),
+    ),
+    answer.node,
+  ];
 }

@@ -14,13 +14,30 @@ export class Way {
     const id = unique("way");
     this.answer = new Answer();
     this.image = h("img", { class: "pixels between", alt: "", width: 168, height: 168 });
-    this.slider = h("input", { type: "range", id, min: 0, max: STEPS - 1, step: 1, value: (STEPS - 1) / 2, oninput: () => this.step() });
-    this.ends = [h("img", { class: "pixels", alt: "" }), h("img", { class: "pixels", alt: "" })];
+    this.slider = h("input", {
+      type: "range",
+      id,
+      min: 0,
+      max: STEPS - 1,
+      step: 1,
+      value: (STEPS - 1) / 2,
+      oninput: () => this.step(),
+    });
+    this.ends = [
+      h("img", { class: "pixels", alt: "" }),
+      h("img", { class: "pixels", alt: "" }),
+    ];
     this.answer.view.append(
       h("div", { class: "way" }, this.ends[0], this.image, this.ends[1]),
-      h("label", { for: id, class: "unseen" }, "Between the two garments"), this.slider,
+      h("label", { for: id, class: "unseen" }, "Between the two garments"),
+      this.slider,
     );
-    this.node = h("div", { class: "further" }, h("h3", {}, "From one garment to another"), this.answer.node);
+    this.node = h(
+      "div",
+      { class: "further" },
+      h("h3", {}, "From one garment to another"),
+      this.answer.node,
+    );
     this.next = 1;
     this.garments = [];
   }
@@ -44,7 +61,10 @@ export class Way {
   async walk() {
     const [from, to] = this.garments;
     try {
-      const result = await ask({ path: PATH, json: { from: asEnd(from), to: asEnd(to), steps: STEPS } });
+      const result = await ask({
+        path: PATH,
+        json: { from: asEnd(from), to: asEnd(to), steps: STEPS },
+      });
       this.frames = result.data.frames;
       this.ends.forEach((image, index) => {
         image.src = pixels(this.garments[index]);
@@ -60,7 +80,9 @@ export class Way {
   step() {
     if (!this.frames) return;
     const frame = this.frames[Number(this.slider.value)];
-    const shares = Object.entries(frame.categories).map(([name, share]) => `${Math.round(share * 100)} % ${name}`);
+    const shares = Object.entries(frame.categories).map(
+      ([name, share]) => `${Math.round(share * 100)} % ${name}`,
+    );
     this.image.src = pixels(frame);
     this.image.alt = shares.join(", ");
     this.slider.setAttribute("aria-valuetext", shares.join(", "));
