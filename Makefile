@@ -7,7 +7,7 @@ PEERS := mosec litserve bentoml mlserver ray pytriton
 
 .DEFAULT_GOAL := help
 .PHONY: help serve photo clients protos test test-all fuzz lint types train bench \
-	bench-peers bench-protocols peers dashboard lock clean
+	bench-peers bench-protocols peers dashboard lock digests clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -67,7 +67,7 @@ bench-protocols: .venv/dev.stamp ## one model by every protocol; write docs/benc
 # What cannot be built is named on the page, with the reason; the rest is measured.
 bench-peers: .venv/dev.stamp ## the same beside every peer, 45 minutes; write docs/benchmarks.md
 	-$(MAKE) --keep-going photo peers
-	$(BIN)/python -m benchmarks --peers --output docs
+	$(BIN)/python -m benchmarks --peers
 
 peers: $(PEERS:%=.venv-peers/%/stamp) ## build the environments of the peers
 
@@ -106,6 +106,9 @@ lock: .venv/dev.stamp ## pin the newest dependencies that pyproject.toml allows
 		--quiet --upgrade --universal --generate-hashes --no-header \
 		--no-emit-index-url --no-emit-find-links --python-version 3.11 - \
 		--output-file requirements-build.lock
+
+digests: .venv/dev.stamp ## pin the images of others by digest; asks their registries, by docker
+	$(BIN)/python -m deploy.container.pin_images
 
 clean: ## remove .venv and the caches
 	rm -rf .venv .venv-clients .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -24,6 +24,7 @@ from benchmarks.results import Results, read_results
 from benchmarks.servers import ServerError, running
 from benchmarks.subjects import (
     ARTIFACTS,
+    DOCS,
     LOADS,
     cores,
     find_models,
@@ -33,7 +34,6 @@ from benchmarks.subjects import (
     without_model,
 )
 from service.engine.disk import find_versions
-from service.settings import Settings
 
 FILE = Path(tempfile.gettempdir()) / "servery-benchmarks.json"
 IMPORT = "import os, tensorflow; os._exit(0)"  # what comes after the import is not it
@@ -41,7 +41,6 @@ LARGE = frozenset({"photo"})  # the start of the others is measured
 NOT_BUILT = "its environment is not there; `make peers` builds it"
 NOT_THERE = "no version of it is among the artifacts; `make photo` or `make train`"
 Models = dict[str, Path]  # versions by name
-Folder = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -49,34 +48,15 @@ Folder = click.Path(path_type=Path, exists=True, file_okay=False)
 @click.option(
     "--peers",
     is_flag=True,
-    help="All other servers and models, not plain FastAPI and digits alone.",
-)
-@click.option("--only", "name", help="Beside Servery only who has NAME in their own.")
-@click.option(
-    "--artifacts",
-    type=Folder,
-    default=ARTIFACTS,
-    help="Folder that holds digits/<version>/ and the others.  [default: artifacts]",
-)
-@click.option(
-    "--output",
-    type=Folder,
-    help="Folder for benchmarks.md and benchmarks.png; without it, only printed.",
+    help="All other servers and models, not plain FastAPI and digits alone; "
+    "docs/benchmarks.md is written, unless it was quick.",
 )
 @click.option(
     "--resume",
     is_flag=True,
     help=f"Add what the run before lacks; it kept its figures in {FILE}.",
 )
-def main(
-    *,
-    quick: bool,
-    peers: bool,
-    name: str | None,
-    artifacts: Path,
-    output: Path | None,
-    resume: bool,
-) -> None:
+def main(*, quick: bool, peers: bool, resume: bool) -> None:
     """Measure Servery and other servers of the same models, in turns.
 
     Starts each on a free port of 127.0.0.1, checks that it answers rightly, and loads
@@ -89,32 +69,32 @@ def main(
     results = read_results(FILE) if resume and FILE.exists() else Results()
     save = partial(results.save, FILE)
     names = tuple(LOADS) if peers else ("digits",)
+    is_written = peers and not quick
     try:
         require_wrk()
-        models = find_models(artifacts.resolve(), names)
+        models = find_models(ARTIFACTS, names)
         if "digits" not in models:
-            raise ServerError(f"no digits in {artifacts}; train one: make train")
-        _describe(results, plan, artifacts.resolve(), models, peers=peers)
+            raise ServerError(f"no digits in {ARTIFACTS}; train one: make train")
+        _describe(results, plan, models, peers=peers)
         with tempfile.TemporaryDirectory(prefix="servery-bench-") as place:
             folder = Path(place)
             course = Course(plan, results, save, folder)
-            server, targets = servery(link(artifacts, models, folder / "same"), models)
+            server, targets = servery(link(models, folder / "same"), models)
             others = list_opponents(course, models, peers=peers)
-            chosen = [one for one in others if (name or "").lower() in one.name.lower()]
             ours = server, [*targets, raw()]
-            course.run(ours, chosen, partial(contenders, results))
-            small = find_versions(artifacts).keys() - LARGE
-            small_folder = link(artifacts, small, folder / "small")
+            course.run(ours, others, partial(contenders, results))
+            small = find_versions(ARTIFACTS).keys() - LARGE
+            small_folder = link(small, folder / "small")
             while len(results.starts) < plan.rounds:
                 results.starts.append(measure_start(small_folder, folder))
                 save()
     except (LoadError, ServerError) as error:
         raise click.ClickException(str(error)) from error
-    page = render(results, cores=cores(), plot=output is not None)
+    page = render(results, cores=cores(), plot=is_written)
     click.echo(page)
-    if output is not None:
-        (output / "benchmarks.md").write_text(page, encoding="utf-8")
-        draw(results, output / "benchmarks.png")
+    if is_written:
+        (DOCS / "benchmarks.md").write_text(page, encoding="utf-8")
+        draw(results, DOCS / "benchmarks.png")
 
 
 def list_opponents(course: Course, models: Models, *, peers: bool) -> list[Opponent]:
@@ -138,11 +118,9 @@ def note_missing(results: Results, there: Iterable[str]) -> None:
             results.failed[name] = reason
 
 
-def _describe(
-    results: Results, plan: Plan, artifacts: Path, models: Models, *, peers: bool
-) -> None:
+def _describe(results: Results, plan: Plan, models: Models, *, peers: bool) -> None:
     """The head of the page."""
-    results.facts = gather_facts(Settings(artifacts=artifacts), models["digits"]) | {
+    results.facts = gather_facts(models["digits"]) | {
         "Plain FastAPI": f"1 worker with {cores()} TensorFlow threads, and {cores()} "
         "workers with one each; uvloop, httptools, no access log",
         "Load": "wrk, one thread; 16 digits, 5 photos, 16 texts in turn; JSON, "
@@ -155,11 +133,11 @@ def _describe(
         note_missing(results, {*models, *(peer.name for peer in built)})
 
 
-def link(artifacts: Path, names: Iterable[str], place: Path) -> Path:
+def link(names: Iterable[str], place: Path) -> Path:
     """Make at `place` a folder of artifacts with these models and no others."""
     place.mkdir()
     for name in names:
-        (place / name).symlink_to(artifacts.resolve() / name)
+        (place / name).symlink_to(ARTIFACTS / name)
     return place
 
 

@@ -21,16 +21,13 @@ from benchmarks.workloads import WORK
 from service.contract.manifest import read_manifest
 from service.engine.batching.tensors import Tensors, slice_rows
 
-Calls = tuple[Load, float]
-"""Calls as a load, whose requests are rows; and their CPU seconds."""
-
 _loaded: dict[str, Any] = {}  # in the process of a bare model
 
 
 @contextmanager
 def bare_model(
     name: str, folder: Path, threads: int
-) -> Iterator[Callable[[int, float], Calls]]:
+) -> Iterator[Callable[[int, float], Load]]:
     """Load a version in a process of its own.
 
     Args:
@@ -39,7 +36,7 @@ def bare_model(
         threads: TensorFlow's; the process gets as many cores and no more.
 
     Yields:
-        What calls it, with so many rows for so many seconds.
+        What calls it, with so many rows for so many seconds: a load of rows.
     """
     arguments = name, folder, threads
     with ProcessPoolExecutor(1, get_context("spawn"), _load, arguments) as process:
@@ -68,7 +65,7 @@ def _load(name: str, folder: Path, threads: int) -> None:
     _loaded.update(call=call, rows=work.rows)
 
 
-def _measure(size: int, seconds: float) -> Calls:
+def _measure(size: int, seconds: float) -> Load:
     """Call again and again, after one call that does not count."""
     call = partial(_loaded["call"], slice_rows(_loaded["rows"], 0, size))
     call()
@@ -79,5 +76,6 @@ def _measure(size: int, seconds: float) -> Calls:
         call()
         taken.append(perf_counter() - began)
     p50_ms, p99_ms = (1000 * np.quantile(taken, (0.5, 0.99))).tolist()
-    load = Load(size * len(taken), sum(taken), p50_ms, p99_ms, {})
-    return load, process_time() - cpu_s
+    cpu_s = process_time() - cpu_s
+    rows = size * len(taken)
+    return Load(rows, sum(taken), p50_ms, p99_ms, {}, server_cpu_s=cpu_s)

@@ -198,18 +198,16 @@ class Course:
 
             def measure(target: Target, size: int) -> Sample:
                 watch = Watch()
-                load, cpu_s = call(size, self._plan.seconds)
-                return Sample(target.name, model, size, load, cpu_s, watch.others())
+                load = call(size, self._plan.seconds)
+                return Sample(target.name, model, size, load, watch.others())
 
             yield measure
 
     def _sample(self, server: Running, target: Target, connections: int) -> Sample:
-        watch, cpu_s = Watch(), cpu_seconds(server.process.pid)
+        watch = Watch()
         seconds = self._plan.seconds * LONG.get((target.model, connections), 1)
         load = self._load(server, target, connections, seconds)
-        cpu_s = cpu_seconds(server.process.pid) - cpu_s
-        about = target.name, target.model, connections
-        return Sample(*about, load, cpu_s, watch.others())
+        return Sample(target.name, target.model, connections, load, watch.others())
 
     def _load(
         self, server: Running, target: Target, connections: int, seconds: int
@@ -217,13 +215,9 @@ class Course:
         if target.name not in self._bodies:
             bodies = make_bodies(target)
             self._bodies[target.name] = write_bodies(bodies, self._folder)
-        return run_load(
-            server.url(target.path),
-            self._bodies[target.name],
-            target.media_type,
-            connections=connections,
-            seconds=seconds,
-        )
+        asked = server.url(target.path), self._bodies[target.name], target.media_type
+        load = partial(run_load, connections=connections, seconds=seconds)
+        return server.measure(partial(load, *asked))
 
     def _rest(self, server: Running) -> None:
         """Memory, and the processor's time while nobody asks."""

@@ -15,8 +15,9 @@ PACKAGES = ("tensorflow", "fastapi", "uvicorn", "uvloop", "httptools", "pillow")
 GIB = 2**30
 
 
-def gather_facts(settings: Settings, folder: Path) -> dict[str, str]:
+def gather_facts(folder: Path) -> dict[str, str]:
     """What to say at the head of a page, of `folder`, the version that is measured."""
+    settings = Settings()
     model, system = read_manifest(folder), platform.freedesktop_os_release()
     accuracy = model.metrics.get("test_accuracy", "unknown")
     processor = Path("/proc/cpuinfo").read_text().partition("model name\t: ")[2]
@@ -25,8 +26,8 @@ def gather_facts(settings: Settings, folder: Path) -> dict[str, str]:
     wrk = _output("wrk", "-v").partition("wrk ")[2].partition(" ")[0]
     changed = _output("git", "status", "--porcelain", "--", "service", "benchmarks")
     commit = _output("git", "rev-parse", "--short=12", "HEAD").strip() or "unknown"
-    changes = settings.model_fields_set - {"artifacts"}
-    given = ", ".join(f"{each}={getattr(settings, each)}" for each in sorted(changes))
+    changes = sorted(settings.model_fields_set)
+    given = ", ".join(f"{each}={getattr(settings, each)}" for each in changes)
     return {
         "Date": now(),
         "Commit": commit + (", with changes" if changed else ""),

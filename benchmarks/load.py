@@ -36,6 +36,7 @@ class Load:
     # after more than 2 s; `connect`, `read`, `write` of the socket
     errors: dict[str, int]
     client_cpu_s: float = 0.0  # CPU seconds of wrk itself
+    server_cpu_s: float = 0.0  # CPU seconds of the server's processes
 
     @property
     def good(self) -> int:
@@ -46,6 +47,11 @@ class Load:
     def rate(self) -> float:
         """Good requests a second."""
         return self.good / self.seconds
+
+    @property
+    def cpu_ms(self) -> float:
+        """The server's CPU milliseconds for a good request."""
+        return 1000 * self.server_cpu_s / max(1, self.good)
 
 
 def require_wrk() -> str:

@@ -1,86 +1,47 @@
 """docs/benchmarks.md and its picture, made of a run's results. Figures in, text out."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from math import nan
 from pathlib import Path
 from statistics import fmean, median
 
 from benchmarks.promises import Promise, Ratio, find_ceiling, promises
 from benchmarks.results import Comparison, Results, Sample, compare, group
 from benchmarks.subjects import BARE, LOADS, SERVERY
-from benchmarks.tables import LOAD_COLUMNS, figure, load_cells, spread, table
+from benchmarks.tables import LOAD_COLUMNS, figure, fill, load_cells, spread, table
 
 MIB = 2**20
+PICTURE = "![Requests a second, and latency](benchmarks.png)\n"
 NOISY = 0.05  # share of the machine that others may take before we warn
 DOTS_PER_INCH = 110
-OURS = "#d1495b"
-COLOURS = ("#30638e", "#edae49", "#00798c", "#8d96a3", "#66a182", "#2e4057", "#a39fe1")
-
-HEAD = """# Benchmarks
-
-What Servery does on one machine, beside the same SavedModels behind other servers and
-without any. Written by `make bench-peers`, which repeats it on yours.
-"""
-
-CEILING = """\
-For digits, the ceiling is what the cores could do if they were shared perfectly and
-nothing else cost:
-
-    cores / (CPU s of the bare model for an image, 32 in a call, one thread
-             + CPU s of the HTTP layer for a request, decoding and no model)
-    = {0.cores} / ({0.model_ms:.3f} ms + {0.http_ms:.3f} ms)
-    = {0.rates[0]:,.0f} requests/s
-
-The HTTP layer is one process of Servery's, asked on 32 connections, whose engine
-answers at once. wrk itself takes {0.client_ms:.3f} ms of CPU for a request, on the same
-cores; with that, the ceiling would be {0.rates[1]:,.0f}.
-"""
-
-READING = """## How to read this
-
-One server is loaded at a time, for a few seconds, and Servery for as long just before
-or just after, in turns: every ratio is one of two such neighbours, because a shared
-machine is faster in one minute than in the next. Everyone has one round at every load;
-whoever may be the nearest to Servery, where something is promised, has all the others.
-Figures are medians over the rounds. Behind them stands the interval that holds the true
-median, by 94 % at five rounds (their lowest and highest), whatever their distribution.
-A promise is kept if the whole interval keeps it, and is not judged on fewer than five
-rounds. **Bold** is the configuration of a server that comes nearest to Servery at that
-load, by the last column. Requests that were refused are errors, not requests/s.
-
-Every server holds the same SavedModels, answers the same requests, and was checked to
-answer rightly before it was measured. “Plain FastAPI” is `benchmarks/plain.py`, as a
-good newcomer writes it; the others are in `benchmarks/peers/`: batches of at most 32
-rows, one worker with as many threads of TensorFlow as cores, and one worker a core.
-
-Two limits. wrk runs on the same cores as the servers and takes its share. And it is a
-closed loop: a slow server is asked less often, and latency at many connections is
-mostly waiting in line. Memory is after the load; RSS counts what processes share, above
-all TensorFlow's code, in each of them; PSS splits it among them.
-"""
+COLOURS = (
+    *("#d1495b", "#30638e", "#edae49", "#00798c"),  # Servery's first
+    *("#8d96a3", "#66a182", "#2e4057", "#a39fe1"),
+)
+PANELS = {
+    "rate": "requests a second",
+    "p50_ms": "median latency, ms",
+    "p99_ms": "99th percentile, ms",
+}
 
 
 def render(results: Results, *, cores: int, plot: bool) -> str:
     """The whole page."""
     comparisons = compare(results.pairs)
     ceiling = find_ceiling(comparisons, cores)
-    parts = [
-        HEAD,
-        table(("", ""), results.facts.items()),
-        noise(results),
-        failures(results.failed),
-        "## What was promised of two cores, and what this run gave\n",
-        judge(promises(results, cores)),
-        "![Requests a second, and latency](benchmarks.png)\n" if plot else "",
-        *loads(comparisons),
-        weights(results),
-        "## The ceiling, and the model without a server\n",
-        CEILING.format(ceiling) if ceiling else "",
-        bare(comparisons),
-        "## Idle, and memory\n",
-        upkeep(results),
-        READING,
-    ]
-    return "\n".join(part for part in parts if part)
+    return fill(
+        "benchmarks.md",
+        facts=table(("", ""), results.facts.items()),
+        noise=noise(results),
+        failures=failures(results.failed),
+        promises=judge(promises(results, cores)),
+        picture=PICTURE if plot else "",
+        loads="\n".join(loads(comparisons)),
+        weights=weights(results),
+        ceiling=fill("ceiling.md", ceiling=ceiling) if ceiling else "",
+        bare=bare(comparisons),
+        upkeep=upkeep(results),
+    )
 
 
 def judge(found: Iterable[Promise]) -> str:
@@ -143,7 +104,7 @@ def bare(comparisons: Sequence[Comparison]) -> str:
             str(each.connections),
             spread([one.load.rate for one in each.theirs]),
             spread([one.load.p50_ms for one in each.theirs]),
-            figure(median(one.cpu_ms for one in each.theirs)),
+            figure(median(one.load.cpu_ms for one in each.theirs)),
         ]
         for each in comparisons
         if each.peer == BARE
@@ -193,32 +154,25 @@ def draw(results: Results, path: Path) -> None:
     from matplotlib.figure import Figure
 
     comparisons, connections = compare(results.pairs), LOADS["digits"]
-    best: dict[str, dict[int, list[Sample]]] = {}
-    for place, number in enumerate(connections):
-        ours = group(pair.ours for pair in results.pairs)
-        best.setdefault(SERVERY, {})[place] = ours.get((SERVERY, "digits", number), [])
-        for each in best_by_peer(comparisons, "digits", number):
-            best.setdefault(each.peer, {})[place] = each.theirs
+    ours = group(pair.ours for pair in results.pairs)
+    best = [
+        {SERVERY: ours.get((SERVERY, "digits", n), [])}
+        | {each.peer: each.theirs for each in best_by_peer(comparisons, "digits", n)}
+        for n in connections
+    ]
+    names = dict.fromkeys(name for each in best for name in each)
     chart = Figure(figsize=(13, 4.6), layout="constrained")
-    titles = {
-        "rate": "requests a second",
-        "p50_ms": "median latency, ms",
-        "p99_ms": "99th percentile, ms",
-    }
-    panels = chart.subplots(1, len(titles))
-    for panel, (key, title) in zip(panels, titles.items(), strict=True):
-        for number, (name, places) in enumerate(best.items()):
-            shift = 0.84 * ((number + 0.5) / len(best) - 0.5)
-            values = {
-                place + shift: median(getattr(one.load, key) for one in samples)
-                for place, samples in places.items()
-                if samples
-            }
-            colour = OURS if name == SERVERY else COLOURS[(number - 1) % len(COLOURS)]
-            style = {"width": 0.84 / len(best), "color": colour, "label": name}
-            panel.bar(list(values), list(values.values()), **style)
+    panels = chart.subplots(1, len(PANELS))
+    for panel, (key, title) in zip(panels, PANELS.items(), strict=True):
+        bars = {
+            name: [
+                median([getattr(one.load, key) for one in each.get(name, ())] or [nan])
+                for each in best
+            ]
+            for name in names
+        }
+        panel.grouped_bar(bars, tick_labels=connections, colors=COLOURS)
         panel.set(title=title, xlabel="connections")
-        panel.set_xticks(range(len(connections)), [str(each) for each in connections])
         panel.grid(axis="y", alpha=0.3)
     for panel in panels[1:]:
         panel.set_yscale("log")
@@ -244,5 +198,5 @@ def _rows(
 
 
 def _cells(samples: Sequence[Sample]) -> list[str]:
-    cpu_ms = median(sample.cpu_ms for sample in samples)
-    return [*load_cells([sample.load for sample in samples]), figure(cpu_ms)]
+    loads = [sample.load for sample in samples]
+    return [*load_cells(loads), figure(median(each.cpu_ms for each in loads))]

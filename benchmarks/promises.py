@@ -153,8 +153,8 @@ def find_ceiling(comparisons: Sequence[Comparison], cores: int) -> Ceiling | Non
         return None
     return Ceiling(
         cores,
-        median(each.cpu_ms for each in bare.theirs),
-        median(each.cpu_ms for each in http.theirs),
+        median(each.load.cpu_ms for each in bare.theirs),
+        median(each.load.cpu_ms for each in http.theirs),
         median(1000 * s.load.client_cpu_s / s.load.good for s in http.theirs),
     )
 
@@ -194,8 +194,9 @@ def _to_ceiling(comparisons: Sequence[Comparison], cores: int) -> Iterator[float
     bare, http = _named(comparisons, BARE_DIGITS), _named(comparisons, WITHOUT_MODEL)
     if bare and http:
         for one, other in zip(bare.pairs, http.pairs, strict=False):
-            most = 1000 * cores / (one.theirs.cpu_ms + other.theirs.cpu_ms)
-            yield 100 * fmean((one.ours.load.rate, other.ours.load.rate)) / most
+            ms = one.theirs.load.cpu_ms + other.theirs.load.cpu_ms
+            rate = fmean((one.ours.load.rate, other.ours.load.rate))
+            yield 100 * rate / (1000 * cores / ms)
 
 
 def _best_bare(comparisons: Sequence[Comparison]) -> Comparison | None:

@@ -8,10 +8,7 @@ while others are asked.
 
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Callable
 from os import getloadavg
 from pathlib import Path
 from statistics import median
@@ -22,17 +19,14 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.facts import gather_facts, now
-from benchmarks.load import Load, run_load
-from benchmarks.models import write_page
-from benchmarks.processes import Watch, cpu_seconds, memory
-from benchmarks.rpc_load import run_rpc_load
-from benchmarks.servers import HOST, Running, free_port, running, wait_for
+from benchmarks.processes import Watch, memory
+from benchmarks.servers import Running, free_port, running, wait_for
 from benchmarks.subjects import ARTIFACTS, find_models, servery
-from benchmarks.tables import LOAD_COLUMNS, figure, load_cells, table
-from benchmarks.tensor_bodies import RAW, Way, way_to_infer, ways_to_digits
+from benchmarks.tables import LOAD_COLUMNS, figure, load_cells, table, write_page
+from benchmarks.tensor_bodies import RAW, way_to_infer, ways_to_digits
+from benchmarks.turns import measure_in_turns
 from benchmarks.workloads import write_bodies
 from loadtest.target import Target
-from service.settings import Settings
 
 CONNECTIONS = (1, 8, 32, 128)
 MIB = 2**20
@@ -42,46 +36,19 @@ SIDE, IMAGE_SECONDS = 1024, 8  # pixels of the large image, and of one load with
 
 
 def measure_digits(seconds: int, rounds: int) -> str:
-    """Every way at every number of connections, in turns; a table."""
-    found: dict[tuple[int, str], list[tuple[Load, float]]] = defaultdict(list)
-    ways, port = ways_to_digits(), free_port()
-    with (
-        tempfile.TemporaryDirectory(prefix="servery-bench-") as place,
-        ProcessPoolExecutor(1, get_context("spawn")) as client,
-    ):
-        folder = Path(place)
-        server, _ = servery(ARTIFACTS, environment={"SERVERY_GRPC_PORT": str(port)})
-        files = {name: write_bodies(way.bodies, folder) for name, way in ways.items()}
-        with running(server, folder) as started:
-            keys = [(number, name) for number in CONNECTIONS for name in ways]
-            for number, name in rounds * keys:
-                way, before = ways[name], cpu_seconds(started.process.pid)
-                if way.rpc:
-                    asked = f"{HOST}:{port}", way.path, way.bodies, number, seconds
-                    load = client.submit(run_rpc_load, *asked).result()
-                else:
-                    load = _load(started, way, files[name], number, seconds)
-                click.echo(f"{number} {name}: {load.rate:.0f}/s", err=True)
-                cpu_s = cpu_seconds(started.process.pid) - before
-                found[number, name].append((load, cpu_s))
+    """Every protocol at every number of connections, in turns; a table."""
+    kinds = {"": {"SERVERY_GRPC_PORT": str(free_port())}}
+    found = measure_in_turns(ways_to_digits(), kinds, CONNECTIONS, seconds, rounds)
+    rows = [
+        [
+            *(str(number), name, *load_cells(loads)),
+            figure(median(each.cpu_ms for each in loads)),
+            figure(median(1000 * each.client_cpu_s / each.requests for each in loads)),
+        ]
+        for (name, _, number), loads in sorted(found.items(), key=lambda e: e[0][2])
+    ]
     head = ("Connections", "Protocol", *LOAD_COLUMNS, "CPU ms", "client's CPU ms")
-    return table(head, [_row(*key, both) for key, both in found.items()])
-
-
-def _load(started: Running, way: Way, files: Path, number: int, seconds: int) -> Load:
-    return run_load(
-        *(started.url(way.path), files, way.media_type),
-        connections=number,
-        seconds=seconds,
-        headers=way.headers,
-    )
-
-
-def _row(number: int, name: str, both: Sequence[tuple[Load, float]]) -> list[str]:
-    loads = [load for load, _ in both]
-    ours = median(1000 * cpu_s / max(1, load.good) for load, cpu_s in both)
-    theirs = median(1000 * each.client_cpu_s / each.requests for each in loads)
-    return [str(number), name, *load_cells(loads), figure(ours), figure(theirs)]
+    return table(head, rows)
 
 
 def measure_image() -> str:
@@ -102,7 +69,7 @@ def measure_image() -> str:
                 files = write_bodies(way.bodies, folder)
                 size = f"{len(way.bodies[0]) / 1e6:.1f} MB"
                 for number in (1, 4):
-                    load = _load(started, way, files, number, IMAGE_SECONDS)
+                    load = way.post(started, number, IMAGE_SECONDS, files)
                     rows.append([kind, size, str(number), *load_cells([load])])
     return table(("V2 REST", "body", "connections", *LOAD_COLUMNS), rows)
 
@@ -177,44 +144,19 @@ def _save(module: tf.Module, spec: tf.TensorSpec, folder: Path) -> None:
 def main(seconds: int, rounds: int) -> None:
     """Measure every protocol, and write docs/benchmarks-protocols.md."""
     watch, busy = Watch(), getloadavg()[0]
-    facts = gather_facts(Settings(), find_models(ARTIFACTS, ("digits",))["digits"])
-    tables = {"image": measure_image(), "large": measure_large()}
-    tables |= {
-        "loads": measure_digits(seconds, rounds),
-        "facts": table(("", ""), facts.items()),
-    }
-    about = {"date": now(), "others": watch.others(), "busy": busy}
-    page = PAGE.format(**tables, **about, seconds=seconds, rounds=rounds)
-    write_page("benchmarks-protocols.md", page)
-
-
-PAGE = """# Benchmarks by protocol
-
-Written by `make bench-protocols` on {date}. While it was measured, other programs took
-{others:.0%} of the machine; the load average at the start was {busy:.1f}.
-
-{facts}
-## Digits
-
-One image in a request, the same 16 in turn; each protocol for {seconds} s at each
-number of connections, in turns, {rounds} rounds: medians, and the interval that holds
-the true median behind them. HTTP is loaded by wrk; gRPC by one process of Python on
-`grpc.aio` (`benchmarks/rpc_load.py`), which runs on the same cores and costs several
-times what wrk does. So gRPC's requests/s are what the service and its client reach
-together; CPU is the service's alone, of all its processes, and the client's beside it.
-
-{loads}
-## A large tensor
-
-An image of 1024×1024×3 `uint8`, 3.1 MB, to its mean by colour.
-
-{image}
-## A model of 300 MB
-
-75 million `float32`, added to a running service, while one connection asks digits
-every 5 ms.
-
-{large}"""
+    facts = gather_facts(find_models(ARTIFACTS, ("digits",))["digits"])
+    write_page(
+        "benchmarks-protocols.md",
+        image=measure_image(),
+        large=measure_large(),
+        loads=measure_digits(seconds, rounds),
+        facts=table(("", ""), facts.items()),
+        date=now(),
+        others=watch.others(),
+        busy=busy,
+        seconds=seconds,
+        rounds=rounds,
+    )
 
 
 if __name__ == "__main__":

@@ -31,18 +31,12 @@ class Sample:
     model: str  # that was asked
     connections: int  # that were kept busy; of a bare model, the rows in a call
     load: Load  # what the load generator saw
-    cpu_s: float  # CPU seconds of the server's processes
     others: float = 0.0  # share of the machine that others took meanwhile
 
     @property
     def key(self) -> Key:
         """What a sample can be compared with."""
         return self.target, self.model, self.connections
-
-    @property
-    def cpu_ms(self) -> float:
-        """CPU milliseconds for a good request."""
-        return 1000 * self.cpu_s / max(1, self.load.good)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
 import psutil
 
-from benchmarks.processes import family
+from benchmarks.load import Load
+from benchmarks.processes import cpu_seconds, family
 from benchmarks.subjects import Server
 
 HOST = "127.0.0.1"
@@ -51,6 +52,12 @@ class Running:
             url = self.url(self.server.health)
             return httpx.get(url, timeout=5, trust_env=False).is_success
         return False
+
+    def measure(self, send: Callable[[], Load]) -> Load:
+        """A load of it, with the CPU time that its processes took meanwhile."""
+        before = cpu_seconds(self.process.pid)
+        load = send()
+        return replace(load, server_cpu_s=cpu_seconds(self.process.pid) - before)
 
     def logged(self) -> str:
         """All that it has printed."""

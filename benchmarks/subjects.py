@@ -15,7 +15,7 @@ from service.contract.manifest import read_manifest
 from service.engine.disk import find_versions
 
 ROOT = Path(__file__).parent.parent
-ARTIFACTS = ROOT / "artifacts"
+ARTIFACTS, DOCS = ROOT / "artifacts", ROOT / "docs"
 LOADS = {"digits": (1, 8, 32, 128), "photo": (1, 8), "sentiment": (1, 32)}
 """By model, the connections that are kept busy."""
 

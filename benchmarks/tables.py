@@ -1,11 +1,31 @@
-"""Tables in Markdown, and figures as they stand in them."""
+"""Pages of `templates/`, tables in Markdown, and figures as they stand in them."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from statistics import median
+
+import click
 
 from benchmarks.load import Load
 from benchmarks.results import interval
+from benchmarks.subjects import DOCS
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+def fill(page: str, **parts: object) -> str:
+    """A page with what was measured; a part that is empty leaves no gap."""
+    text = (TEMPLATES / page).read_text(encoding="utf-8").format(**parts)
+    return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def write_page(page: str, **parts: object) -> None:
+    """Print a page, and write it to docs/."""
+    text = fill(page, **parts)
+    (DOCS / page).write_text(text, encoding="utf-8")
+    click.echo(text)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

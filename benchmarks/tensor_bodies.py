@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from benchmarks.subjects import JSON
+from benchmarks.turns import Way
 from benchmarks.workloads import BODIES, DATA
 from loadtest.workloads import to_png
 from service.contract.tensor_proto import to_proto
@@ -16,17 +15,6 @@ from service.rpc.generated import open_inference_pb2
 
 HEADER = "Inference-Header-Content-Length"
 RAW = "typed endpoint, raw PNG"
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One protocol's way to ask."""
-
-    path: str  # of the URL, or of the RPC's method
-    bodies: list[bytes]
-    media_type: str = JSON
-    headers: dict[str, str] = field(default_factory=dict)
-    rpc: bool = False
 
 
 def way_to_infer(

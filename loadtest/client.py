@@ -17,7 +17,7 @@ import numpy as np
 
 from loadtest.load import Share
 from loadtest.results import OK, TIMEOUT, UNFINISHED, UNSENT, Recorder
-from loadtest.workloads import WORKLOADS, Body
+from loadtest.workloads import Body
 
 BATCH = 4096  # requests whose order is drawn at once
 ONE = httpx.Limits(max_connections=1, keepalive_expiry=60)
@@ -153,7 +153,7 @@ class Client:
 
     def _prepare(self, name: str, body: Body) -> httpx.Request:
         """A request that can be sent any number of times."""
-        url = self._load.url + WORKLOADS[name].path
+        url = self._load.url + self._load.path(name)
         headers = {"content-type": body.media_type, **self._load.headers()}
         return httpx.Request("POST", url, content=body.content, headers=headers)
 

@@ -184,9 +184,13 @@ def _read_load(given: dict[str, Any]) -> Load:
             f"{url} is another machine: expected 127.0.0.1, ::1 or localhost. A load "
             "test can bring a service down; if it is yours to load: --allow-remote"
         )
-    mix = parse_mix(given["mix"]) if given["mix"] else None
-    ready = Target(url).ready_models()
-    mix = mix or default_mix(ready)
+    target = Target(url)
+    ready = target.ready_models()
+    examples = target.examples(ready)
+    known = [*WORKLOADS, *examples]
+    mix = (
+        parse_mix(given["mix"], known) if given["mix"] else default_mix(ready, examples)
+    )
     check_ready(mix, ready)
     return Load(
         *(url, mix, ready, given["warmup"], given["warmup"]),
@@ -194,6 +198,7 @@ def _read_load(given: dict[str, Any]) -> Load:
         deadline_s=given["deadline"],
         images=given["images"],
         seed=given["seed"],
+        examples={name: body for name, body in examples.items() if name in mix},
     )
 
 

@@ -1,7 +1,8 @@
 """What the client processes are to send: endpoints, proportions, rates."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from urllib.parse import quote
 
 import click
 import numpy as np
@@ -19,14 +20,14 @@ class MixError(click.UsageError):
     """A mix that cannot be read, or not be sent to this service."""
 
 
-def parse_mix(text: str) -> Mix:
+def parse_mix(text: str, known: Collection[str] = WORKLOADS) -> Mix:
     """Read `digits=60,sentiment=20`, or raise MixError; a name alone weighs 1."""
     weights: Mix = {}
     for part in text.split(","):
         name, _, number = part.strip().partition("=")
-        if name not in WORKLOADS:
-            known = ", ".join(WORKLOADS)
-            raise MixError(f"mix: expected one of {known}, received {name!r}")
+        if name not in known:
+            names = ", ".join(known)
+            raise MixError(f"mix: expected one of {names}, received {name!r}")
         if name in weights:
             raise MixError(f"mix: {name} is named twice in {text!r}")
         try:
@@ -40,10 +41,15 @@ def parse_mix(text: str) -> Mix:
     return _shares(weights)
 
 
-def default_mix(ready: Collection[str]) -> Mix:
-    """Every workload that has a model ready, by its weight; MixError if none has."""
+def default_mix(ready: Collection[str], examples: Collection[str] = ()) -> Mix:
+    """Every workload that has a model ready, by its weight; MixError if none has.
+
+    Args:
+        ready: Models.
+        examples: Those that declare their task; each weighs 1.
+    """
     known = [each for each in WORKLOADS.values() if set(each.needs) & set(ready)]
-    weights = {each.name: each.weight for each in known}
+    weights = {each.name: each.weight for each in known} | dict.fromkeys(examples, 1.0)
     if not weights:
         raise MixError("the service has no model ready that a workload is for")
     return _shares(weights)
@@ -51,7 +57,7 @@ def default_mix(ready: Collection[str]) -> Mix:
 
 def check_ready(mix: Mapping[str, float], ready: Collection[str]) -> None:
     """Raise MixError if the mix asks for a model that is not ready."""
-    for name in mix:
+    for name in mix.keys() & WORKLOADS.keys():
         needs, known = WORKLOADS[name].needs, ", ".join(sorted(ready)) or "none"
         if not set(needs) & set(ready):
             raise MixError(
@@ -76,6 +82,8 @@ class Load:
     Attributes:
         url: Of the service, without a path.
         models: That are ready.
+        examples: What is sent to models that are in no workload, and declare their
+            task: the example of their description.
         duration_s: The time in which requests are sent, warm-up included.
         warmup_s: The first part of it, which is in no figure.
         rates: Of an open loop; None for a closed one.
@@ -98,6 +106,7 @@ class Load:
     deadline_s: float | None = None
     images: ImageForm = ImageForm.RAW
     seed: int = 0
+    examples: Mapping[str, Body] = field(default_factory=dict)
 
     def at(self, rates: Rates) -> "Load":
         """The same as an open loop at these rates, warm-up included."""
@@ -105,7 +114,18 @@ class Load:
 
     def bodies(self) -> list[list[Body]]:
         """For each workload of the mix, in its order, what may be sent."""
-        return [WORKLOADS[name].make(self.models, self.images) for name in self.mix]
+        return [
+            [self.examples[name]]
+            if name in self.examples
+            else WORKLOADS[name].make(self.models, self.images)
+            for name in self.mix
+        ]
+
+    def path(self, name: str) -> str:
+        """Where the requests of a workload go."""
+        if name in self.examples:
+            return f"/v1/predict/{quote(name, safe='')}"
+        return WORKLOADS[name].path
 
     def headers(self) -> dict[str, str]:
         """What every request carries besides its content."""

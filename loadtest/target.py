@@ -3,13 +3,17 @@
 import ipaddress
 import math
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
 import httpx
 import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
+
+from loadtest.workloads import JSON, WORKLOADS, Body, ImageForm, encode
 
 PATIENCE_S = 10.0
 SHORT_PATIENCE_S = 2.0  # while the clients send
@@ -88,6 +92,21 @@ class Target:
             ) from error
         return tuple(sorted(ready))
 
+    def examples(self, ready: Collection[str]) -> dict[str, Body]:
+        """What the service's description sends to those models that it knows by name.
+
+        Those that declare their task are there, with an example that works; ours too,
+        for which there are workloads. May raise TargetError.
+        """
+        try:
+            paths = self._get("/openapi.json").json()["paths"]
+            found = {name: _example(paths.get(f"/v1/predict/{name}")) for name in ready}
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            raise TargetError(
+                f"{self.url}/openapi.json: expected Servery's description: {error!r}"
+            ) from error
+        return {n: body for n, body in found.items() if body and n not in WORKLOADS}
+
     def snapshot(self, patience_s: float = PATIENCE_S) -> Snapshot:
         """Its metrics now; may raise TargetError."""
         text = self._get("/metrics", patience_s).text
@@ -104,6 +123,12 @@ class Target:
                 f"{self.url}{path}: expected an answer, received {error!r}. "
                 "Is the service running? servery serve"
             ) from error
+
+
+def _example(path: dict[str, Any] | None) -> Body | None:
+    content = path["post"]["requestBody"]["content"] if path else {}
+    example = content.get(JSON, {}).get("example")
+    return None if example is None else encode(example, ImageForm.JSON)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,16 @@
 Rows go to both, 1, 2, 3 and all that are given; answers may differ by `TOLERANCE`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy.typing as npt
 import tensorflow as tf
 
 from servery import samples as rows_of
-from servery.saved_model import Call, answer, compare
+from servery.declaration import read_expected
+from servery.saved_model import GOLDEN_ROWS, Call, answer, compare
 from servery.versions import ExportRefused
 from service.contract.golden import TOLERANCE, Samples, difference
 from service.contract.samples import Rows, draw
@@ -66,6 +68,24 @@ class Comparison:
             self.largest = max(self.largest, found)
         if name not in self._saved.stateful:
             self.golden[name] = answer(written, signature, rows)
+
+    def add_expected(self, expected: Any | None, labels: Sequence[str]) -> None:
+        """Keep the right answers beside the answers that were given.
+
+        Raises:
+            ExportRefused: Another number of them than of samples.
+        """
+        if expected is None:
+            return
+        if len(self.golden) != 1:
+            raise ExportRefused(
+                "expected: expected a model with one signature, which answers the same "
+                f"rows the same; received {len(self._saved.signatures)}"
+            )
+        ((name, found),) = self.golden.items()
+        rows = min(len(each) for each in self.rows[name].values())
+        right = read_expected(expected, labels, rows)
+        self.golden[name] = replace(found, labels=right[:GOLDEN_ROWS])
 
     def _choose_rows(self, name: str, live: Call, samples: Any | None) -> Rows:
         """The rows that are given, or the first drawn ones that the model takes."""

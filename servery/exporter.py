@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from servery.comparison import Comparison
 from servery.copying import copy_saved_model
+from servery.declaration import check_declared, read_task
 from servery.saved_model import (
     DEFAULT_SIGNATURE,
     Call,
@@ -43,6 +44,7 @@ from service.contract.saved_model import (
     SavedModelError,
     read_saved_model,
 )
+from service.contract.task import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +75,17 @@ def export_model(
     artifacts: Path,
     *,
     samples: Any | None = None,
+    expected: Any | None = None,
     labels: tuple[str, ...] = (),
-    task: str | None = None,
+    task: Task | Mapping[str, Any] | str | None = None,
     version: int | None = None,
 ) -> Exported:
     """Write a Keras model or a `tf.Module`; see `servery.export`."""
+    if expected is not None and samples is None:
+        raise ExportRefused(
+            "expected: expected samples too, whose right answers these are"
+        )
+    known = _know(task, labels)
     if isinstance(model, keras.Layer):
         function, tables = read_keras(model)
         calls = {DEFAULT_SIGNATURE: function.call}
@@ -98,8 +106,9 @@ def export_model(
             "model: expected a keras.Model, or a tf.Module with functions that have an "
             f"input_signature; received {type(model).__module__}.{type(model).__name__}"
         )
-    known = {"task": task, "labels": labels} if task or labels else None
-    return _write(fill, calls, name, artifacts, samples, version, known)
+    return _write(
+        fill, calls, name, artifacts, samples, version, known, expected=expected
+    )
 
 
 def add_path(
@@ -109,6 +118,8 @@ def add_path(
     name: str | None = None,
     version: int | None = None,
     samples: Any | None = None,
+    labels: tuple[str, ...] = (),
+    task: Task | Mapping[str, Any] | str | None = None,
     allow_operations: bool = False,
 ) -> Exported:
     """Write a model that lies in a file or folder as a version.
@@ -119,7 +130,10 @@ def add_path(
         artifacts: The folder of all models.
         name: By default the file's or folder's.
         version: By default the next free integer.
-        samples: As for `servery.export`.
+        samples: As for `servery.export`; so are `labels` and `task`, which come before
+            what a manifest beside the model says.
+        labels: The name of each class.
+        task: What it is for.
         allow_operations: Take operations that read or write files, or call out.
 
     Raises:
@@ -128,11 +142,14 @@ def add_path(
     if path.suffix in KERAS_FILES:
         name = check_name(path.stem if name is None else name)
         model = load_keras(path)
-        return export_model(model, name, artifacts, samples=samples, version=version)
+        return export_model(
+            model, name, artifacts,
+            samples=samples, labels=labels, task=task, version=version,
+        )  # fmt: skip
     source = _find(path)
     name = check_name(_name_of(source) if name is None else name)
     _refuse_operations(_read(source), allowed=allow_operations)
-    known = _read_known(source)
+    known = _know(task, labels, _read_known(source))
     calls = dict(tf.saved_model.load(str(source)).signatures)
     return _write(
         lambda draft: copy_saved_model(source, draft),
@@ -148,8 +165,9 @@ def _write(
     artifacts: Path,
     samples: Any | None,
     version: int | None,
-    known: Mapping[str, Any] | None,
+    known: Mapping[str, Any],
     *,
+    expected: Any | None = None,
     allow_operations: bool = False,
 ) -> Exported:
     found: dict[str, Any] = {}
@@ -158,12 +176,15 @@ def _write(
         fill(draft)
         saved = _read(draft)
         _refuse_operations(saved, allowed=allow_operations)
+        labels = known.get("labels", ())
+        check_declared(known.get("task"), saved.signatures, labels)
         comparison = Comparison(saved, tf.saved_model.load(str(draft)).signatures)
         for signature, call in calls.items():
             comparison.check(signature, call, samples)
+        comparison.add_expected(expected, labels)
         golden = Golden("drawn" if samples is None else "given", comparison.golden)
         write_golden(draft / GOLDEN, golden, saved.signatures)
-        if known is not None:
+        if known:
             _write_manifest(known, name, number, saved, draft)
         found.update(
             saved=saved,
@@ -213,16 +234,26 @@ def _check_signature(function: Function, saved: SavedModel) -> None:
         raise ExportRefused(f"inputs: expected {expected}, written were {written}")
 
 
-def _read_known(path: Path) -> dict[str, Any] | None:
+def _know(
+    task: Task | Mapping[str, Any] | str | None,
+    labels: tuple[str, ...],
+    known: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What is known of a version: what is said now, and before it."""
+    said = {"task": read_task(task), "labels": labels}
+    return {**(known or {}), **{key: each for key, each in said.items() if each}}
+
+
+def _read_known(path: Path) -> dict[str, Any]:
     """What a manifest beside the model says; its files must be whole."""
     if not (path / MANIFEST).is_file():
-        return None
+        return {}
     try:
         manifest = read_manifest(path)
         verify_files(path, manifest)
     except ManifestError as error:
         raise ExportRefused(str(error)) from error
-    return manifest.model_dump()
+    return {name: getattr(manifest, name) for name in Manifest.model_fields}
 
 
 def _write_manifest(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from servery.calls import write_calls
+from servery.declaration import read_task_file
 from servery.exporter import Exported, add_path
 from servery.samples import read_samples
 from service.contract.golden import TOLERANCE
@@ -17,6 +18,8 @@ def add_and_tell(
     name: str | None,
     version: int | None,
     samples: Path | None,
+    labels: tuple[str, ...],
+    task: Path | None,
     allow_operations: bool,
     address: str,
 ) -> Iterator[str]:
@@ -27,6 +30,8 @@ def add_and_tell(
         name=name,
         version=version,
         samples=None if samples is None else read_samples(samples),
+        labels=labels,
+        task=None if task is None else read_task_file(task),
         allow_operations=allow_operations,
     )
     yield from tell(exported, address)

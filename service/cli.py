@@ -8,7 +8,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from service import cli_admin
+from service import cli_admin, cli_predict
 from service.settings import Settings
 
 
@@ -110,6 +110,12 @@ def inspect_model(path: Path, as_json: bool) -> None:
     help="Rows to compare by: an .npz file with an array for each input.",
 )
 @click.option(
+    "--task",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What it is for: a declaration in TOML or JSON; see docs/your-model.md.",
+)
+@click.option("--labels", help="The name of each class, in order: a,b,c.")
+@click.option(
     "--allow-operations",
     is_flag=True,
     help="Take a model that reads or writes files, or calls out.",
@@ -120,6 +126,8 @@ def add(
     version: int | None,
     artifacts: Path | None,
     samples: Path | None,
+    task: Path | None,
+    labels: str | None,
     allow_operations: bool,
 ) -> None:
     """Make a version of a model from anywhere.
@@ -139,6 +147,8 @@ def add(
             name=name,
             version=version,
             samples=samples,
+            task=task,
+            labels=tuple(each.strip() for each in (labels or "").split(",") if labels),
             allow_operations=allow_operations,
             address=f"localhost:{found.port}",
         ):
@@ -175,7 +185,7 @@ class _LoadTest(click.Group):
         return group
 
 
-for command in cli_admin.COMMANDS:
+for command in (*cli_admin.COMMANDS, cli_predict.predict):
     cli.add_command(command)
 cli.add_command(
     _LoadTest("loadtest", help="Load a running service: what its users would see.")

@@ -49,22 +49,27 @@ def on_service(function: Function) -> Function:
     return url(token(function))
 
 
-@click.command()
-@on_service
-@click.argument("model")
-@click.argument("version", type=click.IntRange(1), required=False)
-def load(url: str, token: str | None, model: str, version: int | None) -> None:
-    """Load a version into a running service, or what the policy of MODEL asks for."""
-    _tell(url, token, "POST", f"{_path(model)}/load", version)
+def _on_version(act: str, about: str) -> click.Command:
+    """A command that does something to a version of a model, or to all of it."""
+
+    @click.command(act, help=about)
+    @on_service
+    @click.argument("model")
+    @click.argument("version", type=click.IntRange(1), required=False)
+    def command(url: str, token: str | None, model: str, version: int | None) -> None:
+        _tell(url, token, "POST", f"{_path(model)}/{act}", version)
+
+    return command
 
 
-@click.command()
-@on_service
-@click.argument("model")
-@click.argument("version", type=click.IntRange(1), required=False)
-def unload(url: str, token: str | None, model: str, version: int | None) -> None:
-    """Unload a version, or all of MODEL, until it is loaded or the service restarts."""
-    _tell(url, token, "POST", f"{_path(model)}/unload", version)
+load = _on_version(
+    "load",
+    "Load a version into a running service, or what the policy of MODEL asks for.",
+)
+unload = _on_version(
+    "unload",
+    "Unload a version, or all of MODEL, until it is loaded or the service restarts.",
+)
 
 
 @click.command()

@@ -4,6 +4,8 @@
     ├── InvalidInput                 422  invalid_input
     │   ├── InvalidImage             422  invalid_image
     │   ├── ImageTooLarge            413  image_too_large
+    │   ├── InvalidAudio             422  invalid_audio
+    │   ├── AudioTooLarge            413  audio_too_large
     │   ├── MalformedBody            400  malformed_body
     │   ├── BodyTooLarge             413  body_too_large
     │   ├── TooManyRows              413  too_many_rows
@@ -82,6 +84,19 @@ class ImageTooLarge(InvalidInput):
 
     status = 413
     code = "image_too_large"
+
+
+class InvalidAudio(InvalidInput):
+    """The bytes are no sound that we can read, or an empty one."""
+
+    code = "invalid_audio"
+
+
+class AudioTooLarge(InvalidInput):
+    """The sound is longer than the service will decode."""
+
+    status = 413
+    code = "audio_too_large"
 
 
 class MalformedBody(InvalidInput):

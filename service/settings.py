@@ -152,6 +152,15 @@ class Settings(BaseSettings):
         ge=1,
         description="Width × height of all images of a request together; beyond: 413.",
     )
+    max_audio_seconds: int = Field(
+        300, ge=1, description="Length of one sound; beyond: 413."
+    )
+    max_request_samples: int = Field(
+        100_000_000,
+        ge=1,
+        description="Samples that are decoded of all sounds of a request together, "
+        "every channel counted; beyond: 413.",
+    )
     max_waiting_images: int = Field(
         64,
         ge=1,

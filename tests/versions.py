@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,6 +23,19 @@ DOUBLE = Signature(
     inputs=(TensorSpec(name="numbers", dtype="int64", shape=(None,)),),
     outputs=(TensorSpec(name="doubled", dtype="int64", shape=(None,)),),
 )
+
+
+SHIPPED = Path(__file__).parents[1] / "artifacts"
+
+
+def publish_shipped(artifacts: Path, name: str, version: int) -> Path:
+    """Put the first version of a shipped model there under another number."""
+    home = artifacts / name
+    draft = home / f".{version}"
+    shutil.copytree(SHIPPED / name / "1", draft)
+    manifest = json.loads((draft / FILENAME).read_text())
+    (draft / FILENAME).write_text(json.dumps(manifest | {"version": version}))
+    return draft.rename(home / str(version))
 
 
 def write_version(

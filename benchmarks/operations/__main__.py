@@ -16,9 +16,8 @@ from benchmarks.operations.page import PICTURE, Measured, draw, render
 from benchmarks.operations.sockets import BareConnections
 from benchmarks.processes import Watch
 from benchmarks.servers import ServerError, running
-from benchmarks.subjects import ARTIFACTS, ROOT, cores, find_models, servery
+from benchmarks.subjects import ARTIFACTS, DOCS, cores, find_models, servery
 from loadtest.workers import Workers
-from service.settings import Settings
 
 FACTORS = (2.0, 5.0)
 TERMINATED, KILLED_AT = 0.8, 0.3  # of the limit: what is asked in the drills
@@ -56,9 +55,8 @@ def main(*, quick: bool, client_cores: int) -> None:
     page = render(measured, picture=not quick)
     click.echo(page)
     if not quick:
-        docs = ROOT / "docs"
-        (docs / "operations-measured.md").write_text(page, encoding="utf-8")
-        draw(measured, docs / PICTURE)
+        (DOCS / "operations-measured.md").write_text(page, encoding="utf-8")
+        draw(measured, DOCS / PICTURE)
 
 
 def measure(plan: Plan, workers: Workers) -> Measured:
@@ -82,7 +80,7 @@ def measure(plan: Plan, workers: Workers) -> Measured:
         terminated = drill.terminate(TERMINATED * rate, plan.drill)
         killed = [drill.kill(what, KILLED_AT * rate, plan.drill) for what in KILLED]
         restart_s = drill.restart()
-    facts = gather_facts(Settings(), find_models(ARTIFACTS, ("digits",))["digits"])
+    facts = gather_facts(find_models(ARTIFACTS, ("digits",))["digits"])
     facts["Load"] = (
         "digits, pictures as they are; open loop, Poisson, from one process on bare "
         f"sockets beside the service, at most {CONNECTIONS:,} connections"

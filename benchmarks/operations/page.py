@@ -14,7 +14,7 @@ from benchmarks.operations.overload import (
     cut,
     goodput,
 )
-from benchmarks.tables import figure, table
+from benchmarks.tables import figure, fill, table
 from loadtest.limit import Limit
 from loadtest.results import OK
 from loadtest.summary import MIB, Summary, Window, milliseconds, plain, summarise
@@ -35,38 +35,6 @@ class Measured:
     terminated: Terminated  # SIGTERM under load
     killed: Sequence[Killed]  # processes killed under load
     restart_s: float  # from starting again after everything was killed, until ready
-
-
-PAGE = """# Operations, measured
-
-Overload, SIGTERM and kill -9 on one machine. Written by `python -m \
-benchmarks.operations`, which repeats it on yours.
-
-{facts}
-## The limit
-
-{limit.rate:,.0f} requests/s are the most that hold {objective} (lowest that failed: \
-{failed}; {probes} probes, open loop, Poisson). Asked for that rate, the service gave \
-a goodput of {goodput}/s, p50 {p50} ms, p99 {p99} ms.
-
-## Overload
-
-Each request carried a deadline of {deadline_ms} ms (X-Request-Timeout-Ms). \
-Latency counts from the time at which a request was meant to be sent; goodput is 200 \
-within the deadline.
-
-{overload}
-{picture}## SIGTERM under load
-
-At {terminated.rate:,.0f} requests/s, which went on after the signal. Read is what the \
-access log names; the client gives each request a name of its own. A request on a kept \
-connection that closes just then cannot be told by its client from one that was lost: \
-that is HTTP, and why the name is looked up.
-
-{requests}
-## Kill -9
-
-{killed}"""
 
 
 def render(measured: Measured, *, picture: bool) -> str:
@@ -93,7 +61,8 @@ def render(measured: Measured, *, picture: bool) -> str:
     ]
     killed.append(["everything, started again", f"{measured.restart_s:.2f} s", "–"])
     link = f"![Goodput, latency and memory over time]({PICTURE})\n\n"
-    return PAGE.format(
+    return fill(
+        "operations-measured.md",
         facts=table(["", ""], measured.facts.items()),
         limit=limit,
         failed=plain(limit.failed or float("inf")),

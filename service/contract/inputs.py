@@ -64,6 +64,8 @@ def arrange(
 
 def _check_names(signature: Signature, given: Mapping[str, Array], name: str) -> None:
     known = [spec.name for spec in signature.inputs]
+    if given.keys() == {*known}:
+        return
     unknown = [each for each in given if each not in known]
     missing = [
         spec.name

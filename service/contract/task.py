@@ -14,6 +14,8 @@ from service.contract.signature import Frozen, Signature, TensorSpec
 
 SERVING = "serving_default"  # the signature that a task's endpoint calls
 
+MOST_CLASSES = 256  # of a mask, whose pixels are bytes
+
 Apply = Literal["none", "softmax", "sigmoid"]
 
 
@@ -141,6 +143,9 @@ class ImageGeneration(_Task):
         SERVING, description="from latents, and weights of the labels if there are any"
     )
     temperature: float = Field(1.0, ge=0, description="by which they are multiplied")
+    value_range: tuple[float, float] = Field(
+        (0, 1), description="black and white, of a model that draws in floats"
+    )
 
 
 class ImageSegmentation(_Task):
@@ -201,6 +206,10 @@ def check_task(
     _check_inputs(task, signature.inputs, labels)
     if isinstance(task, _Classification):
         _check_classes(signature.outputs[0], labels)
+    elif isinstance(task, ImageSegmentation):
+        _check_masks(signature.outputs[0], labels)
+    elif isinstance(task, ImageGeneration):
+        _check_pictures(signature.outputs[0])
 
 
 def _check_inputs(
@@ -281,4 +290,27 @@ def _check_classes(output: TensorSpec, labels: Sequence[str]) -> None:
         raise TaskError(
             f"task: expected an output whose rows are ({len(labels)},), one for each "
             f"label, received {output.name}, whose rows are {shape}"
+        )
+
+
+def _check_masks(output: TensorSpec, labels: Sequence[str]) -> None:
+    """A channel for each label, or one for the second of two."""
+    if not 2 <= len(labels) <= MOST_CLASSES:
+        raise TaskError(
+            f"task: expected 2 to {MOST_CLASSES} labels, received {len(labels)}"
+        )
+    channels = output.shape[3:]
+    single = len(labels) == 2 and (_fits(channels, ()) or _fits(channels, (1,)))
+    if len(output.shape) < 3 or not (single or _fits(channels, (len(labels),))):
+        raise TaskError(
+            "task: expected an output whose rows are (height, width, "
+            f"{len(labels)}), received {output.name}, whose rows are {output.shape[1:]}"
+        )
+
+
+def _check_pictures(output: TensorSpec) -> None:
+    if len(output.shape) not in (3, 4) or output.shape[3:] not in ((), (1,), (3,)):
+        raise TaskError(
+            "task: expected an output whose rows are (height, width), or (height, "
+            f"width, 3), received {output.name}, whose rows are {output.shape[1:]}"
         )

@@ -5,7 +5,6 @@ import faulthandler
 import os
 import signal
 import socket
-import sys
 from contextlib import suppress
 
 import click
@@ -20,10 +19,9 @@ from service.engine.ipc.server import start_server
 from service.engine.overrides import Overrides
 from service.logs import LAST_WORDS_S
 from service.metrics import Metrics
+from service.processes.cores import take_short_turns
 from service.processes.descriptors import raise_descriptor_limit
 from service.processes.handover import BEAT_S, Handover
-
-SWITCH_INTERVAL_S = 0.0005  # of threads; Python's 5 ms is a request's whole time
 
 
 @click.command()
@@ -34,7 +32,7 @@ def main(name: str, handover: str) -> None:
     given = Handover.model_validate_json(handover)
     metrics, log = given.begin()
     faulthandler.enable(all_threads=False)  # a fault's traceback is its last words
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    take_short_turns()
     raise_descriptor_limit()  # models in another process take some each
     uvloop.run(_serve(given, metrics))
     log.flush(LAST_WORDS_S)

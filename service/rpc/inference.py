@@ -4,44 +4,33 @@ https://github.com/kserve/open-inference-protocol, with Triton's extensions for
 configuration, statistics, streams and the repository's index.
 """
 
-from functools import cache, partial
-from importlib.metadata import version as package_version
+from functools import partial
 from typing import Any
 
 from google.protobuf.json_format import ParseDict
 from pydantic import ValidationError
 
-from service.contract.contract import Contract
-from service.contract.signature import Signature, TensorSpec
-from service.engine.catalog import ModelStatus, VersionState
 from service.engine.commands import Command
-from service.errors import InvalidInput, ServeryError, SignatureNotFound
+from service.errors import InvalidInput, ServeryError
 from service.rpc.call import RpcCall
 from service.rpc.contents import parse_inputs, parse_parameters, render_outputs
 from service.rpc.generated import open_inference_pb2 as protocol
 from service.rpc.methods import Method
-from service.web.api.v2.datatypes import DATATYPES
 from service.web.api.v2.infer import (
-    DEFAULT_SIGNATURE,
     InferRequest,
     OutputRequest,
     parse_infer,
+)
+from service.web.api.v2.metadata import (
+    describe_config,
+    describe_index,
+    describe_model,
+    describe_server,
 )
 from service.web.api.v2.statistics import describe_statistics
 
 SERVICE = protocol.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 
-PLATFORM, BACKEND = "tensorflow_savedmodel", "tensorflow"
-EXTENSIONS = (
-    "binary_tensor_data", "classification", "model_configuration", "model_repository",
-    "schedule_policy", "statistics",
-)  # fmt: skip
-STATES = {
-    VersionState.LOADING: "LOADING",
-    VersionState.READY: "READY",
-    VersionState.DRAINING: "UNLOADING",
-    VersionState.FAILED: "UNAVAILABLE",
-}
 MOST_DIGITS = 18  # of a version: what fits an int64
 
 
@@ -102,57 +91,21 @@ async def model_ready(request: protocol.ModelReadyRequest, call: RpcCall) -> Any
 
 async def server_metadata(_: Any, call: RpcCall) -> Any:
     """Who answers, and what it can do beside the protocol."""
-    return protocol.ServerMetadataResponse(
-        name="servery", version=_own_version(), extensions=EXTENSIONS
-    )
+    return ParseDict(describe_server(), protocol.ServerMetadataResponse())
 
 
 async def model_metadata(request: protocol.ModelMetadataRequest, call: RpcCall) -> Any:
     """What goes in and what comes out."""
     contract = call.find(request.name, _version(request.version))
-    signature = _default(contract)
-    versions = call.state.engine.catalog.model(request.name).versions
-    return protocol.ModelMetadataResponse(
-        name=request.name,
-        versions=[
-            str(each.version) for each in versions if each.state is VersionState.READY
-        ],
-        platform=PLATFORM,
-        inputs=[_metadata(each) for each in signature.inputs],
-        outputs=[_metadata(each) for each in signature.outputs],
-    )
+    model = call.state.engine.catalog.model(request.name)
+    return ParseDict(describe_model(contract, model), protocol.ModelMetadataResponse())
 
 
 async def model_config(request: protocol.ModelConfigRequest, call: RpcCall) -> Any:
     """The same as Triton's configuration says it: with rows apart from the shapes."""
     contract = call.find(request.name, _version(request.version))
-    signature, batches = _default(contract), contract.batches(_default_name(contract))
-    config = protocol.ModelConfig(
-        name=contract.name,
-        platform=PLATFORM,
-        backend=BACKEND,
-        max_batch_size=call.state.settings.max_request_rows if batches else 0,
-        input=[
-            protocol.ModelInput(
-                name=each.name,
-                data_type=_data_type(each),
-                dims=_dimensions(each)[batches:],
-                optional=each.default is not None,
-            )
-            for each in signature.inputs
-        ],
-        output=[
-            protocol.ModelOutput(
-                name=each.name,
-                data_type=_data_type(each),
-                dims=_dimensions(each)[batches:],
-            )
-            for each in signature.outputs
-        ],
-    )
-    if batches:
-        config.dynamic_batching.preferred_batch_size.extend(contract.batch_sizes)
-    return protocol.ModelConfigResponse(config=config)
+    config = describe_config(contract, call.state.settings.max_request_rows)
+    return ParseDict({"config": config}, protocol.ModelConfigResponse())
 
 
 async def model_statistics(
@@ -189,20 +142,9 @@ async def repository_index(
     request: protocol.RepositoryIndexRequest, call: RpcCall
 ) -> Any:
     """Every version of every model, or those that are ready."""
-    models: list[ModelStatus] = list(call.state.engine.catalog.models.values())
-    return protocol.RepositoryIndexResponse(
-        models=[
-            protocol.RepositoryIndexResponse.ModelIndex(
-                name=model.name,
-                version=str(each.version),
-                state=STATES.get(each.state, "UNAVAILABLE"),
-                reason=each.reason or "",
-            )
-            for model in models
-            for each in model.versions
-            if each.state is VersionState.READY or not request.ready
-        ]
-    )
+    models = call.state.engine.catalog.models.values()
+    index = describe_index(models, only_ready=request.ready)
+    return ParseDict({"models": index}, protocol.RepositoryIndexResponse())
 
 
 METHODS = {
@@ -221,11 +163,6 @@ METHODS = {
 }
 
 
-@cache
-def _own_version() -> str:
-    return package_version("servery")
-
-
 def _version(text: str) -> int | None:
     """The version that a request means; none if it does not say.
 
@@ -239,42 +176,3 @@ def _version(text: str) -> int | None:
             f"version: expected a whole number or nothing, received {text[:64]!r}"
         )
     return int(text)
-
-
-def _default_name(contract: Contract) -> str:
-    """The signature that answers where a request names none."""
-    if DEFAULT_SIGNATURE not in contract.signatures and len(contract.signatures) == 1:
-        return next(iter(contract.signatures))
-    return DEFAULT_SIGNATURE
-
-
-def _default(contract: Contract) -> Signature:
-    try:
-        return contract.signatures[_default_name(contract)]
-    except KeyError:
-        known = ", ".join(contract.signatures)
-        raise SignatureNotFound(
-            f"{contract.name} {contract.version} has no signature {DEFAULT_SIGNATURE}; "
-            f"there are: {known}: name one in the parameter signature_name."
-        ) from None
-
-
-def _dimensions(spec: TensorSpec) -> list[int]:
-    return [-1] if spec.any_rank else [-1 if s is None else s for s in spec.shape]
-
-
-def _metadata(spec: TensorSpec) -> Any:
-    return protocol.ModelMetadataResponse.TensorMetadata(
-        name=spec.name, datatype=_datatype(spec), shape=_dimensions(spec)
-    )
-
-
-def _datatype(spec: TensorSpec) -> str:
-    """The protocol's name, or that of a dtype which it cannot carry."""
-    return DATATYPES.get(spec.dtype, spec.dtype.upper())
-
-
-def _data_type(spec: TensorSpec) -> Any:
-    name = _datatype(spec)
-    name = "TYPE_STRING" if name == "BYTES" else f"TYPE_{name}"
-    return name if name in protocol.DataType.keys() else "TYPE_INVALID"  # noqa: SIM118

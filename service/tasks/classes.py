@@ -1,5 +1,6 @@
 """A model's numbers to classes with their scores."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -38,34 +39,43 @@ class Classifier(TaskEndpoint):
     prediction, takes_top_k = Classified, True
 
     def __init__(self, contract: Contract):
-        self._task: Any = contract.task
-        self._labels = contract.labels
+        self.task = contract.task
 
     def predict(
         self, given: Given, outputs: Tensors, contract: Contract, wanted: Wanted
     ) -> list[dict[str, Any]]:
         """See `Classified`."""
-        applied = wanted.function_to_apply or self._task.function_to_apply
-        scores = score(outputs[0], applied)
-        top_k = min(wanted.top_k or self._task.top_k, len(self._labels))
-        threshold = getattr(self._task, "threshold", None)
-        return [self._classified(row, top_k, threshold) for row in scores]
+        return classify(self.task, outputs[0], contract.labels, wanted)
 
-    def _classified(
-        self, scores: Scores, top_k: int, threshold: float | None
-    ) -> dict[str, Any]:
-        order = np.argsort(-scores, kind="stable")
-        best = int(order[0])
-        if threshold is not None and len(scores) == 2:
-            best = int(scores[1] >= threshold)
-        return {
-            "label": self._labels[best],
-            "score": round(float(scores[best]), 6),
-            "classes": [
-                {"label": self._labels[each], "score": round(float(scores[each]), 6)}
-                for each in order[:top_k].tolist()
-            ],
-        }
+
+def classify(
+    task: Any, outputs: npt.NDArray[Any], labels: Sequence[str], wanted: Wanted
+) -> list[dict[str, Any]]:
+    """The fields of `Classified` for each row.
+
+    Args:
+        task: A classification.
+        outputs: See `score`.
+        labels: Of the classes.
+        wanted: What the caller wants to know.
+    """
+    scores = score(outputs, wanted.function_to_apply or task.function_to_apply)
+    top_k, threshold = wanted.top_k or task.top_k, getattr(task, "threshold", None)
+    return [_classified(row, labels, top_k, threshold) for row in scores]
+
+
+def _classified(
+    scores: Scores, labels: Sequence[str], top_k: int, threshold: float | None
+) -> dict[str, Any]:
+    order = np.argsort(-scores, kind="stable").tolist()
+    best = order[0]
+    if threshold is not None and len(scores) == 2:
+        best = int(scores[1] >= threshold)
+    named = [
+        {"label": labels[each], "score": round(float(scores[each]), 6)}
+        for each in (best, *order[:top_k])
+    ]
+    return {**named[0], "classes": named[1:]}
 
 
 def score(outputs: npt.NDArray[Any], function: str) -> Scores:

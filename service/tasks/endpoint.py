@@ -5,17 +5,25 @@ body ─ read ─▶ Given ─ engine ─ outputs ─ predict ─▶ JSON
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from fastapi import Response
 from pydantic import BaseModel, create_model
 
 from service.contract.contract import Contract
+from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors
 from service.web.api.model_call import ModelCall
-from service.web.api.schemas import PREDICT_ERRORS, TIMEOUT_PARAMETER, Schema
+from service.web.api.schemas import (
+    PREDICT_ERRORS,
+    TIMEOUT_PARAMETER,
+    FilesRequest,
+    Schema,
+    files_body,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +46,60 @@ class Wanted:
     Attributes:
         top_k: Classes in an answer; None = as many as the model's author found right.
         function_to_apply: To the outputs, in place of what the declaration says.
+        threshold: Of a mask, likewise.
     """
 
     top_k: int | None = None
     function_to_apply: str | None = None
+    threshold: float | None = None
 
 
-class TaskEndpoint(ABC):
-    """The typed endpoint of one model.
+class Endpoint(ABC):
+    """What is asked by its path, the name of a model in it.
 
     Attributes:
-        prediction: Of one row.
-        label: The field of a prediction that is counted, by its values; empty = none.
+        task: That it does.
+        verb: In the path before the name.
         takes_top_k: Whether it answers classes, of which a caller may want more.
+        other_answers: Beside JSON: their media types, in the OpenAPI document.
     """
 
-    prediction: type[BaseModel]
-    label: ClassVar[str] = "label"
+    task: Any
+    verb: ClassVar[str] = "predict"
     takes_top_k: ClassVar[bool] = False
+    other_answers: ClassVar[Mapping[str, Schema]] = {}
 
     @abstractmethod
     def body(self) -> Schema:
         """The request body, for the OpenAPI document, with an example that works."""
+
+    @abstractmethod
+    async def answer(self, call: ModelCall, wanted: Wanted | None = None) -> Response:
+        """Answer a request.
+
+        Raises:
+            ServeryError: It is not what this task takes; see `ModelCall.infer`.
+        """
+
+    @abstractmethod
+    def response(self, model: str) -> type[BaseModel]:
+        """The answer's model, named after the served one's."""
+
+
+class TaskEndpoint(Endpoint):
+    """The typed endpoint of one model that predicts something of each row.
+
+    Attributes:
+        prediction: Of one row.
+        request: What a body in JSON is, one row or several.
+        label: The field of a prediction that is counted, by its values; empty = none.
+        slow: Whether to predict takes so long that others should not wait for it.
+    """
+
+    prediction: type[BaseModel]
+    request: Any
+    label: ClassVar[str] = "label"
+    slow: ClassVar[bool] = False
 
     @abstractmethod
     async def read(self, call: ModelCall) -> Given:
@@ -67,6 +107,14 @@ class TaskEndpoint(ABC):
 
         Raises:
             ServeryError: It is not what this task takes.
+        """
+
+    @abstractmethod
+    async def read_all(self, call: ModelCall, rows: Sequence[Any]) -> Given:
+        """The same, for rows as `request` gives them.
+
+        Raises:
+            ServeryError: They are not what this task takes.
         """
 
     @abstractmethod
@@ -83,32 +131,38 @@ class TaskEndpoint(ABC):
         """
 
     async def answer(self, call: ModelCall, wanted: Wanted | None = None) -> Response:
-        """Answer a request.
+        """See `Endpoint`."""
+        given = await self.read(call)
+        return call.respond(*await self.compute(call, given, wanted or Wanted()))
+
+    async def compute(
+        self, call: ModelCall, given: Given, wanted: Wanted
+    ) -> tuple[Answer, list[dict[str, Any]]]:
+        """The engine's answer and a prediction for each row, which are counted.
 
         Raises:
-            ServeryError: See `read`, `ModelCall.infer`.
+            ServeryError: See `ModelCall.infer`.
         """
-        given = await self.read(call)
         answer = await call.infer_in_turn(given.groups)
-        predictions = self.predict(
-            given, answer.outputs, call.contract(answer), wanted or Wanted()
-        )
-        return call.respond(answer, predictions, self.labels(predictions))
+        contract = call.contract(answer)
+        work = partial(self.predict, given, answer.outputs, contract, wanted)
+        predictions = await call.encode(work, in_thread=True) if self.slow else work()
+        call.count(self.labels(predictions))
+        return answer, predictions
 
     def labels(self, predictions: list[dict[str, Any]]) -> list[str]:
         """What is counted of predictions, if anything is."""
         return [str(each[self.label]) for each in predictions] if self.label else []
 
     def response(self, model: str) -> type[BaseModel]:
-        """The answer's model, named after the served one's."""
-        name = "".join(part.capitalize() for part in model.split("_"))
+        """See `Endpoint`."""
         fields: dict[str, Any] = {
             "model": (str, ...),
             "version": (int, ...),
             "predictions": (list[self.prediction], ...),  # type: ignore[name-defined]
         }
         return create_model(
-            f"{name}Response",
+            response_name(model),
             __doc__="One prediction for each input, in the order they came.",
             **fields,
         )
@@ -123,3 +177,33 @@ class TaskEndpoint(ABC):
                 "parameters": [TIMEOUT_PARAMETER],
             },
         }
+
+
+class FileEndpoint(TaskEndpoint):
+    """The half of an endpoint that takes files.
+
+    Attributes:
+        example: A file in base64.
+    """
+
+    request: type[FilesRequest]
+    example: str
+
+    def body(self) -> Schema:
+        """One file or several: in a form, as they are or in JSON."""
+        body: Schema = files_body(self.request, self.example)["requestBody"]
+        return body
+
+    async def read(self, call: ModelCall) -> Given:
+        """See `TaskEndpoint`."""
+        return await self.read_all(call, await call.files(self.request))
+
+
+def response_name(model: str) -> str:
+    """What the answer of a model is called in the OpenAPI document."""
+    return "".join(part.capitalize() for part in model.split("_")) + "Response"
+
+
+def declared_example(task: Any, field: str) -> Any:
+    """What the first example of a task has in this field of its request, if any."""
+    return task.examples[0].request.get(field) if task.examples else None

@@ -1,7 +1,7 @@
 """Pictures to what a model takes: in its size, its colours and its range of numbers."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -14,9 +14,9 @@ from service.contract.dtypes import numpy_dtype
 from service.contract.signature import TensorSpec
 from service.contract.task import SERVING
 from service.tasks.classes import Classifier
-from service.tasks.endpoint import Given, TaskEndpoint
+from service.tasks.endpoint import FileEndpoint, Given, declared_example
 from service.web.api.model_call import ModelCall
-from service.web.api.schemas import Schema, images_body
+from service.web.api.schemas import ImagesRequest
 from service.web.imaging.decode import read_photo
 from service.web.imaging.encode import to_png
 
@@ -24,27 +24,19 @@ Resize = Literal["crop", "fit", "stretch"]
 Pixels = npt.NDArray[np.uint8]
 
 
-class ImageEndpoint(TaskEndpoint):
+class ImageEndpoint(FileEndpoint):
     """The half of an endpoint that reads pictures.
 
     Attributes:
         read_image: From a file and `max_pixels` to one row, in a decoder's process.
-        example: A picture's file in base64.
     """
 
+    request = ImagesRequest
     read_image: Callable[..., np.ndarray]
-    example: str
 
-    def body(self) -> Schema:
-        """One picture or several, as a form, a file or in JSON."""
-        body: Schema = images_body(self.example)["requestBody"]
-        return body
-
-    async def read(self, call: ModelCall) -> Given:
+    async def read_all(self, call: ModelCall, rows: Sequence[bytes]) -> Given:
         """See `TaskEndpoint`."""
-        images = await call.images()
-        call.check_count(len(images))
-        return Given([await call.read_images(images, self.read_image)])
+        return Given([await call.read_images(rows, self.read_image)])
 
 
 class SizedImages(ImageEndpoint):
@@ -61,13 +53,11 @@ class SizedImages(ImageEndpoint):
         self.read_image = partial(
             read_sized, size=task.size, colour=task.colour, resize=task.resize
         )
-        declared = next((each.request.get("image") for each in task.examples), None)
-        self.example = declared or _example(task.size)
+        self.example = declared_example(task, "image") or _example(task.size)
 
-    async def read(self, call: ModelCall) -> Given:
+    async def read_all(self, call: ModelCall, rows: Sequence[bytes]) -> Given:
         """See `TaskEndpoint`."""
-        given = await super().read(call)
-        ((pixels,),) = given.groups
+        ((pixels,),) = (await super().read_all(call, rows)).groups
         return Given([(as_input(pixels, self._input, self._range),)])
 
 

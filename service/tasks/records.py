@@ -7,35 +7,11 @@ from pydantic import ConfigDict, create_model, model_validator
 
 from service.contract.task import TableField
 from service.tasks.fields import Record, record_model
-from service.web.api.schemas import ROWS, Schema, either
-from service.web.http.body import RequestModel
+from service.web.api.schemas import ROWS, OneOrSeveral, Schema, either
 
 
-class RecordsRequest(RequestModel):
-    """One record or several.
-
-    Attributes:
-        one: The field of one record.
-    """
-
-    one: ClassVar[str]
-    rows_field: ClassVar[str]
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> "RecordsRequest":
-        alone, all_ = (getattr(self, each) for each in (self.one, self.rows_field))
-        if (alone is None) == (all_ is None):
-            given = "neither" if alone is None else "both"
-            raise ValueError(
-                f"expected either {self.one} or {self.rows_field}, received {given}"
-            )
-        return self
-
-    def all_records(self) -> Sequence[Record]:
-        """The records, in order."""
-        alone = getattr(self, self.one)
-        records: list[Record] = getattr(self, self.rows_field)
-        return records if alone is None else [alone]
+class RecordsRequest(OneOrSeveral):
+    """One record or several."""
 
 
 class FlatRequest(Record):
@@ -60,7 +36,7 @@ class FlatRequest(Record):
     def _alias(cls, name: str) -> str:
         return cls.model_fields[name].alias or name
 
-    def all_records(self) -> Sequence[Record]:
+    def rows(self) -> Sequence[Record]:
         """The records, in order."""
         records: list[Record] | None = getattr(self, self.rows_field)
         return [self] if records is None else records

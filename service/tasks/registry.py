@@ -1,16 +1,22 @@
 """Which typed endpoint a model has: made of what its version declares, and kept."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from service.contract.contract import Contract
 from service.contract.task import Task
-from service.tasks.endpoint import TaskEndpoint
+from service.tasks.audio import AudioClassifier
+from service.tasks.endpoint import Endpoint
+from service.tasks.generation import Generator
 from service.tasks.images import ImageClassifier
+from service.tasks.segmentation import ImageSegmenter
 from service.tasks.tables import TableClassifier, TableRegressor
 from service.tasks.texts import TextClassifier
 
-ENDPOINTS: dict[str, Callable[[Contract], TaskEndpoint]] = {
+ENDPOINTS: dict[str, Callable[[Contract], Endpoint]] = {
     "image-classification": ImageClassifier,
+    "image-generation": Generator,
+    "image-segmentation": ImageSegmenter,
+    "audio-classification": AudioClassifier,
     "text-classification": TextClassifier,
     "tabular-classification": TableClassifier,
     "tabular-regression": TableRegressor,
@@ -18,15 +24,20 @@ ENDPOINTS: dict[str, Callable[[Contract], TaskEndpoint]] = {
 
 
 class TaskEndpoints:
-    """The endpoints of all versions that declare a task which POST predict does."""
+    """The endpoints of all versions that declare a task.
+
+    Attributes:
+        shipped: Those of our own models, by their names.
+    """
 
     def __init__(self) -> None:
-        self._made: dict[tuple[str, int], tuple[Contract, TaskEndpoint]] = {}
+        self.shipped: Mapping[str, Endpoint] = {}
+        self._made: dict[tuple[str, int], tuple[Contract, Endpoint]] = {}
 
-    def find(self, contract: Contract) -> TaskEndpoint | None:
-        """The endpoint of a version; None if it declares no such task."""
+    def find(self, contract: Contract) -> Endpoint | None:
+        """The endpoint of a version; None if it declares no task."""
         task = declared(contract)
-        if task is None or task.kind not in ENDPOINTS:
+        if task is None:
             return None
         key = contract.name, contract.version
         kept = self._made.get(key)

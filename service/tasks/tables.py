@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -45,14 +45,14 @@ class TableEndpoint(TaskEndpoint):
         names: tuple[str | None, str] = ("record", "records"),
     ):
         self._fields, self._inputs, self._example = fields, inputs, example
-        self._request = records_request(fields, *names)
+        self.request = records_request(fields, *names)
         self._many = names[1]
 
     def body(self) -> Schema:
         """One record or several, in JSON or as CSV with the fields' names in a row."""
         heading = ",".join(field.name for field in self._fields)
         table = {"type": "string", "description": f"CSV; its first row: {heading}"}
-        schema = self._request.model_json_schema()
+        schema = self.request.model_json_schema()
         return {
             "required": True,
             "content": {
@@ -65,13 +65,26 @@ class TableEndpoint(TaskEndpoint):
         """See `TaskEndpoint`."""
         kind, body = await call.body(JSON, CSV)
         if kind == JSON:
-            request = await call.parse(body, self._request)
+            request = await call.parse(body, self.request)
         else:
             most = call.state.settings.max_request_rows
             request = await call.parse_by(body, partial(self._read_csv, body, most))
-        records = request.all_records()
-        rows = await call.decode(lambda: self._encode(records), in_thread=False)
-        return Given([rows], records)
+        return await self.read_all(call, request.rows())
+
+    async def read_all(self, call: ModelCall, rows: Sequence[Record]) -> Given:
+        """See `TaskEndpoint`."""
+        encoded = await call.decode(lambda: self._encode(rows), in_thread=False)
+        return Given([encoded], rows)
+
+    def read_cells(self, lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Records whose values may be texts, as JSON would carry them."""
+        by_name = {field.name: field for field in self._fields}
+
+        def read(name: str, cell: Any) -> Any:
+            is_text = name in by_name and isinstance(cell, str)
+            return read_text(by_name[name], cell) if is_text else cell
+
+        return [{n: read(n, cell) for n, cell in line.items()} for line in lines]
 
     def _read_csv(self, body: bytes, most: int) -> Any:
         """A table with the fields' names in its first row.
@@ -89,21 +102,13 @@ class TableEndpoint(TaskEndpoint):
                 check_count(len(lines), most)
         except (UnicodeDecodeError, csv.Error) as error:
             raise MalformedBody(f"The body is not CSV in UTF-8: {error}.") from error
-        by_name = {field.name: field for field in self._fields}
         for number, line in enumerate(lines, 2):
             if None in line or None in line.values():
                 raise MalformedBody(
                     f"The body is not CSV: expected {len(reader.fieldnames or ())} "
                     f"cells in row {number}, received more or fewer."
                 )
-        records = [
-            {
-                name: read_text(by_name[name], cell) if name in by_name else cell
-                for name, cell in line.items()
-            }
-            for line in lines
-        ]
-        return validate({self._many: records}, self._request)
+        return validate({self._many: self.read_cells(lines)}, self.request)
 
     def _encode(self, records: Sequence[Record]) -> Tensors:
         columns = list(zip(*(record.values() for record in records), strict=True))
@@ -127,10 +132,8 @@ class TableClassifier(TableEndpoint, Classifier):
     """
 
     def __init__(self, contract: Contract):
-        task: Any = contract.task
         TableEndpoint.__init__(self, *_declared(contract))
         Classifier.__init__(self, contract)
-        self._task = task
 
 
 class Value(BaseModel):
@@ -151,16 +154,16 @@ class TableRegressor(TableEndpoint):
     label = ""  # numbers are not counted
 
     def __init__(self, contract: Contract):
-        task: Any = contract.task
         TableEndpoint.__init__(self, *_declared(contract))
-        self._unit = {"unit": task.unit} if task.unit else {}
+        self.task = contract.task
 
     def predict(
         self, given: Given, outputs: Tensors, contract: Contract, wanted: Wanted
     ) -> list[dict[str, Any]]:
         """See `Value`."""
+        unit = {"unit": self.task.unit} if self.task.unit else {}
         numbers = np.asarray(outputs[0], np.float64).reshape(len(outputs[0]), -1)
-        return [{"value": float(f"{row[0]:.7g}"), **self._unit} for row in numbers]
+        return [{"value": float(f"{row[0]:.7g}"), **unit} for row in numbers]
 
 
 def _declared(

@@ -12,7 +12,6 @@ from pydantic import (
     Field,
     WithJsonSchema,
     create_model,
-    model_validator,
 )
 
 from service.contract.contract import Contract
@@ -20,10 +19,10 @@ from service.contract.task import SERVING
 from service.engine.batching.tensors import Tensors
 from service.errors import InvalidInput, MalformedBody
 from service.tasks.classes import Classifier
-from service.tasks.endpoint import Given, TaskEndpoint
+from service.tasks.endpoint import Given, TaskEndpoint, declared_example
 from service.web.api.model_call import ModelCall
-from service.web.api.schemas import ROWS, Schema, either
-from service.web.http.body import JSON, RequestModel, validate
+from service.web.api.schemas import ROWS, OneOrSeveral, Schema, either
+from service.web.http.body import JSON, validate
 
 TEXT = "text/plain"
 GROUP_CHARACTERS = 16_000  # computed at a time: 30 to 50 ms of one core, for sentiment
@@ -31,27 +30,16 @@ WORD = re.compile(r"[^\s\ufeff]")
 WORD_IN_ECMA = r"[^\s\u001c-\u001f\u0085\ufeff]"  # ECMA's \s and Python's differ
 
 
-class TextsRequest(RequestModel):
+class TextsRequest(OneOrSeveral):
     """One text or several."""
 
     model_config = ConfigDict(
         strict=True, json_schema_extra=either(["text"], ["texts"])
     )
-    rows_field = "texts"
+    one, rows_field = "text", "texts"
 
     text: str | None = None
     texts: list[str] | None = None
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> "TextsRequest":
-        if (self.text is None) == (self.texts is None):
-            given = "neither" if self.text is None else "both"
-            raise ValueError(f"expected either text or texts, received {given}")
-        return self
-
-    def all_texts(self) -> list[str]:
-        """The texts, in order."""
-        return [self.text] if self.text is not None else list(self.texts or [])
 
 
 class TextEndpoint(TaskEndpoint):
@@ -66,7 +54,7 @@ class TextEndpoint(TaskEndpoint):
     def __init__(self, most: int, example: str, description: str = "A text."):
         self._most, self._example = most, example
         self._text = _text_schema(most, description)
-        self._schema = _request(most, description)
+        self.request = _request(most, description)
         self._shape: tuple[int, ...] = (-1,)
 
     def body(self) -> Schema:
@@ -75,7 +63,7 @@ class TextEndpoint(TaskEndpoint):
             "required": True,
             "content": {
                 JSON: {
-                    "schema": self._schema.model_json_schema(),
+                    "schema": self.request.model_json_schema(),
                     "example": {"text": self._example},
                 },
                 TEXT: {"schema": self._text, "example": self._example},
@@ -86,26 +74,26 @@ class TextEndpoint(TaskEndpoint):
         """See `TaskEndpoint`."""
         kind, body = await call.body(JSON, TEXT)
         wanted = (
-            await call.parse(body, self._schema)
+            await call.parse(body, self.request)
             if kind == JSON
-            else validate({"text": self._read_plain(body)}, self._schema)
+            else validate({"text": self._read_plain(body)}, self.request)
         )
-        return await self.read_all(call, wanted.all_texts())
+        return await self.read_all(call, wanted.rows())
 
-    async def read_all(self, call: ModelCall, texts: Sequence[str]) -> Given:
-        """The same, for texts that have been checked one by one.
+    async def read_all(self, call: ModelCall, rows: Sequence[str]) -> Given:
+        """See `TaskEndpoint`.
 
         Raises:
             InvalidInput: They are too long together.
         """
-        most, total = call.state.settings.max_request_characters, sum(map(len, texts))
+        most, total = call.state.settings.max_request_characters, sum(map(len, rows))
         if total > most:
             raise InvalidInput(
                 f"texts: expected at most {most:,} characters in all, received "
                 f"{total:,}."
             )
         return await call.decode(
-            lambda: Given([self._encode(group) for group in _group(texts)]),
+            lambda: Given([self._encode(group) for group in _group(rows)]),
             in_thread=False,
         )
 
@@ -138,8 +126,8 @@ class TextClassifier(TextEndpoint, Classifier):
 
     def __init__(self, contract: Contract):
         task: Any = contract.task
-        example = next((each.request.get("text") for each in task.examples), None)
-        TextEndpoint.__init__(self, task.max_characters, example or "A text.")
+        example = declared_example(task, "text") or "A text."
+        TextEndpoint.__init__(self, task.max_characters, example)
         Classifier.__init__(self, contract)
         if len(contract.signatures[SERVING].inputs[0].shape) == 2:
             self._shape = (-1, 1)

@@ -13,6 +13,7 @@ import uvicorn
 
 from service.engine.ipc.client import EngineClient
 from service.logs import AccessLog
+from service.processes.cores import take_short_turns
 from service.processes.descriptors import raise_descriptor_limit
 from service.processes.handover import Handover
 from service.processes.memory import keep_large_blocks_apart
@@ -31,6 +32,7 @@ TICKS_PER_BEAT = 5  # of uvicorn's, ten a second
 def main(name: str, handover: str) -> None:
     """Parse, decode and answer until SIGTERM."""
     keep_large_blocks_apart()
+    take_short_turns()
     given = Handover.model_validate_json(handover)
     metrics, log = given.begin()
     settings = given.settings

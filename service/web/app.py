@@ -63,7 +63,9 @@ def create_api(state: AppState) -> tuple[FastAPI, DirectEndpoints]:
         dependencies=[Depends(refuse_unknown)],
     )
     add_error_handlers(api)
-    return api, routes.mount(api)
+    direct = routes.mount(api)
+    state.tasks.shipped = api.state.shipped
+    return api, direct
 
 
 def add_error_handlers(api: FastAPI) -> None:

@@ -11,9 +11,11 @@ FAST, SLOW = "mosec, 2 workers", "mosec, 1 worker"
 ROUNDS = 5
 
 
-def load(rate: float, *, p50_ms: float = 10.0, p99_ms: float = 20.0) -> Load:
+def load(
+    rate: float, *, p50_ms: float = 10.0, p99_ms: float = 20.0, cpu_s: float = 1.5
+) -> Load:
     """Three seconds of load, which took a tenth of a core to make."""
-    return Load(round(3 * rate), 3.0, p50_ms, p99_ms, {}, 0.3)
+    return Load(round(3 * rate), 3.0, p50_ms, p99_ms, {}, 0.3, cpu_s)
 
 
 def sample(
@@ -28,8 +30,8 @@ def sample(
     others: float = 0.01,
 ) -> Sample:
     """Three seconds of load."""
-    seen = load(rate, p50_ms=p50_ms, p99_ms=p99_ms)
-    return Sample(target, model, connections, seen, cpu_s, others)
+    seen = load(rate, p50_ms=p50_ms, p99_ms=p99_ms, cpu_s=cpu_s)
+    return Sample(target, model, connections, seen, others)
 
 
 def pairs(

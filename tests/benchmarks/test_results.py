@@ -72,5 +72,5 @@ def test_a_refusal_is_no_answer() -> None:
     one.load.errors["status"] = 600
 
     assert one.load.rate == 300
-    assert one.cpu_ms == pytest.approx(0.5 / 300 * 1000)
+    assert one.load.cpu_ms == pytest.approx(0.5 / 300 * 1000)
     assert median([one.load.rate]) == 300

@@ -60,7 +60,9 @@ def test_a_service_may_write_nowhere_and_become_nobody(name: str) -> None:
 
 @each_service
 def test_an_image_is_pinned_to_a_release(name: str) -> None:
-    assert re.search(r":v?\d+\.\d+\.\d+(-gpu)?$", SERVICES[name]["image"])
+    assert re.search(
+        r":v?\d+\.\d+\.\d+(-gpu)?(@sha256:\w{64})?$", SERVICES[name]["image"]
+    )
 
 
 @each_of_ours

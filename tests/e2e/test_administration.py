@@ -1,9 +1,7 @@
 """A running service is told by its operators, from the command line."""
 
 import asyncio
-import json
 import os
-import shutil
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -14,31 +12,22 @@ import pytest
 from click.testing import CliRunner, Result
 
 from service.cli import cli
-from service.contract.manifest import FILENAME
 from tests.e2e.server import Server, until
+from tests.versions import publish_shipped
 
 pytestmark = pytest.mark.slow
 
 TOKEN = "only-for-this-test-7f3a"
 CALLERS = 8
 MOVES = 12
-SHIPPED = Path("artifacts/mammogram/1")
 MASS = {"masses": [{"shape": "oval", "margin": "circumscribed", "age": 50}]}
-
-
-def publish(artifacts: Path, version: int) -> None:
-    draft = artifacts / "mammogram" / f".{version}"
-    shutil.copytree(SHIPPED, draft)
-    manifest = json.loads((draft / FILENAME).read_text())
-    (draft / FILENAME).write_text(json.dumps(manifest | {"version": version}))
-    draft.rename(artifacts / "mammogram" / str(version))
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     artifacts = tmp_path / "artifacts"
     for version in (1, 2, 3):
-        publish(artifacts, version)
+        publish_shipped(artifacts, "mammogram", version)
     (artifacts / "models.toml").write_text("[models.mammogram]\nlabels = {stable = 2}")
     with Server(
         tmp_path / "log",

@@ -4,7 +4,6 @@ import asyncio
 import errno
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,10 +17,10 @@ import httpx
 import numpy as np
 import pytest
 
-from service.contract.manifest import FILENAME
 from tests.e2e.conftest import to_base64, to_png
 from tests.e2e.server import Server, alive, until
 from tests.e2e.test_operations import metric
+from tests.versions import publish_shipped
 from tests.versions import until as until_async
 
 pytestmark = pytest.mark.slow
@@ -198,17 +197,6 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield started
 
 
-def publish(server: Server, version: int) -> None:
-    """Put the digits artifact into the server's folder under another number."""
-    home = server.log.parent / "artifacts" / "digits"
-    home.mkdir(parents=True, exist_ok=True)
-    draft = home / f".{version}"
-    shutil.copytree(ARTIFACT, draft)
-    manifest = json.loads((draft / FILENAME).read_text())
-    (draft / FILENAME).write_text(json.dumps(manifest | {"version": version}))
-    draft.rename(home / str(version))
-
-
 def default_version(server: Server) -> object:
     models = server.client.get("/v1/models").json()["models"]
     return next(m["default_version"] for m in models if m["name"] == "digits")
@@ -227,7 +215,7 @@ def test_a_server_without_models_takes_them_up_when_they_come(
         each["name"]: each for each in small.client.get("/v1/models").json()["models"]
     }
     assert models["digits"]["how_to_get"] == "python -m training digits"
-    publish(small, 1)
+    publish_shipped(small.log.parent / "artifacts", "digits", 1)
     until(lambda: default_version(small) == 1)
     small.wait_ready()
     assert small.client.post(PATH, content=seven, headers=PNG).status_code == 200
@@ -281,7 +269,8 @@ def test_a_new_version_takes_over_without_a_failed_request(
                     versions[response.json()["version"]] += 1
 
             callers = [asyncio.create_task(caller()) for _ in range(4)]
-            await asyncio.to_thread(publish, small, 2)
+            artifacts = small.log.parent / "artifacts"
+            await asyncio.to_thread(publish_shipped, artifacts, "digits", 2)
             async with asyncio.timeout(60):
                 await asyncio.gather(*callers)
         return outcomes, versions

@@ -1,7 +1,6 @@
 """Versions come and go on the real service, and no caller notices."""
 
 import asyncio
-import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -11,14 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
-from service.contract.manifest import FILENAME
 from tests.e2e.server import Server, until
+from tests.versions import publish_shipped
 
 pytestmark = pytest.mark.slow
 
 CALLERS = 8  # of each kind
 LAST_VERSION = 4
-SHIPPED = Path("artifacts")
 MASS = {"shape": "oval", "margin": "circumscribed", "age": 50}
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "mammogram": ("/v1/predict/mammogram", {"masses": [MASS]}),  # needs the manifest
@@ -26,23 +24,11 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def publish(artifacts: Path, name: str, version: int) -> None:
-    """Put a shipped artifact there under another number, and take the last one away."""
-    home = artifacts / name
-    draft = home / f".{version}"
-    shutil.copytree(SHIPPED / name / "1", draft)
-    manifest = json.loads((draft / FILENAME).read_text())
-    (draft / FILENAME).write_text(json.dumps(manifest | {"version": version}))
-    draft.rename(home / str(version))
-    if version > 1:
-        shutil.rmtree(home / str(version - 1))
-
-
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     artifacts = tmp_path / "artifacts"
     for name in CALLS:
-        publish(artifacts, name, 1)
+        publish_shipped(artifacts, name, 1)
     with Server(
         tmp_path / "log",
         artifacts=artifacts,
@@ -96,7 +82,9 @@ def test_switches_under_load_fail_no_request(server: Server) -> None:
             ]
             for version in range(2, LAST_VERSION + 1):
                 for name in CALLS:
-                    await asyncio.to_thread(publish, artifacts, name, version)
+                    old = artifacts / name / str(version - 1)
+                    await asyncio.to_thread(publish_shipped, artifacts, name, version)
+                    await asyncio.to_thread(shutil.rmtree, old)
                 await asyncio.to_thread(wait_for, server, version)
             over.set()
             await asyncio.gather(*callers)

@@ -22,25 +22,32 @@ def _protocols(server: Server) -> None:
         pytest.skip("this service has no calls by tensors")
 
 
-def call_of_the_page(model: str, server: Server) -> Any:
-    """What the curl line of a model's page is answered."""
+def call_of_the_page(model: str, path: str, server: Server) -> Any:
+    """What the curl line of a model's page for this path is answered."""
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
-    found = re.search(r"```\n(curl .*?)```", (DOCS / f"{model}.md").read_text(), re.S)
-    assert found
+    page = (DOCS / f"{model}.md").read_text()
+    lines = re.findall(r"```\n(curl [^`]*?)```", page)
+    (line,) = (each for each in lines if path in each)
     address = server.url.removeprefix("http://")
-    words = shlex.split(found[1].replace("localhost:8000", address))
+    words = shlex.split(line.replace("localhost:8000", address))
     answer = subprocess.run([*words, "--silent"], capture_output=True, check=True)
     return json.loads(answer.stdout)["predictions"]
 
 
 def test_the_sine_as_its_page_calls_it(server: Server) -> None:
-    assert call_of_the_page("sine", server) == pytest.approx([0, 1, 0], abs=0.02)
+    tensors = call_of_the_page("sine", "/sine:predict", server)
+    assert tensors == pytest.approx([0, 1, 0], abs=0.02)
+    (typed,) = call_of_the_page("sine", "/predict/sine", server)
+    assert typed["value"] == pytest.approx(1, abs=0.02)
 
 
 def test_churn_as_its_page_calls_it(server: Server) -> None:
-    (probability,) = call_of_the_page("churn", server)
+    (probability,) = call_of_the_page("churn", "/churn:predict", server)
     assert 0.7 < probability < 1
+    (typed,) = call_of_the_page("churn", "/predict/churn", server)
+    assert typed["label"] == "leaves"
+    assert typed["score"] == pytest.approx(probability, abs=1e-5)
 
 
 def test_the_sine_by_the_open_inference_protocol(server: Server) -> None:
@@ -51,3 +58,17 @@ def test_the_sine_by_the_open_inference_protocol(server: Server) -> None:
     (output,) = answer.json()["outputs"]
     assert (output["name"], output["shape"]) == ("y", [2])
     assert output["data"] == pytest.approx([0, 1], abs=0.02)
+
+
+def test_every_declared_example_is_answered_as_it_says(server: Server) -> None:
+    tried = set()
+    models = server.client.get("/v1/models").json()["models"]
+    for name in (each["name"] for each in models):
+        task = server.client.get(f"/v1/models/{name}").json()["task"]
+        for example in task["examples"] if task else ():
+            answer = server.client.post(f"/v1/predict/{name}", json=example["request"])
+            assert answer.status_code == 200, answer.text
+            (prediction,) = answer.json()["predictions"]
+            assert example["answer"].items() <= prediction.items(), (name, prediction)
+            tried.add(name)
+    assert tried >= {"churn", "sine"}

@@ -2,42 +2,20 @@
 
 import importlib.util
 import json
-import os
-import re
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.pages import ROOT, blocks, promised, run
 from tests.e2e.server import Server
 
-ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "your-model.md"
 
 pytestmark = pytest.mark.slow
-
-
-def blocks(language: str, *words: str) -> list[str]:
-    """The page's blocks of a language in which these words stand."""
-    found = re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    return [block for block in found if all(word in block for word in words)]
-
-
-def run(command: list[str], folder: Path) -> str:
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def here(text: str, server: Server) -> str:
@@ -55,9 +33,11 @@ def skip_without(ending: str, server: Server) -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the notebook was run, and the file that it saved was added."""
     folder = tmp_path_factory.mktemp("notebook")
-    cells = [block for block in blocks("python") if "triton" not in block]
+    calls = ("triton", "servery.Client(")
+    code = blocks(PAGE, "python")
+    cells = [block for block in code if not any(call in block for call in calls)]
     run([sys.executable, "-c", "\n".join(cells)], folder)
-    (command,) = blocks("sh", "servery add")
+    (command,) = blocks(PAGE, "sh", "servery add")
     words = shlex.split(command)[1:]
     output = run([sys.executable, "-m", "service.cli", *words], folder)
     assert "localhost:8000/v1/models/flowers:predict" in output
@@ -77,12 +57,19 @@ def test_both_versions_are_there(folder: Path) -> None:
     assert sorted(path.name for path in versions.iterdir()) == ["1", "2"]
 
 
+def test_the_client_is_answered(server: Server, folder: Path) -> None:
+    (code,) = blocks(PAGE, "python", "servery.Client(")
+    code = code.replace("http://127.0.0.1:8000", server.url)
+    printed = run([sys.executable, "-c", f"import servery\n{code}"], folder)
+    assert printed.splitlines() == promised(code)
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl_gives_the_page_s_answer(server: Server, folder: Path) -> None:
     skip_without(":predict", server)
-    (command,) = blocks("sh", "curl")
+    (command,) = blocks(PAGE, "sh", "curl")
     answer = json.loads(run([*shlex.split(here(command, server)), "-s"], folder))
-    (expected,) = blocks("json", "predictions")
+    (expected,) = blocks(PAGE, "json", "predictions")
     (got,), (wanted,) = answer["predictions"], json.loads(expected)["predictions"]
     assert got == pytest.approx(wanted, abs=0.1)
 
@@ -93,14 +80,14 @@ def test_curl_gives_the_page_s_answer(server: Server, folder: Path) -> None:
 )
 def test_tritonclient_is_answered(server: Server, folder: Path) -> None:
     skip_without("/infer", server)
-    (code,) = blocks("python", "triton")
+    (code,) = blocks(PAGE, "python", "triton")
     assert run([sys.executable, "-c", here(code, server)], folder) == "[0 2]\n"
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 def test_javascript_is_answered(server: Server, folder: Path) -> None:
     skip_without("/infer", server)
-    (code,) = blocks("js")
+    (code,) = blocks(PAGE, "js")
     script = ["node", "--input-type=module", "--eval", here(code, server)]
     name, _, rest = run(script, folder).partition(" ")
     scores = json.loads(rest)

@@ -1,45 +1,38 @@
 """Loading, unloading and configuring over gRPC, on the real service."""
 
-import json
-import shutil
+import re
 import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from struct import pack
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message_factory import GetMessageClass
 
-from service.contract.manifest import FILENAME
 from service.contract.tensorflow_protos import load_module
 from service.rpc import inference, model_service
 from service.rpc.generated import open_inference_pb2 as protocol
+from service.settings import Settings
+from service.web.api.tensorflow_serving import examples
 from tests import saved_models
 from tests.e2e.server import Server, settle, until
 from tests.rpc.serving import refused
+from tests.versions import publish_shipped
 
-SHIPPED = Path(__file__).parents[2] / "artifacts" / "mammogram" / "1"
+pytestmark = pytest.mark.slow  # for its service
+
 TOKEN = "only-for-this-test-9c1e"
 NAME = "mammogram"
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 NOT_FOUND = grpc.StatusCode.NOT_FOUND
 management = load_module("tensorflow_serving.apis.model_management_pb2")
-
-
-def publish(artifacts: Path, version: int, *, broken: bool = False) -> None:
-    folder = artifacts / NAME / str(version)
-    shutil.copytree(SHIPPED, folder)
-    manifest = json.loads((folder / FILENAME).read_text())
-    (folder / FILENAME).write_text(json.dumps(manifest | {"version": version}))
-    if broken:
-        (folder / "saved_model.pb").write_bytes(b"\xff")
 
 
 class Operator:
@@ -97,7 +90,8 @@ def config(
 def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     folder = tmp_path_factory.mktemp("administration")
     for version in (1, 2, 3):
-        publish(folder / "artifacts", version, broken=version == 3)
+        home = publish_shipped(folder / "artifacts", NAME, version)
+    (home / "saved_model.pb").write_bytes(b"\xff")  # of the last one
     saved_models.scored_examples(folder / "artifacts" / "scored" / "1")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -307,6 +301,67 @@ def test_examples_are_scored_by_a_real_model(operator: Operator) -> None:
         body = {"signature_name": method, "examples": [{"a": 0.5}, {"a": -3.0}]}
         said = operator.server.client.post(f"/v1/models/scored:{method}", json=body)
         assert said.json() == {"results": expected}
+
+
+@pytest.mark.parametrize("name", [NAME, "scored"])
+def test_a_model_is_described_alike_over_rest_and_grpc(
+    operator: Operator, name: str
+) -> None:
+    until(lambda: operator.server.client.get(f"/v2/models/{name}/ready").is_success)
+
+    def ask(method: str) -> Any:
+        request = getattr(protocol, f"{method}Request")(name=name)
+        return operator.call(inference, method, request, metadata=[])
+
+    def get(path: str) -> Any:
+        return operator.server.client.get(f"/v2/models/{name}{path}").json()
+
+    metadata, config = ask("ModelMetadata"), ask("ModelConfig").config
+    assert ParseDict(get(""), protocol.ModelMetadataResponse()) == metadata
+    assert ParseDict(get("/config"), protocol.ModelConfig()) == config
+    assert config.max_batch_size == Settings().max_request_rows
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (1, "feature a: expected float, received int64"),
+        ("x", "feature a: expected float, received string"),
+        ([1.0, 2.0], r"feature a: expected values of shape \[1\], received 2"),
+        ([], r"feature a: expected values of shape \[1\], received 0"),
+        (None, "feature a: expected float, received none"),
+    ],
+)
+def test_an_example_that_the_model_cannot_parse_is_its_callers_fault(
+    operator: Operator, wrong: Any, said: str
+) -> None:
+    """Over REST and gRPC, whoever shares the batch: the rest is scored."""
+    client, path = operator.server.client, "/v1/models/scored:classify"
+    until(lambda: client.get("/v2/models/scored/ready").is_success)
+    bad = {} if wrong is None else {"a": wrong}
+
+    def ask(example: dict[str, Any]) -> httpx.Response:
+        body = {"signature_name": "classify", "examples": [example]}
+        return client.post(path, json=body)
+
+    with ThreadPoolExecutor(16) as threads:
+        answers = list(threads.map(ask, 16 * [bad, {"a": 0.5}]))
+    for answer in answers[::2]:
+        assert answer.status_code == 400
+        assert re.search(said, answer.json()["error"])
+    for answer in answers[1::2]:
+        assert answer.json() == {"results": [[["positive", 0.5]]]}
+
+    messages = load_module("tensorflow_serving.apis.classification_pb2")
+    stub = load_module("tensorflow_serving.apis.prediction_service_pb2_grpc")
+    request = messages.ClassificationRequest()
+    request.model_spec.name = "scored"
+    request.model_spec.signature_name = "classify"
+    text = examples.serialize(bad, "bad")
+    request.input.example_list.examples.add().ParseFromString(text)
+    with pytest.raises(grpc.RpcError, match=said) as caught:
+        stub.PredictionServiceStub(operator.channel).Classify(request)
+    assert caught.value.code() is INVALID
 
 
 def test_many_at_once_leave_it_as_the_last_one_says(operator: Operator) -> None:

@@ -1,7 +1,5 @@
 """Administration over HTTP: who may, what it does, what it says."""
 
-import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from service.contract.manifest import FILENAME
 from service.settings import Settings
-from tests.models.predicting import ARTIFACTS, Application, accepted, refused
+from tests.models.predicting import Application, accepted, refused
+from tests.versions import publish_shipped
 
 TOKEN = "correct horse"
 VOTES: dict[str, Any] = {"votes": {}}
@@ -25,14 +23,6 @@ ROUTES = [
 ]
 
 
-def publish(artifacts: Path, version: int) -> None:
-    """The shipped model of parties, under another number."""
-    folder = artifacts / "party" / str(version)
-    shutil.copytree(ARTIFACTS / "party" / "1", folder)
-    manifest = json.loads((folder / FILENAME).read_text())
-    (folder / FILENAME).write_text(json.dumps(manifest | {"version": version}))
-
-
 @pytest.fixture(scope="module")
 def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
     application = Application(tmp_path_factory.mktemp("closed"))
@@ -43,7 +33,7 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
 @pytest.fixture
 def artifacts(tmp_path: Path) -> Path:
     for version in (1, 2):
-        publish(tmp_path, version)
+        publish_shipped(tmp_path, "party", version)
     return tmp_path
 
 
@@ -64,7 +54,7 @@ def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]
     """One for all tests of what is refused: version 2 answers, before and after."""
     folder = tmp_path_factory.mktemp("unchanged")
     for version in (1, 2):
-        publish(folder, version)
+        publish_shipped(folder, "party", version)
     application = Application(folder, **SETTINGS)
     yield application
     application.close()
@@ -177,7 +167,7 @@ def test_a_models_own_time_ends_its_requests(
     (artifacts / "models.toml").write_text("[models.party]\ntimeout_ms = 1")
     accepted(tell(application, "POST", "/reload"))
     votes: dict[str, Any] = {"json": {"members": [{}] * 64}}
-    requests = [("/v1/predict/party", votes)] * 40
+    requests = [("/v1/predict/party", votes)] * 8  # for which the queue has room
     late = {each.status_code for each in application.ask_all(requests)}
     assert 504 in late or 503 in late
     patient = {**votes, "headers": {"x-request-timeout-ms": "30000"}}

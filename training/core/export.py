@@ -28,6 +28,7 @@ from service.contract.golden import Golden, write_golden
 from service.contract.integrity import hash_files
 from service.contract.manifest import FILENAME, Manifest, Training
 from service.contract.signature import Signature
+from service.contract.task import Task
 
 __all__ = [
     "DEFAULT_SIGNATURE",
@@ -44,7 +45,7 @@ class Card:
     """What a trainer says of its model; the fields are those of the manifest."""
 
     name: str
-    task: str
+    task: Task | str
     description: str
     intended_use: str
     limits: str

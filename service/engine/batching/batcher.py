@@ -2,7 +2,7 @@
 
     submit ─▶ waiting ─▶ form ─▶ pad ─▶ run ─▶ split ─▶ every caller its own rows
        │         │                        │
-    QueueFull  DeadlineExceeded       ModelFailed, to those whose rows did it
+    QueueFull  DeadlineExceeded       ModelFailed or InvalidInput, to whose rows did it
 
 There is no waiting time to tune: a lone request runs at once, and what arrives while
 all workers are busy is the next batch. Pure asyncio: no HTTP, no TensorFlow, no
@@ -23,6 +23,7 @@ from service.engine.batching.tensors import Tensors, cut_rows, merge_rows
 from service.engine.batching.throughput import Throughput
 from service.engine.ended import ProcessDied
 from service.errors import (
+    InvalidInput,
     ModelFailed,
     ModelNotReady,
     QueueFull,
@@ -263,6 +264,8 @@ class Batcher:
                 half = -(-len(waiting) // 2)
                 for some in filter(None, (waiting[:half], waiting[half:])):
                     await self._execute(some)
+            elif isinstance(error.__cause__, InvalidInput):  # only the model could tell
+                _fail(batch, error.__cause__)
             else:
                 logger.error("a batch failed", exc_info=error.__cause__)
                 message = "The model failed while computing these rows."

@@ -6,7 +6,7 @@
     RUN     = name of the signature, tensors; OUTPUTS or ERROR come back
     FACTS   = JSON, see `Facts`
     OUTPUTS = tensors
-    ERROR   = JSON {message, trace}
+    ERROR   = JSON {message, trace, fault}; of the caller's it is a fault
 
 Names and tensors are laid out as between HTTP processes and engine: `ipc.frames`. Who
 waits holds no interpreter. Large tensors go from the array into the socket and from the

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -159,8 +160,17 @@ def _hash_content(folder: Path) -> str:
     try:
         content = (folder / manifest.FILENAME).read_bytes()
     except FileNotFoundError:
-        content = repr(hash_files(folder)).encode()
+        paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+        files = [(path, path.stat()) for path in paths]
+        seen = [(path, each.st_size, each.st_mtime_ns) for path, each in files]
+        content = _hash_unchanged(folder, tuple(seen))
     return hashlib.sha256(content).hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _hash_unchanged(folder: Path, seen: tuple[tuple[Path, int, int], ...]) -> bytes:
+    """Of all files, once while they are as they were seen; it is asked twice."""
+    return repr(hash_files(folder)).encode()
 
 
 def _replace(draft: Path, entry: Path) -> None:

@@ -25,9 +25,18 @@ class Model(Protocol):
         """Whether the process is there in which it computes."""
 
     def run(self, signature: str, tensors: Tensors, /) -> Tensors:
-        """Compute a batch of an allowed size, or a request that is not batched.
+        """Compute one batch, or one request that is not batched.
+
+        Args:
+            signature: One of the contract's.
+            tensors: Its inputs, in their order: where the signature batches, as many
+                rows as one of the contract's batch sizes.
+
+        Returns:
+            The signature's outputs, in its order.
 
         Raises:
+            InvalidInput: Examples that the model cannot parse.
             ProcessDied: The process in which it computes did.
             Exception: What the model raises.
         """

@@ -34,6 +34,7 @@ from service.engine.ipc.frames import (
     pack_text,
     unpack_tensors,
 )
+from service.errors import InvalidInput
 from service.processes.keeper import FIRST_BACKOFF_S, LAST_BACKOFF_S, STABLE_S
 from service.settings import Settings
 
@@ -224,18 +225,11 @@ class HostedModel:
         return self._process.alive
 
     def run(self, signature: str, tensors: Tensors) -> Tensors:
-        """Compute one batch, or one request that is not batched.
-
-        Args:
-            signature: One of the contract's.
-            tensors: Its inputs, in their order: where the signature batches, as many
-                rows as one of the contract's batch sizes.
-
-        Returns:
-            The signature's outputs, in its order.
+        """Compute in the other process; see `Model.run`.
 
         Raises:
-            HostedModelError: What the model raised.
+            InvalidInput: Examples that the model cannot parse.
+            HostedModelError: What else the model raised.
             ProcessDied: The process did.
         """
         pieces = pack_tensors([tensors])
@@ -278,8 +272,9 @@ class HostedModel:
         return body
 
 
-def _error(content: dict[str, Any]) -> HostedModelError:
-    error = HostedModelError(content["message"])
+def _error(content: dict[str, Any]) -> Exception:
+    kind = InvalidInput if content["fault"] else HostedModelError
+    error = kind(content["message"])
     error.add_note(content["trace"])
     return error
 

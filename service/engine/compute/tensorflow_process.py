@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 import traceback
@@ -28,13 +27,14 @@ from service.engine.compute.runtime import Model, TensorFlow
 from service.engine.compute.tensorflow_host import Facts, Order
 from service.engine.compute.threads import lower_priority
 from service.engine.ipc.frames import Bytes, pack_tensors, unpack_tensors, unpack_text
+from service.errors import InvalidInput
 from service.logs import configure_logging
+from service.processes.cores import take_short_turns
 from service.processes.descriptors import raise_descriptor_limit
 from service.processes.handover import BEAT_S
 from service.processes.memory import settle
 from service.settings import Settings
 
-SWITCH_INTERVAL_S = 0.0005  # of threads, as in the engine
 IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)  # it ends with the engine
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 
@@ -49,7 +49,7 @@ def main(name: str, start: str) -> None:
         signal.signal(number, signal.SIG_IGN)
     _die_with_parent()
     faulthandler.enable(all_threads=False)  # a fault's traceback is its last words
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    take_short_turns()
     raise_descriptor_limit()
     dropped = _Dropped()
     settings = given.settings
@@ -197,7 +197,8 @@ def _learn(model: Model, kind: Kind) -> tuple[Kind, *tuple[Bytes, ...]]:
 def _describe(error: Exception) -> bytes:
     trace = "".join(traceback.format_exception(error))
     message = str(error) or type(error).__name__
-    return json.dumps({"message": message, "trace": trace}).encode()
+    fault = isinstance(error, InvalidInput)
+    return json.dumps({"message": message, "trace": trace, "fault": fault}).encode()
 
 
 def _make_runtime(settings: Settings) -> TensorFlow:

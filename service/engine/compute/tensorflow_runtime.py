@@ -32,9 +32,10 @@ from service.contract.manifest import Manifest
 from service.contract.signature import Signature, TensorSpec
 from service.contract.warmup import WarmupError, read_warmup
 from service.engine.batching.tensors import Tensors
+from service.engine.compute.example_errors import explain
 from service.engine.compute.precision import Precision, agree, draw_rows, has_bfloat16
 from service.engine.compute.tensorflow_graph import Graph, freeze
-from service.errors import ServeryError
+from service.errors import InvalidInput, ServeryError
 from service.processes.cores import available_cores
 
 logger = logging.getLogger(__name__)
@@ -188,17 +189,13 @@ class TensorFlowModel:
         return self._traces
 
     def run(self, signature: str, tensors: Tensors) -> Tensors:
-        """Compute one batch, or one request that is not batched.
-
-        Args:
-            signature: One of the contract's.
-            tensors: Its inputs, in their order: where the signature batches, as many
-                rows as one of the contract's batch sizes.
-
-        Returns:
-            The signature's outputs, in its order.
-        """
-        return tuple(map(_as_array, self._calls[signature](*tensors)))
+        """Compute in this thread; see `Model.run`."""
+        try:
+            return tuple(map(_as_array, self._calls[signature](*tensors)))
+        except tf.errors.InvalidArgumentError as error:
+            if (fault := explain(error.message)) is None:
+                raise
+            raise InvalidInput(fault) from error
 
     def warm(self) -> float:
         """Run every signature at every batch size, and return the seconds it took.
@@ -229,7 +226,10 @@ class TensorFlowModel:
             examples = tuple(_example(spec, size, side) for spec in signature.inputs)
             try:
                 outputs = self.run(name, examples)
-            except tf.errors.OpError as reason:  # zeros of this size are not for it
+            except (
+                tf.errors.OpError,
+                InvalidInput,
+            ) as reason:  # zeros of this size are not for it
                 error = reason
                 continue
             lengths = {output.shape[:1] for output in outputs}

@@ -2,15 +2,10 @@
 
 from fastapi import APIRouter
 
-from service.contract.task import ImageGeneration
 from service.models.clothing import generate, interpolate, reconstruct
-from service.models.clothing.vocabulary import (
-    DECODER,
-    GENERATORS,
-    newest_latent_dims,
-)
+from service.models.clothing.vocabulary import GENERATORS, newest_latent_dims
 
-TASKS = dict.fromkeys(GENERATORS.values(), ImageGeneration(signature=DECODER))
+ENDPOINTS = dict.fromkeys(GENERATORS.values(), generate.CLOTHING)
 FACTS = {"latent_dims": newest_latent_dims}  # for the description of the API
 
 router = APIRouter()

@@ -11,7 +11,6 @@ from service.contract.contract import Contract
 from service.engine.batching.tensors import Tensors
 from service.errors import InvalidInput
 from service.models.clothing.garments import read_garment
-from service.models.clothing.generation_answer import PNG
 from service.models.clothing.interpolation_answer import GIF, End, Interpolation
 from service.models.clothing.latents import LIMIT, blend, settle
 from service.models.clothing.vocabulary import (
@@ -21,12 +20,11 @@ from service.models.clothing.vocabulary import (
     EXAMPLE_IMAGE,
     VAE,
     Category,
-    Scale,
-    is_much,
     latent_dims,
     output,
-    weigh,
 )
+from service.tasks.generation import Scale, is_much, weigh
+from service.tasks.pictures import PNG
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import (
     BINARY,
@@ -41,7 +39,6 @@ from service.web.api.schemas import (
     json_body,
 )
 from service.web.http.body import JSON, RequestModel
-from service.web.http.negotiation import choose
 
 MODELS = (VAE,)
 MOST_STEPS = 64
@@ -172,7 +169,7 @@ async def interpolate_clothing(request: Request, version: Version = None) -> Res
     its category. Latents and weights of categories change in a straight line.
     """
     call = ModelCall(request, VAE, version)
-    kind = choose(request.headers.get("accept"), (JSON, GIF, PNG))
+    kind = call.choose(JSON, GIF, PNG)
     wanted = await call.json(InterpolateRequest)
     contract = call.pin()
     garments = wanted.ends()
@@ -185,7 +182,7 @@ async def interpolate_clothing(request: Request, version: Version = None) -> Res
     facts = {"model": VAE, "version": answer.version}
     images = answer.outputs[0]
     interpolation = Interpolation(facts, ends, latents, weights, images, wanted.scale)
-    much = is_much(2 * wanted.steps, wanted.scale)
+    much = is_much(2 * images.size, wanted.scale)
     response = await call.encode(lambda: interpolation.respond(kind), in_thread=much)
     call.count(end.category for end in ends.values())
     return response
@@ -246,6 +243,6 @@ def _end(garment: Garment, encoded: End | None) -> End:
 def _walk(ends: Mapping[str, End], steps: int) -> Tensors:
     """Latents float32 (steps, dims) and weights of categories float32 (steps, 10)."""
     first, last = ends["from"], ends["to"]
-    start, stop = weigh([first.category, last.category])
+    start, stop = weigh([first.category, last.category], CATEGORIES)
     weights = blend(start, stop, steps).astype(np.float32)
     return settle(blend(first.latent, last.latent, steps)), weights

@@ -8,8 +8,8 @@ import numpy as np
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from service.models.clothing.generation_answer import PNG, VARY
-from service.models.clothing.vocabulary import CATEGORIES, to_base64
+from service.models.clothing.vocabulary import CATEGORIES
+from service.tasks.pictures import PNG, VARY, to_base64
 from service.web.http.body import JSON
 from service.web.imaging.encode import lay_out, to_gif, to_png
 

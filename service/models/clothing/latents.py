@@ -1,33 +1,9 @@
-"""Latent vectors: drawn from a seed, settled on the grid of decoders, and blended.
-
-All functions are pure: the seed comes from the caller.
-"""
+"""Latent vectors: settled on the grid of decoders, and blended; pure functions."""
 
 import numpy as np
 
 LIMIT = 4.0
 STEPS = 32  # to a unit: the grid to which the decoders round what they are given
-LARGEST_SEED = 2**32 - 1
-
-
-def draw_latents(seed: int, rows: int, dims: int, temperature: float) -> np.ndarray:
-    """Draw standard-normal vectors, multiplied by `temperature`.
-
-    By NumPy's legacy generator, whose stream NumPy has frozen (NEP 19): a seed means
-    the same vectors for ever. They are drawn one after the other, so fewer rows are the
-    first of more.
-
-    Args:
-        seed: 0 to 2³² − 1.
-        rows: How many vectors.
-        dims: How long each is.
-        temperature: 0 draws the middle of the latent space only.
-
-    Returns:
-        float32 (rows, dims), settled.
-    """
-    drawn = np.random.RandomState(seed).standard_normal((rows, dims))
-    return settle(drawn * temperature)
 
 
 def settle(latents: np.ndarray) -> np.ndarray:

@@ -15,16 +15,20 @@ from service.models.clothing.vocabulary import (
     DECODER,
     ENCODER,
     EXAMPLE_IMAGE,
-    LARGEST_SCALE,
     VAE,
     Category,
-    is_much,
     output,
-    to_base64,
-    weigh,
 )
+from service.tasks.generation import LARGEST_SCALE, is_much, weigh
+from service.tasks.pictures import to_base64
 from service.web.api.model_call import ModelCall
-from service.web.api.schemas import PREDICT_ERRORS, DirectRoute, Version, images_body
+from service.web.api.schemas import (
+    PREDICT_ERRORS,
+    DirectRoute,
+    ImagesRequest,
+    Version,
+    files_body,
+)
 from service.web.http.body import JSON
 
 MODELS = (VAE,)
@@ -71,7 +75,7 @@ class ReconstructResponse(BaseModel):
     "/v1/reconstruct/clothing",
     response_model=ReconstructResponse,
     responses=PREDICT_ERRORS,
-    openapi_extra=images_body(EXAMPLE_IMAGE),
+    openapi_extra=files_body(ImagesRequest, EXAMPLE_IMAGE),
 )
 async def reconstruct_clothing(
     request: Request,
@@ -86,15 +90,14 @@ async def reconstruct_clothing(
     are.
     """
     call = ModelCall(request, VAE, version)
-    images = await call.images()
-    call.check_count(len(images))
+    images = await call.files(ImagesRequest)
     contract = call.pin()
     rows = await call.read_images(images, read_garment)
     encoded = await call.infer(rows, ENCODER)
     latents = settle(output(contract, ENCODER, encoded, "latent"))
     beliefs = output(contract, ENCODER, encoded, "category")
     categories = [category or CATEGORIES[i] for i in beliefs.argmax(axis=1)]
-    drawn = await call.infer((latents, weigh(categories)), DECODER)
+    drawn = await call.infer((latents, weigh(categories, CATEGORIES)), DECODER)
 
     def describe() -> Response:
         parts = (categories, beliefs, latents, rows[0], drawn.outputs[0])
@@ -102,7 +105,7 @@ async def reconstruct_clothing(
         facts = {"model": VAE, "version": drawn.version, "reconstructions": found}
         return Response(to_json(facts), media_type=JSON)
 
-    much = is_much(2 * len(images), scale)
+    much = is_much(2 * rows[0].size, scale)
     response = await call.encode(describe, in_thread=much)
     call.count(categories)
     return response

@@ -1,18 +1,13 @@
 """What the endpoints of clothing share: words, bounds, and the way into the decoder."""
 
-import base64
-from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
-from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from service.contract.contract import Contract
 from service.engine.batching.batcher import Answer
 from service.engine.catalog import Catalog
-from service.web.api.schemas import WHOLE
-from service.web.http.wording import show
-from service.web.imaging.encode import to_png
+from service.tasks.generation import label_check, label_schema
 
 VAE, GAN = "clothing_vae", "clothing_gan"
 GENERATORS = {"vae": VAE, "gan": GAN}
@@ -29,8 +24,6 @@ CATEGORIES = (
     "bag",
     "ankle-boot",
 )
-LARGEST_SCALE = 16
-QUICK_PIXELS = 16 * 784  # that are encoded in less time than a thread is called
 
 # An ankle boot from the Fashion-MNIST test set (image 0 of our sample), as PNG.
 EXAMPLE_IMAGE = (
@@ -44,25 +37,8 @@ EXAMPLE_IMAGE = (
 )
 
 
-def _check_category(value: Any) -> str:
-    if not isinstance(value, str) or value not in CATEGORIES:
-        raise ValueError(
-            f"expected one of {', '.join(CATEGORIES)}; received {show(value)}"
-        )
-    return value
-
-
-CATEGORY_SCHEMA = WithJsonSchema({"type": "string", "enum": [*CATEGORIES]})
-Category = Annotated[str, BeforeValidator(_check_category), CATEGORY_SCHEMA]
-Scale = Annotated[
-    int,
-    Field(
-        ge=1,
-        le=LARGEST_SCALE,
-        description="Every pixel is drawn so many times as wide and as high.",
-    ),
-    WHOLE,
-]
+CATEGORY_SCHEMA = label_schema(CATEGORIES)
+Category = Annotated[str, label_check(CATEGORIES), CATEGORY_SCHEMA]
 
 
 def latent_dims(contract: Contract) -> int:
@@ -79,23 +55,7 @@ def newest_latent_dims(catalog: Catalog) -> int | None:
     return latent_dims(newest.contract) if newest and newest.contract else None
 
 
-def weigh(categories: Sequence[str]) -> np.ndarray:
-    """Names of categories to float32 (rows, 10), 1 for the category, else 0."""
-    indices = [CATEGORIES.index(name) for name in categories]
-    return np.eye(len(CATEGORIES), dtype=np.float32)[indices]
-
-
 def output(contract: Contract, signature: str, answer: Answer, name: str) -> np.ndarray:
     """One output of a signature by its name, (rows, ...)."""
     names = [spec.name for spec in contract.signatures[signature].outputs]
     return np.asarray(answer.outputs[names.index(name)])
-
-
-def to_base64(pixels: np.ndarray, scale: int = 1) -> str:
-    """A PNG of uint8 (height, width), in base64."""
-    return base64.b64encode(to_png(pixels, scale)).decode()
-
-
-def is_much(images: int, scale: int) -> bool:
-    """Whether so many images are to be encoded in a thread."""
-    return images * scale**2 * 784 > QUICK_PIXELS

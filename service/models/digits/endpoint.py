@@ -25,8 +25,6 @@ from service.web.imaging.decode import read_plain
 from service.web.imaging.encode import to_png
 
 MODEL = "digits"
-TASKS = {MODEL: ImageClassification(size=(SIDE, SIDE), colour="grey", top_k=10)}
-
 MOST_AT_ONCE = 16  # images that are read in less time than another process is asked
 
 # A seven from the MNIST test set (its first image), 28×28, as PNG.
@@ -72,15 +70,14 @@ class DigitPrediction(BaseModel):
 class Digits(ImageEndpoint):
     """Digits, which are found in the picture first."""
 
+    task = ImageClassification(size=(SIDE, SIDE), colour="grey", top_k=10)
     prediction, label = DigitPrediction, "digit"
     read_image, example = staticmethod(read_digit), EXAMPLE
 
-    async def read(self, call: ModelCall) -> Given:
+    async def read_all(self, call: ModelCall, rows: Sequence[bytes]) -> Given:
         """See `TaskEndpoint`."""
-        images = await call.images()
-        call.check_count(len(images))
-        rows = await call.decode(lambda: _read_at_once(images), in_thread=False)
-        return Given([rows or await call.read_images(images, self.read_image)])
+        at_once = await call.decode(lambda: _read_at_once(rows), in_thread=False)
+        return Given([at_once or await call.read_images(rows, self.read_image)])
 
     def predict(
         self, given: Given, outputs: Tensors, contract: Contract, wanted: Wanted
@@ -92,11 +89,9 @@ class Digits(ImageEndpoint):
 class LocatedDigits(Digits):
     """The same, with what the model saw, and where."""
 
-    async def read(self, call: ModelCall) -> Given:
+    async def read_all(self, call: ModelCall, rows: Sequence[bytes]) -> Given:
         """See `TaskEndpoint`."""
-        images = await call.images()
-        call.check_count(len(images))
-        (located,) = await call.read_images(images, read_located_digit)
+        (located,) = await call.read_images(rows, read_located_digit)
         pixels = located[:, 4:].reshape(-1, SIDE, SIDE).astype(np.uint8)
         boxes = located[:, :4].tolist()
         return Given([(pixels,)], [*zip(pixels, boxes, strict=True)])
@@ -120,6 +115,7 @@ def _location(pixels: np.ndarray, box: list[int]) -> dict[str, Any]:
 
 
 DIGITS, LOCATED = Digits(), LocatedDigits()
+ENDPOINTS = {MODEL: DIGITS}
 
 
 @router.post("/v1/predict/digits", **DIGITS.route(MODEL))

@@ -63,7 +63,6 @@ INPUTS = tuple(
         ("density", "string"),
     )
 )  # fmt: skip
-TASKS = {MODEL: TabularClassification(fields=FIELDS)}
 
 router = APIRouter(tags=["predict"], route_class=DirectRoute)
 
@@ -97,6 +96,7 @@ class MammogramPrediction(BaseModel):
 class Mammogram(TableEndpoint):
     """Findings to a probability, with the point at which it is called malignant."""
 
+    task = TabularClassification(fields=FIELDS)
     prediction = MammogramPrediction
 
     def predict(
@@ -112,6 +112,7 @@ class Mammogram(TableEndpoint):
 
 
 MAMMOGRAM = Mammogram(FIELDS, INPUTS, EXAMPLE, (None, "masses"))
+ENDPOINTS = {MODEL: MAMMOGRAM}
 
 
 @router.post("/v1/predict/mammogram", **MAMMOGRAM.route(MODEL))

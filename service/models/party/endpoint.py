@@ -64,7 +64,6 @@ FIELDS = tuple(
     for name in VOTES
 )
 INPUTS = (TensorSpec(name="votes", dtype="int8", shape=(None, len(VOTES))),)
-TASKS = {MODEL: TabularClassification(fields=FIELDS)}
 
 router = APIRouter(tags=["predict"], route_class=DirectRoute)
 
@@ -96,6 +95,7 @@ class PartyPrediction(BaseModel):
 class Party(TableEndpoint):
     """Votes to a party, with those that spoke most for it."""
 
+    task = TabularClassification(fields=FIELDS)
     prediction, label = PartyPrediction, "party"
 
     def predict(
@@ -109,6 +109,7 @@ class Party(TableEndpoint):
 
 
 PARTY = Party(FIELDS, INPUTS, EXAMPLE, ("votes", "members"))
+ENDPOINTS = {MODEL: PARTY}
 
 
 @router.post("/v1/predict/party", **PARTY.route(MODEL))

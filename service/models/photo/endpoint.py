@@ -17,7 +17,6 @@ from service.web.api.schemas import DirectRoute, Version
 
 MODEL = "photo"
 DEFAULT_TOP_K, MOST_TOP_K = 5, 20
-TASKS = {MODEL: ImageClassification(size=(SIDE, SIDE), top_k=DEFAULT_TOP_K)}
 
 # tests/data/photos/coffee.jpg, 64×64, as WebP.
 EXAMPLE = (
@@ -57,6 +56,7 @@ class PhotoPrediction(BaseModel):
 class Photo(ImageEndpoint):
     """Photos, of which the middle is looked at."""
 
+    task = ImageClassification(size=(SIDE, SIDE), top_k=DEFAULT_TOP_K)
     prediction, label = PhotoPrediction, ""
     read_image, example = staticmethod(read_middle), EXAMPLE
 
@@ -73,6 +73,7 @@ class Photo(ImageEndpoint):
 
 
 PHOTO = Photo()
+ENDPOINTS = {MODEL: PHOTO}
 
 
 @router.post("/v1/predict/photo", **PHOTO.route(MODEL))

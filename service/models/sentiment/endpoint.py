@@ -16,7 +16,6 @@ from service.web.api.schemas import DirectRoute, Version
 
 MODEL = "sentiment"
 MOST_CHARACTERS = 100_000  # in one text: some seven times the longest review
-TASKS = {MODEL: TextClassification(max_characters=MOST_CHARACTERS)}
 UNKNOWN_SHARE = 0.3  # of the tokens, which hardly a text in English comes to
 EXAMPLE = "Not perfect, but I loved every minute of it."
 
@@ -40,6 +39,7 @@ class SentimentPrediction(BaseModel):
 class Sentiment(TextEndpoint):
     """Texts to whether they like their film."""
 
+    task = TextClassification(max_characters=MOST_CHARACTERS)
     prediction = SentimentPrediction
 
     def predict(
@@ -50,6 +50,7 @@ class Sentiment(TextEndpoint):
 
 
 SENTIMENT = Sentiment(MOST_CHARACTERS, EXAMPLE, "A text in English.")
+ENDPOINTS = {MODEL: SENTIMENT}
 
 
 @router.post(

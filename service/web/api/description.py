@@ -57,7 +57,7 @@ class Api(FastAPI):
         document["paths"] |= describe_endpoints(
             self._servery.engine.catalog,
             self._servery.tasks,
-            self.state.shipped_tasks.keys(),
+            self.state.shipped.keys(),
         )
         for operation in _operations(document):
             for status in ANYWHERE:

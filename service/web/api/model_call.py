@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +16,7 @@ from service.contract.contract import Contract
 from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors, count_rows, merge_rows
 from service.errors import EngineGone, ModelNotFound, ModelNotReady
-from service.web.api.schemas import ImagesRequest, how_to_get
+from service.web.api.schemas import FilesRequest, how_to_get
 from service.web.http.body import (
     JSON,
     RequestModel,
@@ -29,6 +29,7 @@ from service.web.http.body import (
 )
 from service.web.http.limits import read_timeout_ms
 from service.web.http.multipart import MULTIPART, parse_files
+from service.web.http.negotiation import choose
 from service.web.http.record import RequestRecord
 
 if TYPE_CHECKING:
@@ -98,6 +99,14 @@ class ModelCall:
         assert status.contract is not None  # ready versions have one  # noqa: S101
         return status.contract
 
+    def choose(self, *offers: str) -> str:
+        """The kind of answer that the caller wants, of those that there are.
+
+        Raises:
+            NotAcceptable: None of them; see `service.web.http.negotiation`.
+        """
+        return choose(self._request.headers.get("accept"), offers)
+
     async def body(self, *kinds: str) -> tuple[str, bytes]:
         """The media type and the bytes of the body.
 
@@ -149,20 +158,20 @@ class ModelCall:
             raise refuse("", JSON)
         return await self.parse(body or b"{}", schema)
 
-    async def images(self) -> list[bytes]:
-        """The image files in the body: multipart, raw or base64 in JSON.
+    async def files(self, schema: type[FilesRequest]) -> list[bytes]:
+        """The files in the body: multipart, raw or base64 in JSON.
 
         Raises:
             MalformedBody, InvalidInput, TooManyRows: See `parse_json`, `parse_files`.
         """
-        kind, body = await self.body(MULTIPART, "image/*", JSON)
+        kind, body = await self.body(MULTIPART, schema.media, JSON)
         if kind == MULTIPART:
             content_type = self._record.headers[b"content-type"]
             most = self.state.settings.max_request_rows
             work = partial(parse_files, content_type, body, most)
             return await self.parse_by(body, work)
         if kind == JSON:
-            return (await self.parse(body, ImagesRequest)).all_images()
+            return (await self.parse(body, schema)).rows()
         return [body]
 
     def check_count(self, count: int) -> None:
@@ -199,11 +208,20 @@ class ModelCall:
             ServeryError: See `DecoderPool.read`.
             ClientDisconnectedError: Nobody waits for the answer any more.
         """
-        began = time.perf_counter()
         work = self.state.decoders.read(images, read, self.deadline, fields)
-        rows: np.ndarray = await self._record.wait_for(asyncio.ensure_future(work))
+        return (await self.wait_for_decoders(work),)
+
+    async def wait_for_decoders(self, work: Coroutine[Any, Any, T]) -> T:
+        """What decoders make of what was sent, on the clock of the stage `decode`.
+
+        Raises:
+            ServeryError: What `work` raised.
+            ClientDisconnectedError: Nobody waits for the answer any more.
+        """
+        began = time.perf_counter()
+        result: T = await self._record.wait_for(asyncio.ensure_future(work))
         self._record.stages["decode"] = time.perf_counter() - began
-        return (rows,)
+        return result
 
     async def encode(self, work: Callable[[], T], *, in_thread: bool) -> T:
         """Make what is sent of an answer, on the clock of the stage `encode`.
@@ -269,11 +287,8 @@ class ModelCall:
                 return contract
         raise EngineGone("The engine stopped while answering; it is restarting.")
 
-    def respond(
-        self, answer: Answer, predictions: list[dict[str, Any]], labels: Iterable[str]
-    ) -> Response:
-        """Answer with `predictions`, and count their labels."""
-        self.count(labels)
+    def respond(self, answer: Answer, predictions: list[dict[str, Any]]) -> Response:
+        """Answer with `predictions`."""
         content = {
             "model": self._model,
             "version": answer.version,

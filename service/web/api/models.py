@@ -12,6 +12,7 @@ from service.contract.task import Task, kind_of
 from service.engine.catalog import ModelStatus, VersionStatus
 from service.engine.disk import find_folder
 from service.errors import NotFound
+from service.tasks.endpoint import Endpoint
 from service.tasks.registry import declared
 from service.web.api.schemas import BINARY, error_responses, how_to_get
 from service.web.api.tensorflow_serving.status import describe_model
@@ -86,7 +87,7 @@ async def list_models(request: Request) -> ModelsResponse:
     """Every model, its versions and their states."""
     catalog = _state(request).engine.catalog
     models = catalog.models
-    missing = sorted(request.app.state.shipped_tasks.keys() - models.keys())
+    missing = sorted(request.app.state.shipped.keys() - models.keys())
     return ModelsResponse(
         models=[
             *(_summary(each) for each in models.values()),
@@ -116,7 +117,7 @@ async def show_model(request: Request, name: str) -> ModelResponse:
     return ModelResponse(
         name=name,
         default_version=default,
-        task=_find_task(model, request.app.state.shipped_tasks),
+        task=_find_task(model, request.app.state.shipped),
         ready=default is not None,
         versions=versions,
         model_version_status=describe_model(model),
@@ -153,10 +154,11 @@ def _state(request: Request) -> AppState:
     return state
 
 
-def _find_task(model: ModelStatus, shipped: Mapping[str, Task]) -> Task | None:
+def _find_task(model: ModelStatus, shipped: Mapping[str, Endpoint]) -> Task | None:
     """What a model declares, or else what is known of it as one of ours."""
     contract = model.default.contract if model.default else None
-    return declared(contract) or shipped.get(model.name)
+    known = shipped.get(model.name)
+    return declared(contract) or (known.task if known else None)
 
 
 def _reports(name: str, status: VersionStatus) -> list[str]:

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from service.contract.contract import Contract
-from service.contract.task import ImageGeneration, kind_of
+from service.contract.task import kind_of
 from service.engine.catalog import Catalog
 from service.errors import NotFound
-from service.tasks.endpoint import TaskEndpoint, Wanted
+from service.tasks.endpoint import Endpoint, Wanted
 from service.tasks.records import inlined
-from service.tasks.registry import TaskEndpoints, declared
+from service.tasks.registry import TaskEndpoints
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import (
     TIMEOUT_PARAMETER,
@@ -19,6 +19,7 @@ from service.web.api.schemas import (
     Schema,
     Version,
 )
+from service.web.http.body import JSON
 from service.web.state import AppState
 
 TopK = Annotated[
@@ -33,21 +34,34 @@ async def predict(
     request: Request, version: Version = None, top_k: TopK = None
 ) -> Response:
     """The answer that the model's task gives to what its task takes."""
+    return await _answer(request, "predict", version, Wanted(top_k))
+
+
+@router.post("/v1/generate/{name}", include_in_schema=False)
+async def generate(request: Request, version: Version = None) -> Response:
+    """What a model draws."""
+    return await _answer(request, "generate", version, Wanted())
+
+
+async def _answer(
+    request: Request, verb: str, version: int | None, wanted: Wanted
+) -> Response:
     state: AppState = request.scope["servery"]
-    name = request.path_params["name"]
-    call = ModelCall(request, name, version, shipped=False)
+    call = ModelCall(request, request.path_params["name"], version, shipped=False)
     contract = call.pin()
     endpoint = state.tasks.find(contract)
     if endpoint is None:
         raise NotFound(_describe_missing(contract))
-    return await endpoint.answer(call, Wanted(top_k))
+    if endpoint.verb != verb:
+        raise NotFound(
+            f"{contract.name} does not {verb}: expected POST "
+            f"/v1/{endpoint.verb}/{contract.name}."
+        )
+    return await endpoint.answer(call, wanted)
 
 
 def _describe_missing(contract: Contract) -> str:
-    name, task = contract.name, declared(contract)
-    if isinstance(task, ImageGeneration):
-        return f"{name} generates: expected POST /v1/generate/{name}."
-    known = kind_of(contract.task)
+    name, known = contract.name, kind_of(contract.task)
     named = f"only names its task ({known})" if known else "declares no task"
     return (
         f"{name} {contract.version} {named}, so it has no typed endpoint: POST tensors "
@@ -72,10 +86,10 @@ def describe_endpoints(
         endpoint = tasks.find(contract)
         if endpoint is not None:
             operation = _describe(contract, endpoint, catalog)
-            yield f"/v1/predict/{model.name}", {"post": operation}
+            yield f"/v1/{endpoint.verb}/{model.name}", {"post": operation}
 
 
-def _describe(contract: Contract, endpoint: TaskEndpoint, catalog: Catalog) -> Schema:
+def _describe(contract: Contract, endpoint: Endpoint, catalog: Catalog) -> Schema:
     manifest = catalog.manifest(contract.name, contract.version)
     parameters: list[dict[str, Any]] = [
         {"name": "version", "in": "query", "schema": {"type": "integer", "minimum": 1}},
@@ -86,16 +100,16 @@ def _describe(contract: Contract, endpoint: TaskEndpoint, catalog: Catalog) -> S
         parameters.append({"name": "top_k", "in": "query", "schema": schema})
     answer = inlined(endpoint.response(contract.name).model_json_schema())
     return {
-        "tags": ["predict"],
+        "tags": [endpoint.verb],
         "summary": f"{contract.name}: {kind_of(contract.task)}",
         "description": manifest.description if manifest else "",
-        "operationId": f"predict_{contract.name}",
+        "operationId": f"{endpoint.verb}_{contract.name}",
         "parameters": parameters,
         "requestBody": endpoint.body(),
         "responses": {
             "200": {
                 "description": "Successful Response",
-                "content": {"application/json": {"schema": answer}},
+                "content": {JSON: {"schema": answer}, **endpoint.other_answers},
             }
         },
     }

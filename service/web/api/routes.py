@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.routing import Route, Router
 
 from service import models as model_packages
-from service.web.api import admin, docs, health, models, predict
+from service.web.api import admin, docs, health, huggingface, models, predict
 from service.web.api.schemas import DirectRoute
 from service.web.api.tensorflow_serving import endpoints as tensorflow_serving
 from service.web.api.v2 import endpoints as v2
@@ -19,24 +19,25 @@ from service.web.page import endpoints as page
 def mount(app: FastAPI) -> DirectEndpoints:
     """Add the API's routes, and the `router` of every package in `service.models`.
 
-    The `endpoint` module of each also says the `TASKS` of its models, by their names,
-    and may give `FACTS`: by a name that stands in its schemas in place of a number,
-    what finds that number in the catalog. `app.state.routes` is all routes.
+    The `endpoint` module of each also gives the `ENDPOINTS` of its models, by their
+    names, and may give `FACTS`: by a name that stands in its schemas in place of a
+    number, what finds that number in the catalog. `app.state.routes` is all routes.
 
     Returns:
         The endpoints of `DirectRoute`s.
     """
     routers: list[APIRouter] = []
-    app.state.shipped_tasks = {}
+    app.state.shipped = {}
     app.state.facts = {}
     for package in pkgutil.iter_modules(model_packages.__path__):
         endpoint = importlib.import_module(
             f"{model_packages.__name__}.{package.name}.endpoint"
         )
         routers.append(endpoint.router)
-        app.state.shipped_tasks.update(endpoint.TASKS)
+        app.state.shipped.update(endpoint.ENDPOINTS)
         app.state.facts.update(getattr(endpoint, "FACTS", {}))
-    apis = (predict, models, admin, tensorflow_serving, v2, health, docs, page)
+    protocols = (predict, huggingface, tensorflow_serving, v2)
+    apis = (*protocols, models, admin, health, docs, page)
     routers += [each.router for each in apis]
     for router in routers:
         app.include_router(router)

@@ -4,7 +4,7 @@ import binascii
 import contextlib
 import re
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Self
 
 from fastapi import Query
 from fastapi.routing import APIRoute
@@ -145,39 +145,84 @@ def _given(schema: Schema) -> Schema:
     return {**kinds[0], **described}
 
 
-Base64Image = Annotated[
-    bytes,
-    BeforeValidator(_decode_base64),
-    WithJsonSchema(
+def _base64(what: str) -> WithJsonSchema:
+    """The description of a file in base64; `what` also names its format."""
+    return WithJsonSchema(
         {
             "type": "string",
             "contentEncoding": "base64",
-            "format": "base64-image",
-            "description": "An image file in base64; a data: URL will do.",
+            "format": f"base64-{what}",
+            "description": f"An {what} file in base64; a data: URL will do.",
         }
-    ),
-]
+    )
 
 
-class ImagesRequest(RequestModel):
+Base64Image = Annotated[bytes, BeforeValidator(_decode_base64), _base64("image")]
+Base64Audio = Annotated[bytes, BeforeValidator(_decode_base64), _base64("audio")]
+
+
+def _file(what: str) -> Schema:
+    return {"type": "string", "format": "binary", "description": f"An {what} file."}
+
+
+class OneOrSeveral(RequestModel):
+    """Something alone, or several in a list.
+
+    Attributes:
+        one: The field of one; `rows_field` is that of several.
+    """
+
+    one: ClassVar[str]
+    rows_field: ClassVar[str]
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        alone, several = getattr(self, self.one), getattr(self, self.rows_field)
+        if (alone is None) == (several is None):
+            given = "neither" if alone is None else "both"
+            raise ValueError(
+                f"expected either {self.one} or {self.rows_field}, received {given}"
+            )
+        return self
+
+    def rows(self) -> list[Any]:
+        """All of them, in order."""
+        alone = getattr(self, self.one)
+        return [alone] if alone is not None else list(getattr(self, self.rows_field))
+
+
+class FilesRequest(OneOrSeveral):
+    """The same of files in base64, which may come as they are or in a form, too.
+
+    Attributes:
+        media: Their media type.
+        file: Their schema in the OpenAPI document.
+    """
+
+    media: ClassVar[str]
+    file: ClassVar[Schema]
+
+
+class ImagesRequest(FilesRequest):
     """One image or several, in base64."""
 
     model_config = ConfigDict(json_schema_extra=either(["image"], ["images"]))
-    rows_field = "images"
+    one, rows_field, media = "image", "images", "image/*"
+    file: ClassVar[Schema] = _file("image")
 
     image: Base64Image | None = None
     images: Annotated[list[Base64Image], ROWS] | None = None
 
-    @model_validator(mode="after")
-    def _one_of_two(self) -> "ImagesRequest":
-        if (self.image is None) == (self.images is None):
-            given = "neither" if self.image is None else "both"
-            raise ValueError(f"expected either image or images, received {given}")
-        return self
 
-    def all_images(self) -> list[bytes]:
-        """The image files, in order."""
-        return [self.image] if self.image is not None else list(self.images or [])
+class AudiosRequest(FilesRequest):
+    """One audio file or several, in base64."""
+
+    model_config = ConfigDict(json_schema_extra=either(["audio"], ["audios"]))
+    one, rows_field, media = "audio", "audios", "audio/*"
+    file: ClassVar[Schema] = _file("audio")
+
+    audio: Base64Audio | None = None
+    audios: Annotated[list[Base64Audio], ROWS] | None = None
 
 
 TIMEOUT_PARAMETER = {
@@ -205,9 +250,6 @@ def path_parameters(path: str) -> list[dict[str, Any]]:
         }
         for name in re.findall(r"\{(\w+)\}", path)
     ]
-
-
-IMAGE_FILE = {"type": "string", "format": "binary", "description": "An image file."}
 
 
 class DirectRoute(APIRoute):
@@ -260,33 +302,36 @@ def json_body(
     }
 
 
-def images_body(example: str) -> dict[str, Any]:
-    """The request body of an endpoint that takes images, for the OpenAPI document.
+def files_body(schema: type[FilesRequest], example: str) -> dict[str, Any]:
+    """The request body of an endpoint that takes files, for the OpenAPI document.
 
     Args:
-        example: An image file in base64, with which the call works.
+        schema: Of what it takes in JSON.
+        example: A file in base64, with which the call works.
     """
     files = {
         "type": "array",
         "minItems": 1,
         "maxItems": "max_request_rows",
-        "items": IMAGE_FILE,
+        "items": schema.file,
     }
-    schema = ImagesRequest.model_json_schema()
     return {
         "requestBody": {
             "required": True,
             "content": {
-                JSON: {"schema": schema, "example": {"image": example}},
+                JSON: {
+                    "schema": schema.model_json_schema(),
+                    "example": {schema.one: example},
+                },
                 MULTIPART: {
                     "schema": {
                         "type": "object",
                         "required": [FIELD],
                         "properties": {FIELD: files},
                     },
-                    "encoding": {FIELD: {"contentType": "image/*"}},
+                    "encoding": {FIELD: {"contentType": schema.media}},
                 },
-                "image/*": {"schema": IMAGE_FILE},
+                schema.media: {"schema": schema.file},
             },
         },
         "parameters": [TIMEOUT_PARAMETER],

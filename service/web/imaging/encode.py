@@ -18,10 +18,10 @@ EARLIEST = (1980, 1, 1, 0, 0, 0)  # that a ZIP can say
 
 
 def to_png(pixels: np.ndarray, scale: int = 1) -> bytes:
-    """A PNG of a grey picture.
+    """A PNG.
 
     Args:
-        pixels: uint8 (height, width), 0 = black.
+        pixels: uint8 (height, width), 0 = black; or (height, width, 3) in colour.
         scale: Every pixel is drawn so many times as wide and as high.
     """
     file = io.BytesIO()
@@ -67,30 +67,31 @@ def lay_out(images: np.ndarray, columns: int) -> np.ndarray:
     """Pictures side by side, row after row, with a thin grey line between them.
 
     Args:
-        images: uint8 (images, height, width).
+        images: uint8 (images, height, width), or (images, height, width, 3).
         columns: In a row; the last row may be shorter, the rest of it is black.
 
     Returns:
-        uint8 (height, width) of the sheet.
+        uint8 (height, width), or (height, width, 3), of the sheet.
     """
-    count, height, width = images.shape
+    count, height, width, *channels = images.shape
     rows = -(-count // columns)
-    tiles = np.zeros((rows * columns, height + GAP, width + GAP), np.uint8)
+    tiles = np.zeros((rows * columns, height + GAP, width + GAP, *channels), np.uint8)
     tiles[:, height:], tiles[:, :, width:] = GAP_SHADE, GAP_SHADE
     tiles[:count, :height, :width] = images
-    grid = tiles.reshape(rows, columns, height + GAP, width + GAP).swapaxes(1, 2)
-    return grid.reshape(rows * (height + GAP), -1)[:-GAP, :-GAP]
+    grid = tiles.reshape(rows, columns, *tiles.shape[1:]).swapaxes(1, 2)
+    size = rows * (height + GAP), columns * (width + GAP)
+    return grid.reshape(*size, *channels)[:-GAP, :-GAP]
 
 
 def lay_out_by_kind(images: np.ndarray, kinds: int) -> np.ndarray:
     """Pictures of several kinds in turn as a sheet with a row for each kind.
 
     Args:
-        images: uint8 (images, height, width); image i is of kind i mod `kinds`.
+        images: As of `lay_out`; image i is of kind i mod `kinds`.
         kinds: How many there are; at most as many as images.
 
     Returns:
-        uint8 (height, width) of the sheet.
+        See `lay_out`.
     """
     columns = -(-len(images) // kinds)
     places = np.arange(columns * kinds).reshape(columns, kinds).T.ravel()
@@ -106,6 +107,6 @@ def squarest(count: int) -> int:
 
 def _scaled(pixels: np.ndarray, scale: int) -> Image.Image:
     image = Image.fromarray(np.ascontiguousarray(pixels))
-    height, width = pixels.shape
+    height, width = pixels.shape[:2]
     size = width * scale, height * scale
     return image if scale == 1 else image.resize(size, Image.Resampling.NEAREST)

@@ -68,7 +68,7 @@ def kind_of(data: bytes) -> str:
         if not brands.isdisjoint(HEIC_BRANDS + PICTURE_BRANDS):
             return "HEIC"
     raise InvalidImage(
-        f"The image cannot be read: expected {EXPECTED}, received {_describe(data)}."
+        f"The image cannot be read: expected {EXPECTED}, received {describe(data)}."
     )
 
 
@@ -78,9 +78,13 @@ def _brands(data: bytes) -> set[bytes]:
     return {data[8:12], *(data[at : at + 4] for at in range(16, end, 4))}
 
 
-def _describe(data: bytes) -> str:
+def describe(data: bytes) -> str:
+    """What bytes are that were expected to be something else."""
     if not data:
         return "0 bytes"
+    for signature, kind in KINDS:
+        if data.startswith(signature):
+            return f"a {kind} image"
     for offset, signature, name in UNREAD:
         if data.startswith(signature, offset):
             return name

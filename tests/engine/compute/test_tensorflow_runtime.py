@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from service.contract.manifest import Manifest, read_manifest
 from service.engine.batching.tensors import merge_rows, slice_rows
+from service.engine.compute.example_errors import explain
 from service.engine.compute.tensorflow_runtime import (
     SignatureError,
     TensorFlowModel,
@@ -169,3 +170,30 @@ def test_a_version_that_goes_takes_its_threads_with_it(
 def resident_bytes() -> int:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+ONE = {"x": {"int64_list": {"value": [5]}}}
+
+
+@pytest.mark.parametrize("parse", [tf.io.parse_example, tf.io.parse_single_example])
+@pytest.mark.parametrize(
+    ("feature", "example", "said"),
+    [
+        (tf.io.VarLenFeature(tf.float32), ONE, "x: expected float, received int64"),
+        (tf.io.RaggedFeature(tf.string), ONE, "x: expected string, received int64"),
+        (tf.io.FixedLenFeature([], tf.string), ONE, "expected string, received int64"),
+        (tf.io.FixedLenFeature([2], tf.int64), ONE, "feature x: expected "),
+    ],
+    ids=["any number", "ragged", "one", "two"],
+)
+def test_what_tensorflow_says_of_an_example_is_told_in_our_words(
+    parse: Any, feature: Any, example: dict[str, Any], said: str
+) -> None:
+    text = tf.train.Example(features={"feature": example}).SerializeToString()
+    rows = [text] if parse is tf.io.parse_example else text
+
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        parse(rows, {"x": feature})
+
+    assert said in (explain(caught.value.message) or "")
+    assert explain("Matrix size-incompatible") is None

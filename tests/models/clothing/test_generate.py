@@ -12,8 +12,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.models.clothing import generate as endpoint
 from service.models.clothing.generate import GenerateResponse
-from service.models.clothing.latents import draw_latents
+from service.models.clothing.latents import settle
 from service.models.clothing.vocabulary import CATEGORIES
+from service.tasks.generation import draw
 from tests.generators import (
     DIMS,
     LINE,
@@ -77,7 +78,7 @@ def test_every_picture_is_of_its_category_and_of_its_latent(
         assert each["category"] == CATEGORIES[index % 10]
         assert weights[index].tolist() == np.eye(10)[index % 10].tolist()
         assert each["latent"] == read_latents(images)[index].tolist()
-    expected = draw_latents(5, 23, DIMS, TEMPERATURE)
+    expected = settle(draw(5, 23, DIMS) * TEMPERATURE)
     assert np.array_equal(read_latents(images), expected)
 
 

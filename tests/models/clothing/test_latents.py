@@ -5,15 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.models.clothing.latents import (
-    LARGEST_SEED,
-    LIMIT,
-    blend,
-    draw_latents,
-    settle,
-)
+from service.models.clothing.latents import LIMIT, blend, settle
+from service.tasks.generation import LARGEST_SEED, draw
 
 SEEDS = st.integers(0, LARGEST_SEED)
+
+
+def draw_latents(seed: int, rows: int, dims: int, temperature: float) -> np.ndarray:
+    return settle(draw(seed, rows, dims) * temperature)
 
 
 def test_a_seed_means_the_same_vectors_for_ever() -> None:

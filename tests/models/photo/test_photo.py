@@ -15,19 +15,16 @@ import pytest
 from PIL import Image
 from prometheus_client import CollectorRegistry
 
-from service.contract.contract import from_manifest
 from service.contract.manifest import Manifest, Training
 from service.contract.signature import Signature, TensorSpec
-from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors
-from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionStatus
-from service.engine.commands import Command, Outcome
 from service.metrics import Metrics
 from service.models.photo.endpoint import EXAMPLE
 from service.models.photo.middle import prepare_photo
 from service.settings import Settings
 from service.web.app import create_app
 from service.web.state import AppState
+from tests.models.instant_engine import InstantEngine
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 PATH = "/v1/predict/photo"
@@ -68,39 +65,18 @@ MANIFEST = Manifest(
 )
 
 
-class ReddestEngine:
-    """An engine whose best class is how red a photo is, 0 to 255; the next ones follow.
+class ReddestEngine(InstantEngine):
+    """The best class is how red a photo is, 0 to 255; the next ones follow.
 
     Attributes:
         seen: (224, 224, 3) uint8, every photo that came.
     """
 
     def __init__(self) -> None:
+        super().__init__(MANIFEST, self._find_reddest)
         self.seen: list[npt.NDArray[np.uint8]] = []
-        status = VersionStatus(
-            version=3,
-            state=VersionState.READY,
-            manifest=MANIFEST,
-            contract=from_manifest(MANIFEST),
-        )
-        model = ModelStatus(name="photo", versions=(status,))
-        self.catalog = Catalog(settled=True, models={"photo": model})
 
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-    async def command(self, command: Command, deadline: float) -> Outcome:
-        raise NotImplementedError
-
-    def submit(
-        self,
-        name: str,
-        version: int | None,
-        signature: str,
-        rows: Tensors,
-        deadline: float,
-    ) -> asyncio.Future[Answer]:
+    def _find_reddest(self, signature: str, rows: Tensors) -> Tensors:
         (images,) = rows
         assert images.dtype == np.uint8
         assert images.shape[1:] == (224, 224, 3)
@@ -109,9 +85,7 @@ class ReddestEngine:
             self.seen.append(np.asarray(image, np.uint8))
             reddest = int(np.asarray(image)[..., 0].mean())
             row[reddest : reddest + 21] = np.arange(21, 0, -1) / 231
-        future = asyncio.get_running_loop().create_future()
-        future.set_result(Answer((probabilities,), 0.0, 0.0, len(images), 3))
-        return future
+        return (probabilities,)
 
 
 Ask = Callable[..., Coroutine[Any, Any, httpx.Response]]

@@ -10,67 +10,34 @@ import pytest
 import tensorflow as tf
 from prometheus_client import CollectorRegistry
 
-from service.contract.contract import from_manifest
-from service.contract.manifest import Manifest, read_manifest
-from service.engine.batching.batcher import Answer
+from service.contract.manifest import read_manifest
 from service.engine.batching.tensors import Tensors, count_rows, merge_rows, slice_rows
-from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionStatus
-from service.engine.commands import Command, Outcome
 from service.engine.compute.tensorflow_runtime import TensorFlowModel
 from service.metrics import Metrics
 from service.models.sentiment.endpoint import EXAMPLE, MOST_CHARACTERS
 from service.settings import Settings
 from service.web.app import create_app
 from service.web.state import AppState
+from tests.models.instant_engine import InstantEngine
 
 PATH = "/v1/predict/sentiment"
+SHIPPED = Path(__file__).parents[3] / "artifacts" / "sentiment" / "1"
 LIKED, DISLIKED = "A wonderful film!", "An awful film."
 
 
-class TinyEngine:
-    """Computes each request at once, as one batch of an allowed size."""
-
-    def __init__(self, manifest: Manifest, model: TensorFlowModel):
-        self._sizes = manifest.batch_sizes
-        self._model = model
-        status = VersionStatus(
-            version=1,
-            state=VersionState.READY,
-            manifest=manifest,
-            contract=from_manifest(manifest),
-        )
-        known = ModelStatus(name="sentiment", versions=(status,))
-        self.catalog = Catalog(settled=True, models={"sentiment": known})
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-    async def command(self, command: Command, deadline: float) -> Outcome:
-        raise NotImplementedError
-
-    def submit(
-        self,
-        name: str,
-        version: int | None,
-        signature: str,
-        rows: Tensors,
-        deadline: float,
-    ) -> asyncio.Future[Answer]:
-        count = count_rows(rows)
-        size = min(size for size in self._sizes if size >= count)
-        outputs = self._model.run(signature, merge_rows([rows], size))
-        future = asyncio.get_running_loop().create_future()
-        future.set_result(Answer(slice_rows(outputs, 0, count), 0.0, 0.0, size, 1))
-        return future
-
-
 @pytest.fixture(scope="module")
-def state(tiny_sentiment: Path) -> Iterator[AppState]:
-    manifest = read_manifest(tiny_sentiment)
-    saved = tf.saved_model.load(str(tiny_sentiment))
+def state() -> Iterator[AppState]:
+    """Each request is computed at once, as one batch of an allowed size."""
+    manifest = read_manifest(SHIPPED)
+    saved = tf.saved_model.load(str(SHIPPED))
     model = TensorFlowModel(saved, manifest, "/CPU:0")
-    engine = TinyEngine(manifest, model)
+
+    def compute(signature: str, rows: Tensors) -> Tensors:
+        count = count_rows(rows)
+        size = min(size for size in manifest.batch_sizes if size >= count)
+        return slice_rows(model.run(signature, merge_rows([rows], size)), 0, count)
+
+    engine = InstantEngine(manifest, compute)
     state = AppState(
         Settings(max_request_rows=32), engine, Metrics(CollectorRegistry())
     )

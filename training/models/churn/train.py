@@ -23,6 +23,7 @@ from sklearn.metrics import confusion_matrix
 
 from service.contract.manifest import Training
 from service.contract.signature import TensorSpec
+from service.contract.task import Example, TableField, TabularClassification
 from training.core import provenance
 from training.core.crossval import Plan, shorten, validate, validate_baseline
 from training.core.export import DEFAULT_SIGNATURE, Card, Function, export_version
@@ -45,6 +46,87 @@ DTYPES = {"geography": "string", "gender": "string"} | dict.fromkeys(
     ("has_cr_card", "is_active_member"), "bool"
 )  # all others are numbers
 AGE_GROUPS = {"under 35": (0, 35), "35 to 49": (35, 50), "50 and over": (50, 200)}
+FIELDS = (
+    TableField(
+        name="credit_score", kind="number", unit="points", minimum=300, maximum=850
+    ),
+    TableField(name="geography", kind="category", words=COUNTRIES),
+    TableField(name="gender", kind="category", words=GENDERS),
+    TableField(name="age", kind="number", unit="years", minimum=18, maximum=120),
+    TableField(
+        name="tenure",
+        kind="number",
+        unit="years",
+        description="With the bank.",
+        minimum=0,
+        maximum=100,
+    ),
+    TableField(
+        name="balance",
+        kind="number",
+        description="On the account; the currency is not stated.",
+        minimum=0,
+        maximum=1e9,
+    ),
+    TableField(
+        name="num_of_products",
+        kind="integer",
+        description="Of the bank's.",
+        minimum=1,
+        maximum=MOST_PRODUCTS,
+    ),
+    TableField(
+        name="has_cr_card",
+        kind="boolean",
+        description="Whether there is a credit card.",
+    ),
+    TableField(
+        name="is_active_member",
+        kind="boolean",
+        description="Whether the customer is active, as the bank sees it.",
+    ),
+    TableField(
+        name="estimated_salary",
+        kind="number",
+        description="A year, as the bank guesses it.",
+        minimum=0,
+        maximum=1e9,
+    ),
+)
+SETTLED = {
+    "credit_score": 710,
+    "geography": "France",
+    "gender": "Male",
+    "age": 34,
+    "tenure": 6,
+    "balance": 0,
+    "num_of_products": 2,
+    "has_cr_card": True,
+    "is_active_member": True,
+    "estimated_salary": 52_000,
+}
+LEAVING = SETTLED | {
+    "geography": "Germany",
+    "gender": "Female",
+    "age": 51,
+    "balance": 126_500,
+    "num_of_products": 3,
+    "is_active_member": False,
+}
+EXAMPLES = (
+    Example(
+        title="An active customer with two products",
+        request={"record": SETTLED},
+        answer={"label": "stays"},
+    ),
+    Example(
+        title="An inactive one with a large balance",
+        request={"record": LEAVING},
+        answer={"label": "leaves"},
+    ),
+)
+"""Made up; the answers are plain from the table, and a test asks the model for them."""
+
 PENALISED = Ensemble(
     tuple(Penalty(decay) for decay in (0.0003, 0.001)) * 2,
     activation="tanh",
@@ -294,7 +376,7 @@ def describe(ran: Training, metrics: Mapping[str, Any]) -> Card:
     )
     return Card(
         name="churn",
-        task="tabular classification",
+        task=TabularClassification(fields=FIELDS, examples=EXAMPLES),
         description=(
             "Probability that a bank's customer leaves, by ten columns of a table as "
             "they stand there: four small MLPs whose logits are averaged; look-ups and "

@@ -3,7 +3,8 @@
     x from -π to π, with noise on y ──▶ two layers of 32 ──▶ artifacts/sine/<n>
 
 Read it from top to bottom: data, network, training, test, export. Nothing else is
-written to have it served: the tensors of its signature are its interface.
+written to have it served: the declared task is its typed endpoint, the tensors of its
+signature its interface for the protocols.
 """
 
 import logging
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from service.contract.manifest import Data
 from service.contract.signature import TensorSpec
+from service.contract.task import Example, TableField, TabularRegression
 from training.core import provenance
 from training.core.export import DEFAULT_SIGNATURE, Card, Function, export_version
 from training.core.fitting import make_repeatable
@@ -55,7 +57,10 @@ def train(options: RunOptions) -> None:
     )
     card = Card(
         name="sine",
-        task="regression",
+        task=TabularRegression(
+            fields=(TableField(name="x", kind="number", unit="radians"),),
+            examples=(Example(title="A quarter", request={"record": {"x": 1.5708}}),),
+        ),
         description=(
             "sin x, as a network of two layers of 32 learnt it. Input: x, radians."
         ),

@@ -1,7 +1,7 @@
 """The calls of the Open Inference Protocol over REST, with Triton's extensions."""
 
 from collections.abc import Callable, Coroutine
-from importlib.metadata import version as package_version
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -10,8 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from service.contract.contract import Contract
-from service.contract.signature import TensorSpec
-from service.engine.catalog import ModelStatus, VersionState
+from service.engine.catalog import ModelStatus
 from service.engine.commands import Command
 from service.errors import InvalidInput, ModelNotReady
 from service.web.api.admin import administrate
@@ -30,9 +29,7 @@ from service.web.api.tensor_call import (
     read_json,
     read_version_number,
 )
-from service.web.api.v2.datatypes import DATATYPES
 from service.web.api.v2.infer import (
-    DEFAULT_SIGNATURE,
     HEADER,
     InferRequest,
     ParsedRequest,
@@ -42,6 +39,12 @@ from service.web.api.v2.infer import (
     render_infer,
     split_body,
 )
+from service.web.api.v2.metadata import (
+    describe_config,
+    describe_index,
+    describe_model,
+    describe_server,
+)
 from service.web.api.v2.statistics import describe_statistics
 from service.web.http.body import JSON
 from service.web.http.limits import read_timeout_ms
@@ -49,22 +52,7 @@ from service.web.http.record import RequestRecord
 from service.web.http.wording import describe
 
 BINARY = "application/octet-stream"
-PLATFORM = "tensorflow_savedmodel"
-EXTENSIONS = (
-    "binary_tensor_data",
-    "classification",
-    "model_configuration",
-    "model_repository",
-    "schedule_policy",
-    "statistics",
-)
-CONFIG_TYPES = {"string": "TYPE_STRING", "float16": "TYPE_FP16", "float32": "TYPE_FP32",
-                "float64": "TYPE_FP64", "bfloat16": "TYPE_BF16"}  # fmt: skip
-STATES = {
-    VersionState.LOADING: "LOADING",
-    VersionState.READY: "READY",
-    VersionState.DRAINING: "UNLOADING",
-}
+SHORT_HEAD, HEADS_KEPT = 1024, 256  # a client's heads in front of raw bytes are alike
 ERRORS = error_responses(400, 404, 413, 500, 503, 504)
 INFER_BODY = {
     "requestBody": {
@@ -119,13 +107,7 @@ async def infer(request: Request) -> Response:
 @router.get("", response_class=Response)
 async def server_metadata(request: Request) -> Response:
     """The server's name, version and extensions."""
-    return _answer(
-        {
-            "name": "servery",
-            "version": package_version("servery"),
-            "extensions": EXTENSIONS,
-        }
-    )
+    return _answer(describe_server())
 
 
 @router.get("/health/live", response_class=Response)
@@ -152,42 +134,14 @@ async def model_ready(request: Request) -> Response:
 async def model_metadata(request: Request) -> Response:
     """The inputs and outputs of a version, by its default signature."""
     contract = _contract(request)
-    signature = _default_signature(contract)
-    model = request.scope["servery"].engine.catalog.model(contract.name)
-    versions = [
-        str(each.version) for each in model.versions if each.state is VersionState.READY
-    ]
-    return _answer(
-        {
-            "name": contract.name,
-            "versions": versions,
-            "platform": PLATFORM,
-            "inputs": [_tensor(each) for each in contract.signatures[signature].inputs],
-            "outputs": [
-                _tensor(each) for each in contract.signatures[signature].outputs
-            ],
-        }
-    )
+    catalog = request.scope["servery"].engine.catalog
+    return _answer(describe_model(contract, catalog.model(contract.name)))
 
 
 async def model_config(request: Request) -> Response:
     """The same as Triton's configuration says it."""
-    contract = _contract(request)
-    name = _default_signature(contract)
-    signature, batches = contract.signatures[name], contract.batches(name)
-    content: dict[str, Any] = {
-        "name": contract.name,
-        "platform": PLATFORM,
-        "backend": "tensorflow",
-        "max_batch_size": max(contract.batch_sizes) if batches else 0,
-        "input": [_config(each, batches=batches) for each in signature.inputs],
-        "output": [_config(each, batches=batches) for each in signature.outputs],
-    }
-    if batches:
-        content["dynamic_batching"] = {
-            "preferred_batch_size": list(contract.batch_sizes)
-        }
-    return _answer(content)
+    most_rows = request.scope["servery"].settings.max_request_rows
+    return _answer(describe_config(_contract(request), most_rows))
 
 
 async def model_statistics(request: Request) -> Response:
@@ -224,20 +178,8 @@ async def repository_index(request: Request) -> Response:
         if not isinstance(content, dict):
             raise InvalidInput("expected an object, received another value")
         only_ready = bool(content.get("ready", False))
-    models = request.scope["servery"].engine.catalog.models
-    return _answer(
-        [
-            {
-                "name": name,
-                "version": str(each.version),
-                "state": STATES.get(each.state, "UNAVAILABLE"),
-                "reason": each.reason or "",
-            }
-            for name, model in models.items()
-            for each in model.versions
-            if each.state is VersionState.READY or not only_ready
-        ]
-    )
+    models = request.scope["servery"].engine.catalog.models.values()
+    return _answer(describe_index(models, only_ready=only_ready))
 
 
 @router.post(
@@ -277,12 +219,19 @@ def _is_copied(wanted: WantedOutput, array: np.ndarray) -> bool:
 
 
 def _parse(text: bytes, raw: bytes | memoryview, contract: Contract) -> ParsedRequest:
+    read = _read_again if len(raw) and len(text) <= SHORT_HEAD else _read
+    return parse_infer(read(text), memoryview(raw), contract)
+
+
+def _read(text: bytes) -> InferRequest:
     content = read_json(text)
     try:
-        request = InferRequest.model_validate(content)
+        return InferRequest.model_validate(content)
     except ValidationError as error:
         raise describe(error.errors(include_url=False)[:10]) from error
-    return parse_infer(request, memoryview(raw), contract)
+
+
+_read_again = lru_cache(HEADS_KEPT)(_read)  # nobody changes what was read
 
 
 def _contract(request: Request) -> Contract:
@@ -291,29 +240,6 @@ def _contract(request: Request) -> Contract:
     number = read_version_number(path.get("version"))
     status = find_status(request.scope["servery"].engine.catalog, path, number)
     return contract_of(path["name"], status)
-
-
-def _default_signature(contract: Contract) -> str:
-    if DEFAULT_SIGNATURE in contract.signatures:
-        return DEFAULT_SIGNATURE
-    return next(iter(contract.signatures))
-
-
-def _tensor(spec: TensorSpec) -> dict[str, Any]:
-    return {
-        "name": spec.name,
-        "datatype": DATATYPES.get(spec.dtype, spec.dtype.upper()),
-        "shape": [-1 if size is None else size for size in spec.shape],
-    }
-
-
-def _config(spec: TensorSpec, *, batches: bool) -> dict[str, Any]:
-    shape = spec.shape[1:] if batches else spec.shape
-    return {
-        "name": spec.name,
-        "data_type": CONFIG_TYPES.get(spec.dtype, f"TYPE_{spec.dtype.upper()}"),
-        "dims": [-1 if size is None else size for size in shape],
-    }
 
 
 def _answer(content: Any) -> Response:

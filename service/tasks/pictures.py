@@ -1,0 +1,96 @@
+"""Pictures that were drawn, on their way out: as JSON, as one sheet, as a ZIP."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from service.web.http.body import JSON
+from service.web.imaging.encode import (
+    lay_out,
+    lay_out_by_kind,
+    squarest,
+    to_png,
+    to_zip,
+)
+
+PNG, ZIP = "image/png", "application/zip"
+VARY = {"vary": "Accept"}
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """What a request for pictures gave.
+
+    Attributes:
+        name: Of the files in which they come.
+        field: For the label of a picture.
+        facts: JSON-ready: all that it takes to draw the same again.
+        labels: Of each picture; empty where there are none.
+        more: JSON-ready: what else is said of each.
+        images: uint8 (images, height, width), 0 = black; or (…, 3) in colour.
+        kinds: How many labels take turns, where all of them do; else 0.
+        scale: Every pixel is drawn so many times as wide and as high.
+    """
+
+    name: str
+    field: str
+    facts: dict[str, Any]
+    labels: Sequence[str]
+    more: Sequence[dict[str, Any]]
+    images: np.ndarray
+    kinds: int
+    scale: int
+
+    def respond(self, kind: str) -> Response:
+        """The answer as one of JSON, PNG and ZIP; equal images give equal bytes."""
+        if kind == JSON:
+            return Response(self._json(), media_type=JSON, headers=VARY)
+        headers = VARY | {f"x-{key}": str(fact) for key, fact in self.facts.items()}
+        if kind == PNG:
+            return Response(self._sheet(), media_type=PNG, headers=headers)
+        name = f"{self.name}-{self.facts['seed']}.zip"
+        headers["content-disposition"] = f'attachment; filename="{name}"'
+        return Response(self._zip(), media_type=ZIP, headers=headers)
+
+    def _named(self) -> list[dict[str, Any]]:
+        """The label of each picture, by its field."""
+        if not self.labels:
+            return [{} for _ in self.images]
+        return [{self.field: label} for label in self.labels]
+
+    def _json(self) -> bytes:
+        parts = zip(self._named(), self.images, self.more, strict=True)
+        images = [
+            named | {"image": to_base64(image, self.scale)} | more
+            for named, image, more in parts
+        ]
+        return to_json(self.facts | {"images": images})
+
+    def _sheet(self) -> bytes:
+        if self.kinds:
+            sheet = lay_out_by_kind(self.images, self.kinds)
+        else:
+            sheet = lay_out(self.images, squarest(len(self.images)))
+        return to_png(sheet, self.scale)
+
+    def _zip(self) -> bytes:
+        ends = [f"-{label}" for label in self.labels] or [""] * len(self.images)
+        names = [f"{index:03}{end}.png" for index, end in enumerate(ends)]
+        listed = [
+            {"file": name} | named | more
+            for name, named, more in zip(names, self._named(), self.more, strict=True)
+        ]
+        index = to_json(self.facts | {"scale": self.scale, "images": listed}, indent=1)
+        pictures = (to_png(image, self.scale) for image in self.images)
+        files = dict(zip(names, pictures, strict=True))
+        return to_zip({f"{self.name}.json": index} | files)
+
+
+def to_base64(pixels: np.ndarray, scale: int = 1) -> str:
+    """A PNG of uint8 (height, width), or (height, width, 3), in base64."""
+    return base64.b64encode(to_png(pixels, scale)).decode()

@@ -1,0 +1,137 @@
+"""What a model says of its task, and what becomes of it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from service.contract.manifest import ManifestError
+from service.contract.version import read_version
+from tests import saved_models
+from tests.models.predicting import Application, refused
+from tests.tasks import declared
+
+FIELDS = [{"name": "x", "kind": "number"}]
+TABLE = {"kind": "tabular-regression", "fields": FIELDS}
+
+
+def test_declared_models_are_described_beside_the_others(
+    application: Application,
+) -> None:
+    paths = application.get("/openapi.json").json()["paths"]
+    operation = paths["/v1/predict/guest"]["post"]
+    assert (
+        operation["requestBody"]["content"]["application/json"]["example"]
+        == (
+            declared.GUEST["examples"][0]["request"]  # type: ignore[index]
+        )
+    )
+    assert {"top_k", "version"} <= {each["name"] for each in operation["parameters"]}
+    assert {"200", "422", "503"} <= operation["responses"].keys()
+    assert "/v1/predict/digits" in paths  # with or without its artifact
+
+
+def test_every_example_in_the_description_works(application: Application) -> None:
+    paths = application.get("/openapi.json").json()["paths"]
+    for name in ("guest", "house", "light", "grey", "shout"):
+        content = paths[f"/v1/predict/{name}"]["post"]["requestBody"]["content"]
+        example = content["application/json"]["example"]
+        answer = application.ask(f"/v1/predict/{name}", json=example)
+        assert answer.status_code == 200, (name, answer.text)
+
+
+def test_a_model_that_declares_nothing_is_told_where_it_answers(
+    tmp_path: Path,
+) -> None:
+    saved_models.half_plus_two(tmp_path / "half" / "1")
+    application = Application(tmp_path)
+    text = refused(application.ask("/v1/predict/half", json={}), 404, "not_found")
+    assert "declares no task" in text
+    assert "/v1/models/half:predict" in text
+    text = refused(application.ask("/v1/predict/no", json={}), 404, "model_not_found")
+    assert "half" in text
+    application.close()
+
+
+@pytest.mark.parametrize(
+    ("write", "task", "labels", "said"),
+    [
+        (
+            saved_models.half_plus_two,
+            {"kind": "image-classification", "size": [28, 28]},
+            ("a", "b"),
+            "rows are (28, 28, 3), received x, whose rows are ()",
+        ),
+        (
+            saved_models.half_plus_two,
+            {"kind": "text-classification"},
+            ("a", "b"),
+            "expected an input of strings",
+        ),
+        (
+            saved_models.two_inputs,
+            {"kind": "text-classification"},
+            ("a", "b"),
+            "expected one input for text-classification, received name, size",
+        ),
+        (
+            saved_models.two_inputs,
+            TABLE,
+            (),
+            "the inputs name, size; received x",
+        ),
+        (
+            saved_models.half_plus_two,
+            TABLE | {"kind": "tabular-classification"},
+            ("a", "b", "c"),
+            "rows are (3,), one for each label, received y",
+        ),
+        (
+            saved_models.half_plus_two,
+            TABLE | {"kind": "tabular-classification"},
+            (),
+            "expected at least two labels, received 0",
+        ),
+        (
+            saved_models.half_plus_two,
+            {"kind": "image-generation", "signature": "draw"},
+            (),
+            "expected a signature 'draw', received serving_default",
+        ),
+    ],
+)
+def test_a_task_that_the_signature_cannot_do_refuses_the_version(
+    tmp_path: Path, write: Any, task: dict[str, Any], labels: Any, said: str
+) -> None:
+    write(tmp_path / "model" / "1")
+    folder = declared.declare(tmp_path, "model", task, labels)
+    with pytest.raises(ManifestError) as caught:
+        read_version(folder, "model", 1)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        (FIELDS * 2, "received ['x'] twice"),
+        ([{"name": "x", "kind": "category"}], "expected words for a category"),
+        ([{"name": "x", "kind": "number", "words": ["a"]}], "and for nothing else"),
+        (
+            [{"name": "x", "kind": "integer", "optional": True}],
+            "expected `missing`, what the model is given",
+        ),
+        (
+            [{"name": "x", "kind": "category", "words": ["a"], "codes": [1, 2]}],
+            "a code for each of 1 words, received 2",
+        ),
+        ([], "at least 1 item"),
+    ],
+)
+def test_a_declaration_that_contradicts_itself_is_refused(
+    tmp_path: Path, fields: list[Any], said: str
+) -> None:
+    saved_models.half_plus_two(tmp_path / "model" / "1")
+    with pytest.raises(ValidationError) as caught:
+        declared.declare(tmp_path, "model", TABLE | {"fields": fields})
+    assert said in str(caught.value)
