@@ -36,18 +36,9 @@ def mount(app: FastAPI) -> DirectEndpoints:
         routers.append(endpoint.router)
         app.state.shipped.update(endpoint.ENDPOINTS)
         app.state.facts.update(getattr(endpoint, "FACTS", {}))
-    apis = (
-        predict,
-        huggingface,
-        models,
-        admin,
-        tensorflow_serving,
-        v2,
-        health,
-        docs,
-        page,
-    )
-    routers += [each.router for each in (*apis, docs, page)]
+    protocols = (predict, huggingface, tensorflow_serving, v2)
+    apis = (*protocols, models, admin, health, docs, page)
+    routers += [each.router for each in apis]
     for router in routers:
         app.include_router(router)
     app.state.routes = list(_find_routes(app.router))

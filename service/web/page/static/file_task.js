@@ -15,11 +15,11 @@ export async function example({ name, detail }) {
 }
 
 /** The nodes of the card. */
-export function build({ name, detail }) {
+export function build({ name, detail, version }) {
   const { task } = detail;
   const isSound = task.kind === "audio-classification";
   const answer = new Answer();
-  const shown = new TaskAnswer();
+  const shown = new TaskAnswer(version.contract?.labels);
   const viewer = isSound ? new Player() : new Viewer({ empty: "Drop a picture here" });
   answer.view.append(...shown.nodes);
   answer.say(`Choose ${isSound ? "a sound" : "a picture"}.`);

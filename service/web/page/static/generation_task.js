@@ -40,7 +40,7 @@ export function build({ name, detail, version }) {
   const many = new Slider("How many", { min: 1, max: 64, step: 1, value: 12 }, draw);
   const heat = new Slider(
     "Temperature",
-    { min: 0, max: 2, step: 0.05, value: task.temperature },
+    { min: 0, max: 1.5, step: 0.05, value: task.temperature },
     draw,
   );
 

@@ -1,15 +1,17 @@
 // What the typed endpoints of declared tasks answer, shown.
 
 import { ClassBars } from "./bars.js";
+import { Mask } from "./mask.js";
 import { capital, certainty, h, percent } from "./dom.js";
 
 /** Shows the first prediction of any task. */
 export class TaskAnswer {
-  constructor() {
+  /** @param {string[]} labels Of the model's classes, by their number. */
+  constructor(labels = []) {
     this.bars = new ClassBars("The most probable");
     this.value = h("p", { class: "numeral" });
-    this.mask = h("img", { class: "mask", alt: "Class of each pixel", hidden: true });
-    this.nodes = [this.value, this.mask, this.bars.node];
+    this.mask = new Mask(labels);
+    this.nodes = [this.value, this.mask.node, this.bars.node];
   }
 
   /**
@@ -18,9 +20,9 @@ export class TaskAnswer {
    */
   show(found) {
     this.value.hidden = found.value === undefined;
-    this.mask.hidden = !found.mask;
+    this.mask.node.hidden = !found.mask;
     if (found.value !== undefined) return this.showValue(found);
-    if (found.mask) this.mask.src = `data:image/png;base64,${found.mask}`;
+    if (found.mask) this.mask.show(found);
     const classes = found.classes ??
       found.shares ?? [{ label: found.label, score: found.score }];
     this.bars.show(classes.map(({ label, score }) => ({ label: String(label), score })));
