@@ -8,11 +8,27 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from service import cli_admin
 from service.settings import Settings
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Those below, and those of `cli_admin`, which `serve` does not wait for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *_admin_commands()])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        found = super().get_command(ctx, cmd_name)
+        return found or _admin_commands().get(cmd_name)
+
+
+def _admin_commands() -> dict[str, click.Command]:
+    from service.cli_admin import COMMANDS
+
+    return {command.name or "": command for command in COMMANDS}
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="servery", message="%(prog)s %(version)s")
 def cli() -> None:
     """Serve versioned TensorFlow SavedModels, in full batches, over HTTP."""
@@ -175,8 +191,6 @@ class _LoadTest(click.Group):
         return group
 
 
-for command in cli_admin.COMMANDS:
-    cli.add_command(command)
 cli.add_command(
     _LoadTest("loadtest", help="Load a running service: what its users would see.")
 )

@@ -58,6 +58,17 @@ def test_http_processes_never_import_tensorflow() -> None:
     assert found.stdout.strip() == "[]"
 
 
+def test_a_start_waits_for_no_import_that_other_processes_make() -> None:
+    code = (
+        "import sys, service.cli, service.processes.supervisor, service.rpc.port\n"
+        "print(sorted(sys.modules.keys() & {'numpy', 'fastapi', 'service.cli_admin'}))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "[]"
+
+
 def test_tensorflow_is_imported_in_one_place_only() -> None:
     modules = {
         path.relative_to(ROOT).as_posix()

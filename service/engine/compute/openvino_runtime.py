@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-# OpenVINO reports to its makers when it converts models by tools that we do not use; it
-# does without what reports where that cannot be imported.
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+# Its tools convert models of other makes, and report that to its makers. We use none of
+# them; OpenVINO does without where they cannot be imported, in half of the time.
+sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
 
 import numpy as np
 import openvino as ov
