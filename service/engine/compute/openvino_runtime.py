@@ -70,6 +70,7 @@ class OpenVINORuntime:
 
         Raises:
             CannotCompile: It is none that OpenVINO can compute.
+            OSError: The folder cannot be written.
         """
         for number, (name, signature) in enumerate(contract.signatures.items()):
             try:
@@ -77,8 +78,7 @@ class OpenVINORuntime:
                     graph = self._core.read_model(saved)
                     _check_random(graph)
                     if _count_bytes(graph) > HEAVY_BYTES:
-                        path = cache / f"{number}.xml"
-                        ov.save_model(graph, path, compress_to_fp16=False)
+                        _save(graph, cache / f"{number}.xml")
                         continue
                 for size in _sizes(contract, name):
                     blob = self._fix(graph, signature, size).export_model()
@@ -259,6 +259,13 @@ def _shape(spec: TensorSpec, size: int) -> list[int]:
 
 def _sizes(contract: Contract, name: str) -> tuple[int, ...]:
     return contract.batch_sizes if contract.batches(name) else (WHOLE,)
+
+
+def _save(graph: ov.Model, path: Path) -> None:
+    try:
+        ov.save_model(graph, path, compress_to_fp16=False)
+    except RuntimeError as error:  # of a stream: it has read the graph before
+        raise OSError(f"{path.name} cannot be written: {error}") from error
 
 
 def _check_random(graph: ov.Model) -> None:

@@ -21,6 +21,7 @@ from service.engine.compute.openvino_runtime import (
     OpenVINORuntime,
 )
 from service.engine.compute.tensorflow_runtime import TensorFlowModel
+from service.processes.memory import resident_bytes
 
 ARTIFACTS = Path("artifacts")
 COMPILED = ("digits", "party", "sine", "clothing_vae", "clothing_gan")
@@ -139,6 +140,47 @@ def test_a_heavy_version_is_compiled_once_and_computes_row_by_row(
         strict=True,
     )
     assert all(difference(one, other) <= TOLERANCE for one, other in pairs)
+
+
+@pytest.mark.parametrize("heavy_bytes", [0, 10**9], ids=["heavy", "light"])
+def test_a_disk_that_is_full_is_no_fault_of_the_version(heavy_bytes: int) -> None:
+    code = (
+        "import resource, signal; from pathlib import Path; import tempfile\n"
+        "import service.engine.compute.openvino_runtime as runtime\n"
+        "from service.contract.version import read_version\n"
+        f"runtime.HEAVY_BYTES = {heavy_bytes}\n"
+        "folder, cache = Path('artifacts/digits/1'), Path(tempfile.mkdtemp())\n"
+        "contract = read_version(folder, 'digits', 1).contract\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))\n"
+        "try:\n"
+        "    runtime.OpenVINORuntime(1).compile(folder, contract, cache)\n"
+        "except OSError:\n"
+        "    print('full')"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "full"
+
+
+def test_many_requests_of_all_sizes_take_no_more_memory(
+    openvino: OpenVINORuntime, tmp_path: Path
+) -> None:
+    folder = ARTIFACTS / "digits" / "1"
+    contract = few_sizes(folder, "digits")
+    model = compiled_by(openvino, folder, contract, tmp_path)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (8, 28, 28), np.uint8)
+
+    def ask(times: int) -> None:
+        for size in rng.choice(contract.batch_sizes, times):
+            model.run("serving_default", (images[:size],))
+
+    ask(300)
+    settled = resident_bytes()
+    ask(3000)
+    assert resident_bytes() - settled < 4_000_000
 
 
 @pytest.mark.parametrize(
