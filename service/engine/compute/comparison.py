@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 TIMED_S = 0.3  # at most, of a runtime at one size, but for its first run
 TIMED_RUNS = 20
+MOST_DRAWN = 64  # rows; in larger batches they come again
 
 
 def measure(model: Model, golden: Golden) -> float:
@@ -149,5 +150,8 @@ def _answer(name: str, signature: Signature, reference: Model, rows: Rows) -> Sa
 
 
 def _most(contract: Contract, name: str) -> int:
-    """Rows of its largest batch."""
-    return contract.batch_sizes[-1] if contract.batches(name) else 1
+    """Rows to draw: those of a batch, but not of one that would fill the memory."""
+    if not contract.batches(name):
+        return 1
+    sizes = contract.batch_sizes
+    return max((size for size in sizes if size <= MOST_DRAWN), default=sizes[0])

@@ -108,7 +108,7 @@ class CompilerProcess:
         words = LastWords("the compiler")
         words.feed(ended.stderr)
         words.end()
-        if ended.returncode:
+        if ended.returncode or not ended.stdout:
             how = f"its compiler ended {describe_end(ended.returncode)}"
             logger.error("%s %d: %s%s", *_key(contract), how, words.quoted())
             raise CompilerDied(how)

@@ -81,6 +81,7 @@ class Runtimes:
         self.tensorflow += 1
         model = Doubling(given)
         model.refuses, model.factor = self.refuses, self.factor
+        self.reference = model
         return model
 
     def compile(self, folder: Path, given: Contract, cache: Path) -> None:
@@ -411,6 +412,17 @@ def test_two_services_may_make_one_entry_at_once(
     assert chosen(loaded).name == "openvino"
     assert len(list(cache.iterdir())) == 1
     assert chooser(runtimes, cache).is_quick(folder, contract(), POLICY)
+
+
+@pytest.mark.usefixtures("times")
+def test_of_huge_batches_few_rows_are_drawn_and_come_again(
+    runtimes: Runtimes, folder: Path
+) -> None:
+    given = contract(batch_sizes=(1, 4, 65_536))
+    loaded = chooser(runtimes, None).load(folder, given, POLICY)
+    assert isinstance(loaded.model, Doubling)
+    assert loaded.model.sizes == [1, 4, 65_536] * 2
+    assert runtimes.reference.sizes[:2] == [4, 4]  # which its answers are to
 
 
 @pytest.mark.usefixtures("times")

@@ -19,6 +19,7 @@ DEADLY = {
     "by SIGSEGV": "import ctypes; ctypes.string_at(1)",
     "by SIGABRT": "import os; os.abort()",
     "with exit code 3": "import os; os._exit(3)",
+    "with exit code 0": "import os; os._exit(0)",
     "within 2 s": "import time; time.sleep(3600)",
 }
 
