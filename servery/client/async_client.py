@@ -182,13 +182,14 @@ class AsyncClient:
         self, name: str, version: int | None = None, *, timeout_s: float = 60.0
     ) -> Model:
         """Wait until a model is there; see `Client.wait_for`."""
-        end = time.monotonic() + timeout_s
+        end, found = time.monotonic() + timeout_s, None
         while True:
             with suppress(NotFound, Unavailable, ConnectionFailed):
-                if is_there(found := await self.model(name), version):
-                    return found
+                found = await self.model(name)
+            if found and is_there(found, version):
+                return found
             if time.monotonic() > end:
-                raise too_late(name, version, timeout_s)
+                raise too_late(name, found, version, timeout_s)
             await asyncio.sleep(POLL_S)
 
     async def _describe(self, name: str) -> Model:

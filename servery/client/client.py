@@ -243,12 +243,13 @@ class Client:
 
         Args:
             model: Its name, `clothing`.
-            category: Of what; by default of all in turn.
+            category: Of what, of clothing; by default of all in turn.
             count: How many.
             seed: The same seed gives the same images; by default one is drawn.
             version: By default the one that answers.
             timeout_s: Seconds for one try, in place of the client's.
-            wanted: What else the endpoint knows: `generator`, `temperature`, `scale`.
+            wanted: What else the endpoint knows: `temperature`, `scale`; `label` of a
+                model of your own; `generator` of clothing.
 
         Returns:
             PIL images, and the seed.
@@ -285,13 +286,14 @@ class Client:
         Raises:
             DeadlineExceeded: It is not there in time.
         """
-        end = time.monotonic() + timeout_s
+        end, found = time.monotonic() + timeout_s, None
         while True:
             with suppress(NotFound, Unavailable, ConnectionFailed):
-                if is_there(found := self.model(name), version):
-                    return found
+                found = self.model(name)
+            if found and is_there(found, version):
+                return found
             if time.monotonic() > end:
-                raise too_late(name, version, timeout_s)
+                raise too_late(name, found, version, timeout_s)
             time.sleep(POLL_S)
 
     def _describe(self, name: str) -> Model:
