@@ -100,8 +100,7 @@ class AsyncClient:
         several = spread(given, known)
         if several is None:
             return (await self._predict(known, [given], options))[0]
-        outcomes = self._answer(several, known, options)
-        async with aclosing(outcomes):
+        async with aclosing(self._answer(several, known, options)) as outcomes:
             return [raise_error(outcome) async for outcome in outcomes]
 
     @overload
@@ -134,8 +133,7 @@ class AsyncClient:
         """Ask for one prediction after the other; see `Client.predict_each`."""
         known = await self._describe(model)
         options = Options(version, top_k, timeout_s, concurrency, progress)
-        outcomes = self._answer(given, known, options)
-        async with aclosing(outcomes):
+        async with aclosing(self._answer(given, known, options)) as outcomes:
             async for outcome in outcomes:
                 yield outcome if return_errors else raise_error(outcome)
 

@@ -135,8 +135,8 @@ class Client:
         several = spread(given, known)
         if several is None:
             return self._predict(known, [given], options)[0]
-        outcomes = self._answer(several, known, options)
-        return [raise_error(outcome) for outcome in outcomes]
+        with closing(self._answer(several, known, options)) as outcomes:
+            return [raise_error(outcome) for outcome in outcomes]
 
     @overload
     def predict_each(
@@ -190,8 +190,7 @@ class Client:
         """
         known = self._describe(model)
         options = Options(version, top_k, timeout_s, concurrency, progress)
-        outcomes = self._answer(given, known, options)
-        with closing(outcomes):
+        with closing(self._answer(given, known, options)) as outcomes:
             for outcome in outcomes:
                 yield outcome if return_errors else raise_error(outcome)
 
