@@ -148,5 +148,10 @@ STRANGERS: dict[str, tuple[str, Any, list[str]]] = {
         [],
     ),
     "films": ("sentiment", {"kind": "text-classification"}, ["negative", "positive"]),
+    "wardrobe": (
+        "clothing_gan",
+        {"kind": "image-generation", "signature": "decode"},
+        [],
+    ),
     "waves": ("sine", "regression", []),
 }

@@ -163,9 +163,6 @@ const SENTENCES = {
     "Guesses the party of a member of the US House of 1984 from sixteen votes, and says which ones gave it away.",
   mammogram:
     "Estimates how likely a mass in a mammogram is malignant, from four findings of a doctor.",
-  churn:
-    "Estimates whether a customer is about to leave the bank, from ten columns of its table.",
-  sine: "Has learnt what sin x is, by looking at two thousand noisy points of it.",
 };
 
 function sentenceOf(name, manifest) {
