@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -12,20 +11,10 @@ import pytest
 import soundfile
 
 from tests.models.predicting import Application, accepted, refused
-from tests.tasks.tiny import RATE, write_sounds, write_whole_sounds
+from tests.tasks.tiny import RATE, write_sounds
 
 PATH = "/v1/predict/sounds"
 FORMATS = ("WAV", "FLAC", "OGG", "MP3")
-
-
-@pytest.fixture(scope="module")
-def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
-    artifacts = tmp_path_factory.mktemp("artifacts")
-    write_sounds(artifacts)
-    write_whole_sounds(artifacts)
-    application = Application(artifacts, max_request_rows=3)
-    yield application
-    application.close()
 
 
 def tone(hertz: float, rate: int = RATE, seconds: float = 0.5) -> np.ndarray:
@@ -203,7 +192,7 @@ def test_a_request_s_sounds_have_a_limit_together(
     [
         ({}, 422, "invalid_input", "either audio or audios, received neither"),
         ({"audio": 5}, 422, "invalid_input", "expected base64 text"),
-        ({"audios": ["bm8="] * 4}, 413, "too_many_rows", "at most 3"),
+        ({"audios": ["bm8="] * 65}, 413, "too_many_rows", "at most 64"),
         ({"image": "bm8="}, 422, "invalid_input", "not permitted"),
     ],
     ids=["nothing", "no base64", "too many", "a picture"],

@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import zipfile
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,19 +13,9 @@ from service.contract.signature import Signature, TensorSpec
 from service.contract.task import ImageGeneration, TaskError, check_task
 from service.tasks.generation import draw
 from tests.models.predicting import Application, accepted, read_png, refused
-from tests.tasks.tiny import SHAPES, write_colours, write_shapes
+from tests.tasks.tiny import SHAPES
 
 PATH, COLOURS = "/v1/generate/shapes", "/v1/generate/colours"
-
-
-@pytest.fixture(scope="module")
-def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
-    artifacts = tmp_path_factory.mktemp("artifacts")
-    write_shapes(artifacts)
-    write_colours(artifacts)
-    application = Application(artifacts)
-    yield application
-    application.close()
 
 
 def pictures(answer: dict[str, Any]) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import base64
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,20 +11,9 @@ from PIL import Image
 from service.contract.signature import Signature, TensorSpec
 from service.contract.task import ImageSegmentation, TaskError, check_task
 from tests.models.predicting import Application, accepted, read_png, refused
-from tests.tasks.tiny import write_ink, write_shades
 
 PATH = "/v1/predict/shades"
 PNG = {"content-type": "image/png"}
-
-
-@pytest.fixture(scope="module")
-def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
-    artifacts = tmp_path_factory.mktemp("artifacts")
-    write_shades(artifacts)
-    write_ink(artifacts)
-    application = Application(artifacts, max_request_rows=3)
-    yield application
-    application.close()
 
 
 def png(shades: Any) -> bytes:
@@ -113,7 +101,7 @@ def test_one_channel_tells_the_second_of_two_classes(
         ({}, 422, "invalid_input", "either image or images, received neither"),
         ({"image": "%%"}, 422, "invalid_input", "expected base64"),
         ({"image": "bm8="}, 422, "invalid_image", "expected a JPEG"),
-        ({"images": ["bm8="] * 4}, 413, "too_many_rows", "at most 3"),
+        ({"images": ["bm8="] * 65}, 413, "too_many_rows", "at most 64"),
         ({"image": "bm8=", "size": 1}, 422, "invalid_input", "not permitted"),
     ],
     ids=["nothing", "no base64", "no picture", "too many", "unknown field"],

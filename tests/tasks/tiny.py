@@ -1,20 +1,19 @@
-"""Models of a few lines that declare a task, so that an answer can be foretold."""
+"""Small models of pictures and sounds, whose answers can be told by heart, too."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from servery.exporter import export_model
 from service.contract.task import (
     AudioClassification,
     ImageGeneration,
     ImageSegmentation,
     Task,
 )
-
-Spec = tf.TensorSpec
+from tests.saved_models import Spec, save
+from tests.tasks.declared import declare
 
 RATE, SAMPLES = 8000, 800
 SHADES, SOUNDS, SHAPES = (
@@ -28,15 +27,13 @@ def write(
     artifacts: Path,
     name: str,
     task: Task,
-    labels: Sequence[str],
+    labels: tuple[str, ...],
     function: Callable[..., Any],
     *specs: Any,
 ) -> None:
-    """Export a function as version 1 of a model."""
-    module = tf.Module()
-    module.serve = tf.function(function, autograph=False, input_signature=specs)
-    declared: Any = task
-    export_model(module, name, artifacts, labels=tuple(labels), task=declared)
+    """Write a function as version 1 of a model."""
+    save(artifacts / name / "1", function, *specs)
+    declare(artifacts, name, task.model_dump(mode="json"), labels)
 
 
 def write_shades(artifacts: Path) -> None:
@@ -81,7 +78,7 @@ def write_sounds(artifacts: Path) -> None:
     write(artifacts, "sounds", task, SOUNDS, call, spec)
 
 
-def write_whole_sounds(artifacts: Path) -> None:
+def write_peaks(artifacts: Path) -> None:
     """`peaks`, of int16: whether the loudest sample is at least half of what can be."""
 
     def call(audio: Any) -> Any:
