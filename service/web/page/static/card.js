@@ -68,7 +68,7 @@ export class Card {
     const version = this.summary.default_version;
     if (!this.summary.versions.length) {
       this.body.replaceChildren();
-      this.sentence.textContent = "This model has an address here, but no version to answer.";
+      this.sentence.textContent = SENTENCES[this.name] ?? "No version of it is here.";
       return;
     }
     const wanted = `${version} ${this.summary.versions.length}`;
