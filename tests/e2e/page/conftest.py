@@ -112,7 +112,7 @@ def strangers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def _fields() -> list[dict[str, Any]]:
     numbers = {
         "credit_score": 650, "age": 40, "tenure": 5, "balance": 0,
-        "num_of_products": 1, "estimated_salary": 100_000,
+        "num_of_products": 2, "estimated_salary": 100_000,
     }  # fmt: skip
     fields: list[dict[str, Any]] = [
         {"name": name, "kind": "number", "minimum": 0, "maximum": 2 * usual or 250_000}
@@ -148,5 +148,10 @@ STRANGERS: dict[str, tuple[str, Any, list[str]]] = {
         [],
     ),
     "films": ("sentiment", {"kind": "text-classification"}, ["negative", "positive"]),
+    "wardrobe": (
+        "clothing_gan",
+        {"kind": "image-generation", "signature": "decode"},
+        [],
+    ),
     "waves": ("sine", "regression", []),
 }

@@ -32,9 +32,11 @@ def main(url: str) -> None:
         take_clothing(open_page(browser, url, "dark", height=860))
         take_mammogram(open_page(browser, url, "light"))
         take_live(open_page(browser, url, "dark"))
-        phone = {"width": 390, "scale": 2.0}
-        digits = open_page(browser, url, "light", **phone)
-        take_phones(digits, open_page(browser, url, "dark", **phone))
+        phones = [
+            open_page(browser, url, scheme, width=390, scale=2)
+            for scheme in ("light", "dark")
+        ]
+        take_phones(*phones)
         browser.close()
 
 
@@ -43,13 +45,13 @@ def open_page(
     url: str,
     scheme: str,
     *,
-    width: float = 1280,
+    width: int = 1280,
     height: int = 800,
     scale: float = 1.5,
 ) -> Page:
     """The playground in a window of so many pixels, drawn `scale` times as fine."""
     page = browser.new_page(
-        viewport={"width": int(width), "height": height},
+        viewport={"width": width, "height": height},
         color_scheme="dark" if scheme == "dark" else "light",
         device_scale_factor=scale,
     )

@@ -60,6 +60,14 @@ def test_a_declared_text_is_judged_while_it_is_typed(
     expect_says(page, "films", "Positive")
 
 
+def test_a_declared_generator_draws(visit: Open, strangers: Server) -> None:
+    page = bring(visit(strangers.url), "wardrobe")
+    page.locator("#wardrobe").get_by_label("Label").select_option("bag")
+    page.locator("#wardrobe").get_by_label("How many").fill("6")
+    expect_says(page, "wardrobe", "6 images, from seed 7")
+    assert page.locator("#wardrobe").get_by_alt_text("bag").count() == 6
+
+
 def test_a_model_of_tensors_has_an_editor_whose_example_works(
     visit: Open, strangers: Server
 ) -> None:

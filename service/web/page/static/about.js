@@ -71,14 +71,7 @@ function plots(name, reports) {
     "div",
     { class: "plots" },
     reports.map((path) => {
-      const title = capital(
-        words(
-          path
-            .split("/")
-            .at(-1)
-            .replace(/\.\w+$/, ""),
-        ),
-      );
+      const title = titleOf(path);
       const address = new URL(path.slice(1), ROOT);
       return h(
         "figure",
@@ -121,9 +114,7 @@ function data(manifest) {
       `, ${licence}. `,
       isLink ? h("a", { href: source, rel: "noreferrer" }, "Source") : `From: ${source}`,
       ". ",
-      Object.entries(split)
-        .map(([use, number]) => `${words(use)} ${count(number)}`)
-        .join(", "),
+      rowsOf(split),
     );
   });
   return [h("h3", {}, "Data and licences"), h("ul", {}, rows)];
@@ -135,4 +126,21 @@ function runtime({ runtime: chosen, manifest }) {
     facts.push(`${count(manifest.metrics.parameters)} parameters`);
   if (chosen?.name) facts.push(`computed by ${chosen.name}`);
   return facts.length ? h("p", { class: "note" }, `${capital(facts.join(", "))}.`) : null;
+}
+
+/** "…/report/learning_curves.png" → "Learning curves". */
+function titleOf(path) {
+  const name = words(
+    path
+      .split("/")
+      .at(-1)
+      .replace(/\.\w+$/, ""),
+  );
+  return name === "roc" ? "ROC" : capital(name);
+}
+
+/** How many rows were used for what. */
+function rowsOf(split) {
+  const uses = Object.entries(split).map(([use, rows]) => `${words(use)} ${count(rows)}`);
+  return uses.length > 0 && `Rows: ${uses.join(", ")}.`;
 }

@@ -68,7 +68,7 @@ export class Card {
     const version = this.summary.default_version;
     if (!this.summary.versions.length) {
       this.body.replaceChildren();
-      this.sentence.textContent = "This model has an address here, but no version to answer.";
+      this.sentence.textContent = SENTENCES[this.name] ?? "No version of it is here.";
       return;
     }
     const wanted = `${version} ${this.summary.versions.length}`;
@@ -163,9 +163,6 @@ const SENTENCES = {
     "Guesses the party of a member of the US House of 1984 from sixteen votes, and says which ones gave it away.",
   mammogram:
     "Estimates how likely a mass in a mammogram is malignant, from four findings of a doctor.",
-  churn:
-    "Estimates whether a customer is about to leave the bank, from ten columns of its table.",
-  sine: "Has learnt what sin x is, by looking at two thousand noisy points of it.",
 };
 
 function sentenceOf(name, manifest) {

@@ -4,14 +4,17 @@ import { ask } from "./api.js";
 import { Answer } from "./answer.js";
 import { h } from "./dom.js";
 import { remember } from "./history.js";
-import { PictureInput } from "./picture_input.js";
+import { fetchSample, PictureInput } from "./picture_input.js";
 import { exampleChips, TaskAnswer } from "./task_answer.js";
 import { thumbnail, Viewer } from "./viewer.js";
 
-/** A call that works, where the task tells one. */
+/** A call that works: the first example, or any picture; of sounds there is none here. */
 export async function example({ name, detail }) {
+  const path = `v1/predict/${name}`;
   const [first] = detail.task.examples ?? [];
-  return first ? { path: `v1/predict/${name}`, json: first.request } : null;
+  if (first) return { path, json: first.request };
+  if (detail.task.kind === "audio-classification") return null;
+  return { path, file: await fetchSample("cat"), name: "cat.webp" };
 }
 
 /** The nodes of the card. */

@@ -4,6 +4,7 @@ import { h } from "./dom.js";
 
 const KEY = "servery.answers";
 const MOST = 100;
+const MOST_CHARACTERS = 160; // of what was asked
 const listeners = new Set();
 
 function load() {
@@ -33,9 +34,9 @@ function store(answers) {
 export function remember(model, text, image = null, asked = null) {
   const answers = load();
   const [last] = answers;
-  if (last && last.model === model && last.text === text && last.asked === asked)
-    answers.shift();
-  answers.unshift({ at: Date.now(), model, text, image, asked: asked?.slice(0, 160) });
+  const short = asked?.slice(0, MOST_CHARACTERS) ?? null;
+  if (last?.model === model && last.text === text && last.asked === short) answers.shift();
+  answers.unshift({ at: Date.now(), model, text, image, asked: short });
   store(answers.slice(0, MOST));
 }
 
