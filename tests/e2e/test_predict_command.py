@@ -225,7 +225,11 @@ def test_a_long_file_is_never_whole_in_memory_and_ctrl_c_leaves_what_was_done(
         work.stdin.write(b"age,shape\n" + b"20,round\n" * 4000)  # and no end
         work.stdin.flush()
         try:
-            until(lambda: output.exists() and output.read_bytes().count(b"\n") > 1000)
+            until(
+                lambda: output.exists() and output.read_bytes().count(b"\n") > 1000,
+                240,
+                every_s=0.2,  # who starts needs the cores itself
+            )
             work.send_signal(signal.SIGINT)
             _, said = work.communicate(timeout=60)
         finally:
