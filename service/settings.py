@@ -37,6 +37,10 @@ class Settings(BaseSettings):
         "label versions; without one nobody may.",
     )
 
+    playground: bool = Field(
+        True,
+        description="Whether browsers get a page at `/` on which to try the models.",
+    )
     http_processes: int = Field(
         0, ge=0, le=64, description="Processes that speak HTTP; 0 = one for two cores."
     )

@@ -13,6 +13,7 @@ settings.load_profile("servery")
 
 
 TOGETHER = ("e2e", "deploy", "rpc")  # folders whose tests share a server
+SLOW = {"tiny_sentiment", "tiny_vae", "watched"}  # what takes long before it is there
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -22,9 +23,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         path = item.path.relative_to(root)
         group = path.parts[0] if path.parts[0] in TOGETHER else str(path)
-        if "sentiment" in group:  # they share a model that is trained for them
-            group = "sentiment"
         item.add_marker(pytest.mark.xdist_group(group))
+        if SLOW & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -36,14 +37,6 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SERVERY_CACHE", str(folder / "compiled"))
         yield
-
-
-@pytest.fixture(scope="session")
-def tiny_sentiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The version of a small sentiment model, trained once for all who read it."""
-    from tests.training.models.tiny_sentiment import export_tiny
-
-    return export_tiny(tmp_path_factory.mktemp("artifacts"))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

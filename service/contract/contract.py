@@ -1,8 +1,10 @@
 """What serving needs to know of a version: the contract, from wherever it comes.
 
-manifest.json   ─┐
-├─▶ Contract ─▶ engine, every protocol
-saved_model.pb  ─┘
+    manifest.json   ─┐
+                     ├─▶ Contract ─▶ engine, every protocol
+    saved_model.pb  ─┘
+
+Where there is a manifest, it is believed; its files are hashed before.
 """
 
 from collections.abc import Collection, Mapping

@@ -1,7 +1,10 @@
 """What the typed endpoints of all tasks have in common: read, compute, answer.
 
-body ─ read ─▶ Given ─ engine ─ outputs ─ predict ─▶ JSON
-└─ the task's own errors of input       (one prediction for each row)
+    body ─ read ─▶ Given ─ engine ─ outputs ─ predict ─▶ a prediction for each row
+             └─ InvalidInput
+
+A task's endpoint is a class that knows how to read and how to predict; a model of ours
+that does either otherwise is a subclass of it.
 """
 
 from abc import ABC, abstractmethod

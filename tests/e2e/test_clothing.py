@@ -215,7 +215,7 @@ def test_a_drawing_is_logged_and_timed_as_a_prediction_is(tailor: Server) -> Non
     stages = [
         part.split(";")[0] for part in response.headers["server-timing"].split(", ")
     ]
-    assert stages == ["decode", "queue", "compute", "encode"]
+    assert stages == ["decode", "queue", "compute", "encode", "batch"]
     until(lambda: bool(tailor.log_lines(request_id="a-drawing-to-find")))
     (line,) = tailor.log_lines(request_id="a-drawing-to-find")
     assert (line["model"], line["version"], line["rows"]) == ("clothing_gan", 1, 20)

@@ -66,6 +66,7 @@ def test_every_answer_carries_an_id_and_its_times(server: Server, seven: bytes) 
         "decode",
         "queue",
         "compute",
+        "batch",
     ]
     response = server.client.get("/livez", headers={"x-request-id": "mine-1"})
     assert response.headers["x-request-id"] == "mine-1"

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,15 +29,16 @@ def cells() -> list[tuple[str, str]]:
 
 def to_notebook() -> str:
     """The page as a notebook of nbformat 4.5; shell commands are cells of `%%bash`."""
-    made = []
+    made: list[dict[str, Any]] = []
     for number, (kind, text) in enumerate(cells(), 1):
         text = f"%%bash\n{text}" if kind == "sh" else text
-        cell = {"id": f"cell-{number}", "metadata": {}, "source": text.splitlines(True)}
+        lines = text.splitlines(keepends=True)
+        cell = {"id": f"cell-{number}", "metadata": {}, "source": lines}
         if kind == "markdown":
             made.append({"cell_type": "markdown", **cell})
         else:
-            empty = {"execution_count": None, "outputs": []}
-            made.append({"cell_type": "code", **cell, **empty})
+            new: dict[str, Any] = {"execution_count": None, "outputs": []}
+            made.append({"cell_type": "code", **cell, **new})
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook = {"cells": made, "metadata": {"kernelspec": kernel}, "nbformat": 4,
                 "nbformat_minor": 5}  # fmt: skip
@@ -52,10 +54,11 @@ def test_the_notebook_is_the_page() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # it imports TensorFlow twice, and trains
 def test_it_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = Path(sys.executable).parent  # where `servery` is
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-    program = ["import subprocess"]
+    program = ["import atexit, subprocess", "atexit.register(lambda: server.kill())"]
     for cell in json.loads(NOTEBOOK.read_text("utf-8"))["cells"]:
         code = "".join(cell["source"])
         if cell["cell_type"] == "code" and code.startswith("%%bash\n"):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.pages import ROOT, blocks, run
+from tests.e2e.pages import ROOT, blocks, promised, run
 from tests.e2e.server import Server
 
 PAGE = ROOT / "docs" / "your-model.md"
@@ -33,7 +33,9 @@ def skip_without(ending: str, server: Server) -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the notebook was run, and the file that it saved was added."""
     folder = tmp_path_factory.mktemp("notebook")
-    cells = [block for block in blocks(PAGE, "python") if "triton" not in block]
+    calls = ("triton", "servery.Client(")
+    code = blocks(PAGE, "python")
+    cells = [block for block in code if not any(call in block for call in calls)]
     run([sys.executable, "-c", "\n".join(cells)], folder)
     (command,) = blocks(PAGE, "sh", "servery add")
     words = shlex.split(command)[1:]
@@ -53,6 +55,13 @@ def server(folder: Path) -> Iterator[Server]:
 def test_both_versions_are_there(folder: Path) -> None:
     versions = folder / "artifacts" / "flowers"
     assert sorted(path.name for path in versions.iterdir()) == ["1", "2"]
+
+
+def test_the_client_is_answered(server: Server, folder: Path) -> None:
+    (code,) = blocks(PAGE, "python", "servery.Client(")
+    code = code.replace("http://127.0.0.1:8000", server.url)
+    printed = run([sys.executable, "-c", f"import servery\n{code}"], folder)
+    assert printed.splitlines() == promised(code)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

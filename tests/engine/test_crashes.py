@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.engine import crashes
+from service.engine.activity import Marker
 from service.engine.crashes import CrashJournal, Death
 from service.engine.ended import ProcessEnd
 from service.engine.reconciler import Key
@@ -29,6 +30,14 @@ def blamed(journal: CrashJournal) -> dict[Key, float]:
     return {key: weight for key, weight in weights.items() if weight}
 
 
+def computing(journal: CrashJournal, *keys: Key) -> list[Marker]:
+    """The markers of these versions, each of which is at a batch."""
+    markers = [journal.open(key, "files") for key in keys]
+    for marker in markers:
+        marker.begin_batch()
+    return markers
+
+
 def test_who_was_loading_is_blamed_and_not_who_computed_meanwhile(
     tmp_path: Path,
 ) -> None:
@@ -45,8 +54,7 @@ def test_all_who_computed_are_suspects_and_compute_alone_from_then_on(
     idle = journal.open(("idle", 1), "files")
     idle.begin_batch()
     idle.end_batch()
-    for key in (GOOD, BAD):
-        journal.open(key, "files").begin_batch()
+    computing(journal, GOOD, BAD)
     journal = journal_in(tmp_path, 3)
     assert blamed(journal) == {GOOD: 1, BAD: 1}
     assert journal.weight(("idle", 1), "files") == 0
@@ -92,7 +100,7 @@ def test_a_kill_is_half_a_fault_unless_memory_ran_out(
     journal_in(tmp_path).open(BAD, "files").load()
     journal = journal_in(tmp_path, -signal.SIGKILL)
     assert blamed(journal) == {BAD: 0.5}
-    journal.open(GOOD, "files").begin_batch()
+    computing(journal, GOOD)
     vmstat = tmp_path / "vmstat"
     vmstat.write_text(f"pgfault 1\noom_kill {crashes.count_oom_kills() + 1}\n")
     monkeypatch.setattr(crashes, "VMSTAT", vmstat)
@@ -126,10 +134,8 @@ def test_the_death_of_another_process_makes_suspects_of_those_who_computed_there
     tmp_path: Path,
 ) -> None:
     journal = journal_in(tmp_path)
-    markers = [journal.open(key, "files") for key in (GOOD, BAD)]
-    for marker in markers:
-        marker.begin_batch()
-    journal.open(("here", 1), "files").begin_batch()
+    markers = computing(journal, GOOD, BAD)
+    computing(journal, ("here", 1))
     journal.blame(ended(-signal.SIGKILL), markers)
     assert blamed(journal) == {}
     journal.blame(ended(-signal.SIGABRT), markers)
@@ -148,10 +154,9 @@ def test_the_death_of_another_process_while_the_engine_leaves_is_nobodys_fault(
     tmp_path: Path,
 ) -> None:
     journal = journal_in(tmp_path)
-    marker = journal.open(BAD, "files")
-    marker.begin_batch()
+    markers = computing(journal, BAD)
     journal.leave()
-    journal.blame(ended(3), [marker])
+    journal.blame(ended(3), markers)
     assert blamed(journal) == {}
 
 
@@ -162,13 +167,11 @@ def test_memory_that_ran_out_in_another_process_is_counted_once(
     vmstat.write_text("oom_kill 1\n")
     monkeypatch.setattr(crashes, "VMSTAT", vmstat)
     journal = journal_in(tmp_path)
-    marker = journal.open(BAD, "files")
-    marker.begin_batch()
+    markers = computing(journal, BAD)
     vmstat.write_text("oom_kill 2\n")
-    journal.blame(ended(-signal.SIGKILL), [marker])
-    assert blamed(journal) == {BAD: 1}
-    journal.blame(ended(-signal.SIGKILL), [marker])
-    assert blamed(journal) == {BAD: 1}
+    for _ in range(2):
+        journal.blame(ended(-signal.SIGKILL), markers)
+        assert blamed(journal) == {BAD: 1}
 
 
 def test_who_lives_in_another_process_is_not_to_blame_for_the_engine(

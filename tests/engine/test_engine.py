@@ -25,7 +25,7 @@ from service.errors import (
 )
 from service.metrics import Metrics
 from service.settings import Settings
-from tests.versions import MultiplierLoader, until, write_version
+from tests.versions import Multiplier, MultiplierLoader, until, write_version
 
 
 @asynccontextmanager
@@ -56,6 +56,16 @@ async def multiply(engine: Engine, value: int, version: int | None = None) -> in
     deadline = time.monotonic() + 30
     answer = await engine.submit("times", version, "serving_default", rows, deadline)
     return int(answer.outputs[0][0])
+
+
+async def occupy(
+    engine: Engine, version: Multiplier, *values: int
+) -> list[asyncio.Task[int]]:
+    """Have a version multiply, which it is at until its `free` is set again."""
+    version.free.clear()
+    tasks = [asyncio.create_task(multiply(engine, value)) for value in values]
+    await asyncio.to_thread(version.began.wait)
+    return tasks
 
 
 async def look_twice(engine: Engine) -> None:
@@ -106,9 +116,7 @@ def test_a_new_version_takes_over_and_the_old_one_finishes_its_work(
     async def test() -> None:
         async with engine_of(tmp_path) as (engine, loader):
             old = loader.loaded["times", 1]
-            old.free.clear()
-            under_way = asyncio.create_task(multiply(engine, 7))
-            await asyncio.to_thread(old.began.wait)
+            (under_way,) = await occupy(engine, old, 7)
             write_version(tmp_path, "times", 2, factor=3)
             await look_twice(engine)
             assert await multiply(engine, 7) == 21

@@ -30,7 +30,7 @@ from service.errors import (
     QueueFull,
     VersionNotFound,
 )
-from tests.engine.test_engine import engine_of, multiply, run, states
+from tests.engine.test_engine import engine_of, multiply, occupy, run, states
 from tests.versions import until, write_version
 
 READY, FAILED = VersionState.READY, VersionState.FAILED
@@ -391,9 +391,7 @@ def test_what_counts_at_loading_loads_anew_and_fails_no_request(tmp_path: Path) 
     async def test() -> None:
         async with engine_of(tmp_path) as (engine, loader):
             old = loader.loaded["times", 1]
-            old.free.clear()
-            under_way = asyncio.create_task(multiply(engine, 7))
-            await asyncio.to_thread(old.began.wait)
+            (under_way,) = await occupy(engine, old, 7)
             write_policy(tmp_path, 'batch_sizes = [1]\nprecision = "bfloat16"')
             await engine.reconcile()
             assert loader.loaded["times", 1] is not old

@@ -11,7 +11,14 @@ import pytest
 from service.engine.catalog import VersionState
 from service.engine.engine import Engine
 from service.errors import ModelFailed, ServeryError
-from tests.engine.test_engine import engine_of, look_twice, multiply, run, states
+from tests.engine.test_engine import (
+    engine_of,
+    look_twice,
+    multiply,
+    occupy,
+    run,
+    states,
+)
 from tests.versions import until, write_version
 
 SWITCHES = 50
@@ -60,9 +67,7 @@ def test_what_waits_in_a_version_that_is_retired_is_finished(tmp_path: Path) -> 
     async def test() -> None:
         async with engine_of(tmp_path, drain_timeout_s=0) as (engine, loader):
             old = loader.loaded["times", 1]
-            old.free.clear()
-            waiting = [asyncio.create_task(multiply(engine, n)) for n in range(24)]
-            await asyncio.to_thread(old.began.wait)
+            waiting = await occupy(engine, old, *range(24))
             write_version(tmp_path, "times", 2, factor=3)
             await look_twice(engine)
             assert await multiply(engine, 7) == 21

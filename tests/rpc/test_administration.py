@@ -25,6 +25,8 @@ from tests.e2e.server import Server, settle, until
 from tests.rpc.serving import refused
 from tests.versions import publish_shipped
 
+pytestmark = pytest.mark.slow  # for its service
+
 TOKEN = "only-for-this-test-9c1e"
 NAME = "mammogram"
 INVALID = grpc.StatusCode.INVALID_ARGUMENT

@@ -1,11 +1,10 @@
-"""Probes for orchestrators, metrics for Prometheus, and where a browser ends up."""
+"""Probes for orchestrators, and metrics for Prometheus."""
 
 import asyncio
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
-from starlette.responses import RedirectResponse
 
 from service.errors import Unavailable
 from service.web.api.schemas import error_responses
@@ -50,12 +49,6 @@ async def metrics(request: Request) -> Response:
     state.accounting.flush()
     text = await asyncio.to_thread(state.metrics.exposition)
     return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
-
-
-@router.get("/", include_in_schema=False)
-async def root(request: Request) -> Response:
-    """Where a browser ends up."""
-    return RedirectResponse(request.scope.get("root_path", "") + "/docs")
 
 
 def _state(request: Request) -> AppState:

@@ -13,6 +13,7 @@ from service.web.api.schemas import DirectRoute
 from service.web.api.tensorflow_serving import endpoints as tensorflow_serving
 from service.web.api.v2 import endpoints as v2
 from service.web.http.direct import DirectEndpoints
+from service.web.page import endpoints as page
 
 
 def mount(app: FastAPI) -> DirectEndpoints:
@@ -35,7 +36,8 @@ def mount(app: FastAPI) -> DirectEndpoints:
         routers.append(endpoint.router)
         app.state.shipped.update(endpoint.ENDPOINTS)
         app.state.facts.update(getattr(endpoint, "FACTS", {}))
-    apis = (predict, huggingface, models, admin, tensorflow_serving, v2, health, docs)
+    protocols = (predict, huggingface, tensorflow_serving, v2)
+    apis = (*protocols, models, admin, health, docs, page)
     routers += [each.router for each in apis]
     for router in routers:
         app.include_router(router)

@@ -38,6 +38,18 @@ def choose(accept: str | None, offers: Sequence[str]) -> str:
     return offers[qualities.index(best)]
 
 
+def prefers(accept: str | None, offer: str, other: str) -> bool:
+    """Whether a caller would rather have `offer` than `other`.
+
+    Args:
+        accept: The header; None or blank prefers nothing.
+        offer: A media type, in lower case.
+        other: Likewise.
+    """
+    ranges = list(_parse(accept or ""))
+    return _quality(offer, ranges) > _quality(other, ranges)
+
+
 def _parse(accept: str) -> Iterator[Range]:
     """The media ranges; what does not parse is left out."""
     for each in accept.lower().split(","):

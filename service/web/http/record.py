@@ -114,6 +114,8 @@ class RequestRecord:
             timing = ", ".join(
                 [f"{name};dur={took * 1000:.2f}" for name, took in self.stages.items()]
             )
+            if self.batch_rows is not None:
+                timing += f", batch;desc={self.batch_rows}"
             headers.append((b"server-timing", timing.encode()))
         return headers
 

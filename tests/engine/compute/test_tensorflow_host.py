@@ -197,6 +197,7 @@ def test_everybody_gets_his_own_rows_of_five_models_at_once(
             each.result(60)
 
 
+@pytest.mark.slow
 def test_a_model_that_nobody_holds_is_gone_there_too(
     host: TensorFlowHost, tmp_path: Path
 ) -> None:

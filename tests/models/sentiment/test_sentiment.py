@@ -21,14 +21,15 @@ from service.web.state import AppState
 from tests.models.instant_engine import InstantEngine
 
 PATH = "/v1/predict/sentiment"
+SHIPPED = Path(__file__).parents[3] / "artifacts" / "sentiment" / "1"
 LIKED, DISLIKED = "A wonderful film!", "An awful film."
 
 
 @pytest.fixture(scope="module")
-def state(tiny_sentiment: Path) -> Iterator[AppState]:
+def state() -> Iterator[AppState]:
     """Each request is computed at once, as one batch of an allowed size."""
-    manifest = read_manifest(tiny_sentiment)
-    saved = tf.saved_model.load(str(tiny_sentiment))
+    manifest = read_manifest(SHIPPED)
+    saved = tf.saved_model.load(str(SHIPPED))
     model = TensorFlowModel(saved, manifest, "/CPU:0")
 
     def compute(signature: str, rows: Tensors) -> Tensors:

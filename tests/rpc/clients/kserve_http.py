@@ -28,6 +28,7 @@ async def fails(call: Any, status: int) -> None:
 
 async def by_v1() -> None:
     async with InferenceRESTClient(RESTConfig(protocol="v1")) as client:
+        assert await client.is_server_live(url)
         assert await client.is_model_ready(url, "half_plus_two") is True
         answer = await client.infer(url, {"instances": [1.0, 2.0]}, "half_plus_two")
         assert answer == {"predictions": [2.5, 3.0]}

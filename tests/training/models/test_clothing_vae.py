@@ -69,18 +69,18 @@ def train_tiny(data: ImageSet, artifacts: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def tiny(fashion_data: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_vae(fashion_data: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with untraced():
         return train_tiny(fashion_data, tmp_path_factory.mktemp("artifacts"))
 
 
 @pytest.mark.slow
 def test_training_that_is_traced_gives_what_untraced_does(
-    tiny: Path, fashion_data: ImageSet, tmp_path: Path
+    tiny_vae: Path, fashion_data: ImageSet, tmp_path: Path
 ) -> None:
     traced = read_manifest(train_tiny(fashion_data, tmp_path)).metrics["reconstruction"]
 
-    other = read_manifest(tiny).metrics["reconstruction"]
+    other = read_manifest(tiny_vae).metrics["reconstruction"]
     assert traced["told"] == pytest.approx(other["told"], rel=0.05)
 
 
@@ -137,8 +137,8 @@ def test_the_reference_loss_is_cross_entropy_and_three_times_the_divergence(
     assert found["loss"] == pytest.approx(found["reconstruction"] + 3 * kl, abs=0.03)
 
 
-def test_the_reference_is_measured_on_each_split(tiny: Path) -> None:
-    reference = read_manifest(tiny).metrics["reference"]
+def test_the_reference_is_measured_on_each_split(tiny_vae: Path) -> None:
+    reference = read_manifest(tiny_vae).metrics["reference"]
 
     rows = {name: reference[name]["rows"] for name in ("train", "validation", "test")}
     assert rows == {"train": 100, "validation": 100, "test": 200}
@@ -146,9 +146,9 @@ def test_the_reference_is_measured_on_each_split(tiny: Path) -> None:
 
 
 def test_training_says_how_good_the_drawings_are_and_how_real_ones_do(
-    tiny: Path,
+    tiny_vae: Path,
 ) -> None:
-    manifest = read_manifest(tiny)
+    manifest = read_manifest(tiny_vae)
 
     assert manifest.metrics["drawing"]["images"] == 200
     assert manifest.metrics["floor"]["images"] == 200
@@ -177,13 +177,15 @@ def test_what_was_asked_for_teaches_the_decoder_and_not_the_guess(
     assert np.abs(kernels[0] - kernels[1]).max() > 0
 
 
-def test_the_exported_signatures_are_those_of_the_contract(tiny: Path) -> None:
-    _check_signatures(read_manifest(tiny), latent_dims=5)
+def test_the_exported_signatures_are_those_of_the_contract(tiny_vae: Path) -> None:
+    _check_signatures(read_manifest(tiny_vae), latent_dims=5)
 
 
-def test_an_image_comes_back_from_encode_and_decode(tiny: Path, sample: Rows) -> None:
-    seen = load(tiny, "encode")(image=sample.inputs)
-    back = load(tiny, "decode")(latent=seen["latent"], category=seen["category"])
+def test_an_image_comes_back_from_encode_and_decode(
+    tiny_vae: Path, sample: Rows
+) -> None:
+    seen = load(tiny_vae, "encode")(image=sample.inputs)
+    back = load(tiny_vae, "decode")(latent=seen["latent"], category=seen["category"])
 
     assert {name: array.shape for name, array in seen.items()} == {
         "latent": (200, 5),
@@ -195,8 +197,8 @@ def test_an_image_comes_back_from_encode_and_decode(tiny: Path, sample: Rows) ->
     assert back["image"].dtype == np.uint8
 
 
-def test_a_drawing_does_not_depend_on_its_company(tiny: Path) -> None:
-    _check_company(load(tiny, "decode"), latent_dims=5)
+def test_a_drawing_does_not_depend_on_its_company(tiny_vae: Path) -> None:
+    _check_company(load(tiny_vae, "decode"), latent_dims=5)
 
 
 def test_the_shipped_files_are_those_of_the_manifest() -> None:

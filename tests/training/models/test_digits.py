@@ -1,7 +1,5 @@
 """The digit trainer's parts, and the classifier that we ship."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import keras
@@ -11,7 +9,7 @@ import tensorflow as tf
 
 from service.contract.integrity import verify_files
 from service.contract.manifest import Manifest, read_manifest
-from tests.training.conftest import Sample, untraced
+from tests.training.conftest import Sample
 from training.core import provenance
 from training.core.options import RunOptions
 from training.core.prediction import predict
@@ -99,14 +97,9 @@ def test_the_model_is_cheap_to_serve() -> None:
     assert flop / 1e6 < 20
 
 
-@pytest.mark.parametrize(
-    "steps", [untraced, pytest.param(nullcontext, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
 def test_training_writes_a_version_that_reads_like_the_model(
-    mnist_sample: Sample,
-    steps: Callable[[], AbstractContextManager[None]],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    mnist_sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = ImageSet(*[mnist_sample.images, mnist_sample.labels] * 2)
     tiny = Recipe(epochs=2, validation_rows=100, batch_size=32)
@@ -114,8 +107,7 @@ def test_training_writes_a_version_that_reads_like_the_model(
     monkeypatch.setattr(digits, "make_repeatable", keras.utils.set_random_seed)
     monkeypatch.setattr(mnist, "load", lambda folder: data)
 
-    with steps():
-        digits.train(RunOptions(quick=True, artifacts_dir=tmp_path))
+    digits.train(RunOptions(quick=True, artifacts_dir=tmp_path))
 
     folder = tmp_path / "digits" / "1"
     manifest = read_manifest(folder)

@@ -164,6 +164,7 @@ def test_a_judge_that_is_absent_is_named(written: Path, name: str) -> None:
         load_judge(written)
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss(sample: Sample) -> None:
     rows = Rows(sample.images, sample.labels)
     tf.keras.utils.set_random_seed(1)

@@ -67,6 +67,7 @@ def test_a_patient_older_than_any_in_the_data_counts_as_the_oldest() -> None:
     np.testing.assert_array_equal(oldest, older)
 
 
+@pytest.mark.slow
 def test_training_twice_with_one_seed_writes_the_same_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

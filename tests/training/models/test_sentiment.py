@@ -9,6 +9,7 @@ import tensorflow as tf
 from service.contract.integrity import verify_files
 from service.contract.manifest import read_manifest
 from service.engine.compute.tensorflow_runtime import TensorFlowModel
+from tests.training.models.tiny_sentiment import export_tiny
 from training.core.prediction import predict
 from training.datasets import imdb
 from training.datasets.fetch import DEFAULT_DATA_DIR
@@ -26,6 +27,12 @@ from training.models.sentiment.model import as_strings
 from training.models.sentiment.short_sentences import SENTENCES
 
 SHIPPED = Path(__file__).parents[3] / "artifacts" / "sentiment" / "1"
+
+
+@pytest.fixture(scope="module")
+def tiny_sentiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The version of a small model, trained once for all who read it."""
+    return export_tiny(tmp_path_factory.mktemp("artifacts"))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,98 @@
+// Asks the service, and says its refusals as the sentences that it answers.
+
+/** Where the service is: below whatever prefix a proxy puts before it. */
+export const ROOT = new URL("../", import.meta.url);
+
+/** The service said no; `message` is what it said. */
+export class Refused extends Error {
+  constructor(message, status, code) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/**
+ * Asks for what can be read.
+ * @param {string} path Below the root, without a slash at its beginning.
+ * @returns {Promise<Object>} The JSON of the answer.
+ */
+export async function read(path) {
+  const response = await reach(new URL(path, ROOT), {});
+  if (!response.ok) await refuse(response);
+  return response.json();
+}
+
+/** The text at a path. */
+export async function readText(path) {
+  const response = await reach(new URL(path, ROOT), {});
+  if (!response.ok) await refuse(response);
+  return response.text();
+}
+
+/**
+ * Asks a model.
+ * @param {Object} call `path`; perhaps `query`; and `json`, or a `file` with its `name`.
+ * @returns {Promise<Object>} `data`, the answer; `timing`, see `readTiming`; the `call`.
+ */
+export async function ask(call) {
+  const began = performance.now();
+  const response = await reach(addressOf(call), requestOf(call));
+  if (!response.ok) await refuse(response);
+  const data = await response.json();
+  const total = performance.now() - began;
+  return { call, data, timing: readTiming(response.headers.get("server-timing"), total) };
+}
+
+/** The address of a call, whole. */
+export function addressOf(call) {
+  const address = new URL(call.path, ROOT);
+  for (const [name, value] of Object.entries(call.query ?? {})) {
+    address.searchParams.set(name, value);
+  }
+  return address;
+}
+
+function requestOf(call) {
+  const headers = { "content-type": call.file ? call.file.type : "application/json" };
+  return { method: "POST", headers, body: call.file ?? JSON.stringify(call.json) };
+}
+
+async function reach(address, request) {
+  try {
+    return await fetch(address, request);
+  } catch {
+    throw new Refused("The service cannot be reached. Is it running?", 0, "unreachable");
+  }
+}
+
+async function refuse(response) {
+  let said = {};
+  try {
+    said = await response.json();
+  } catch {
+    // not ours: a proxy's page
+  }
+  const message = said.error ?? `The service answered ${response.status}.`;
+  throw new Refused(message, response.status, said.code);
+}
+
+/**
+ * Reads `Server-Timing`.
+ * @param {?string} header `decode;dur=0.41, queue;dur=0.10, compute;dur=1.20, batch;desc=4`.
+ * @param {number} total Milliseconds that the browser waited.
+ * @returns {Object} `stages`, milliseconds by name; `rest`, what was spent elsewhere;
+ *   `total`; and `batch`, rows, if it was told.
+ */
+export function readTiming(header, total) {
+  const stages = {};
+  let batch = null;
+  for (const part of (header ?? "").split(", ")) {
+    const [name, said] = part.split(";");
+    const [key, value] = (said ?? "").split("=");
+    if (key === "dur") stages[name] = Number(value);
+    if (name === "batch") batch = Number(value);
+  }
+  const spent = Object.values(stages).reduce((sum, each) => sum + each, 0);
+  return { stages, batch, total, rest: Math.max(0, total - spent) };
+}
