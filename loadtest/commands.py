@@ -163,10 +163,15 @@ def find_limit(*, objective: Objective, json_file: Path | None, **given: Any) ->
 
 
 @cli.command()
-def workloads() -> None:
+@click.option("--url", help="A service, whose models that declare their task follow.")
+def workloads(url: str | None) -> None:
     """List what may be in a mix, and its share in the default one."""
     for each in WORKLOADS.values():
         click.echo(f"{each.name:10} {each.weight:>3g}  POST {each.path}: {each.about}")
+    target = Target(url) if url else None
+    declared = target.declared(target.ready_models()) if target else {}
+    for name, found in declared.items():
+        click.echo(f"{name:10} {1:>3}  POST {found.path}: {len(found.bodies)} declared")
 
 
 def _choose_processes(load: Load) -> int:
@@ -186,10 +191,10 @@ def _read_load(given: dict[str, Any]) -> Load:
         )
     target = Target(url)
     ready = target.ready_models()
-    examples = target.examples(ready)
-    known = [*WORKLOADS, *examples]
+    declared = target.declared(ready)
+    known = [*WORKLOADS, *declared]
     mix = (
-        parse_mix(given["mix"], known) if given["mix"] else default_mix(ready, examples)
+        parse_mix(given["mix"], known) if given["mix"] else default_mix(ready, declared)
     )
     check_ready(mix, ready)
     return Load(
@@ -198,7 +203,7 @@ def _read_load(given: dict[str, Any]) -> Load:
         deadline_s=given["deadline"],
         images=given["images"],
         seed=given["seed"],
-        examples={name: body for name, body in examples.items() if name in mix},
+        declared={name: each for name, each in declared.items() if name in mix},
     )
 
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from urllib.parse import quote
 
 import click
 import numpy as np
 
 from loadtest.arrivals import Arrivals, Floats, Rates, schedule
-from loadtest.workloads import WORKLOADS, Body, ImageForm
+from loadtest.workloads import WORKLOADS, Body, Declared, ImageForm
 
 TIMEOUT_HEADER = "x-request-timeout-ms"
 
@@ -41,15 +40,15 @@ def parse_mix(text: str, known: Collection[str] = WORKLOADS) -> Mix:
     return _shares(weights)
 
 
-def default_mix(ready: Collection[str], examples: Collection[str] = ()) -> Mix:
+def default_mix(ready: Collection[str], declared: Collection[str] = ()) -> Mix:
     """Every workload that has a model ready, by its weight; MixError if none has.
 
     Args:
         ready: Models.
-        examples: Those that declare their task; each weighs 1.
+        declared: Those that declare their task; each weighs 1.
     """
     known = [each for each in WORKLOADS.values() if set(each.needs) & set(ready)]
-    weights = {each.name: each.weight for each in known} | dict.fromkeys(examples, 1.0)
+    weights = {each.name: each.weight for each in known} | dict.fromkeys(declared, 1.0)
     if not weights:
         raise MixError("the service has no model ready that a workload is for")
     return _shares(weights)
@@ -82,8 +81,8 @@ class Load:
     Attributes:
         url: Of the service, without a path.
         models: That are ready.
-        examples: What is sent to models that are in no workload, and declare their
-            task: the example of their description.
+        declared: What is sent to models that are in no workload, and declare their
+            task.
         duration_s: The time in which requests are sent, warm-up included.
         warmup_s: The first part of it, which is in no figure.
         rates: Of an open loop; None for a closed one.
@@ -106,7 +105,7 @@ class Load:
     deadline_s: float | None = None
     images: ImageForm = ImageForm.RAW
     seed: int = 0
-    examples: Mapping[str, Body] = field(default_factory=dict)
+    declared: Mapping[str, Declared] = field(default_factory=dict)
 
     def at(self, rates: Rates) -> "Load":
         """The same as an open loop at these rates, warm-up included."""
@@ -115,17 +114,16 @@ class Load:
     def bodies(self) -> list[list[Body]]:
         """For each workload of the mix, in its order, what may be sent."""
         return [
-            [self.examples[name]]
-            if name in self.examples
+            [*self.declared[name].bodies]
+            if name in self.declared
             else WORKLOADS[name].make(self.models, self.images)
             for name in self.mix
         ]
 
     def path(self, name: str) -> str:
         """Where the requests of a workload go."""
-        if name in self.examples:
-            return f"/v1/predict/{quote(name, safe='')}"
-        return WORKLOADS[name].path
+        known = self.declared.get(name) or WORKLOADS[name]
+        return known.path
 
     def headers(self) -> dict[str, str]:
         """What every request carries besides its content."""

@@ -6,15 +6,16 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import click
 import httpx
 import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
-from loadtest.workloads import JSON, WORKLOADS, Body, ImageForm, encode
+from loadtest.workloads import JSON, WORKLOADS, Declared, ImageForm, encode
 
+VERBS = ("predict", "generate")
 PATIENCE_S = 10.0
 SHORT_PATIENCE_S = 2.0  # while the clients send
 MEMORY_EVERY_S = 10.0
@@ -92,20 +93,32 @@ class Target:
             ) from error
         return tuple(sorted(ready))
 
-    def examples(self, ready: Collection[str]) -> dict[str, Body]:
-        """What the service's description sends to those models that it knows by name.
+    def declared(self, ready: Collection[str]) -> dict[str, Declared]:
+        """What to send to those of the models that declare their task, by their names.
 
-        Those that declare their task are there, with an example that works; ours too,
-        for which there are workloads. May raise TargetError.
+        The service's description knows their paths, and an example of each that works;
+        ours are there too, for which there are workloads. May raise TargetError.
         """
         try:
             paths = self._get("/openapi.json").json()["paths"]
-            found = {name: _example(paths.get(f"/v1/predict/{name}")) for name in ready}
+            return {
+                name: self._examples(name, path, paths[path])
+                for name in ready
+                for path in (f"/v1/{verb}/{quote(name, safe='')}" for verb in VERBS)
+                if path in paths and name not in WORKLOADS
+            }
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise TargetError(
                 f"{self.url}/openapi.json: expected Servery's description: {error!r}"
             ) from error
-        return {n: body for n, body in found.items() if body and n not in WORKLOADS}
+
+    def _examples(self, name: str, path: str, described: dict[str, Any]) -> Declared:
+        task = self._get(f"/v1/models/{quote(name, safe='')}").json()["task"]
+        requests = [each["request"] for each in task["examples"]] if task else []
+        if not requests:
+            content = described["post"]["requestBody"]["content"]
+            requests = [content[JSON]["example"]]
+        return Declared(path, tuple(encode(each, ImageForm.JSON) for each in requests))
 
     def snapshot(self, patience_s: float = PATIENCE_S) -> Snapshot:
         """Its metrics now; may raise TargetError."""
@@ -123,12 +136,6 @@ class Target:
                 f"{self.url}{path}: expected an answer, received {error!r}. "
                 "Is the service running? servery serve"
             ) from error
-
-
-def _example(path: dict[str, Any] | None) -> Body | None:
-    content = path["post"]["requestBody"]["content"] if path else {}
-    example = content.get(JSON, {}).get("example")
-    return None if example is None else encode(example, ImageForm.JSON)
 
 
 @dataclass(frozen=True, slots=True)

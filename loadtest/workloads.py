@@ -54,6 +54,19 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True)
+class Declared:
+    """What is sent to a model that declares its task.
+
+    Attributes:
+        path: Of its endpoint.
+        bodies: The declared examples; or that of the service's description.
+    """
+
+    path: str
+    bodies: tuple[Body, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """What is sent to one endpoint.
 

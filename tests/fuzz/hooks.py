@@ -1,12 +1,14 @@
-"""What Schemathesis cannot know: what an image file is. See `schemathesis.toml`."""
+"""What Schemathesis cannot know: what files are. See `schemathesis.toml`."""
 
 import base64
 from pathlib import Path
 
+import numpy as np
 import schemathesis
 from hypothesis import strategies as st
 
 from service.models.digits.endpoint import EXAMPLE
+from service.web.sound import to_wav
 
 PICTURES = Path(__file__).parents[1] / "data" / "images"
 FILES = [
@@ -20,3 +22,9 @@ schemathesis.openapi.format(
 )
 schemathesis.openapi.format("image-file", files)
 schemathesis.openapi.media_type("image/*", files)
+
+sounds = st.just(to_wav(np.zeros(800, np.float32), 8000))
+schemathesis.openapi.format(
+    "base64-audio", sounds.map(lambda file: base64.b64encode(file).decode())
+)
+schemathesis.openapi.media_type("audio/*", sounds)

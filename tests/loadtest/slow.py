@@ -6,7 +6,7 @@ from typing import Any
 
 CAPACITY = 40.0  # requests a second
 BURST = 20.0  # beyond it, at once: the noise of a machine is no overload
-MODELS = {"models": [{"name": "digits", "default_version": 1}]}
+MODELS = {"models": [{"name": "digits", "default_version": 1}], "paths": {}}
 
 
 class Bucket:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.tasks.images import resized
+from service.web.imaging.sized import resized
 from tests.models.predicting import Application, accepted, refused
 
 PNG = {"content-type": "image/png"}

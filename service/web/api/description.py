@@ -7,16 +7,14 @@ reached is among its answers, and names in place of numbers stand for their valu
 import copy
 from collections.abc import Callable, Iterator
 from functools import partial
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from pydantic_core import to_json
 
 from service.web.api.predict import describe_endpoints
+from service.web.api.schemas import describe_error
 from service.web.state import AppState
-
-ERROR = {"$ref": "#/components/schemas/ErrorResponse"}
 
 # What the connection, the parser and the way to a route can refuse, whatever the route.
 ANYWHERE = (400, 408, 413, 414, 417, 422, 431, 500, 501, 503, 505)
@@ -61,7 +59,7 @@ class Api(FastAPI):
         )
         for operation in _operations(document):
             for status in ANYWHERE:
-                operation["responses"].setdefault(str(status), _error(status))
+                operation["responses"].setdefault(str(status), describe_error(status))
         _fill(document, self._find_bound)
         return document
 
@@ -78,13 +76,6 @@ class Api(FastAPI):
 def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for methods in document["paths"].values():
         yield from methods.values()
-
-
-def _error(status: int) -> dict[str, Any]:
-    return {
-        "description": HTTPStatus(status).phrase,
-        "content": {"application/json": {"schema": ERROR}},
-    }
 
 
 def _fill(node: Any, find: Callable[[str], int | None]) -> None:

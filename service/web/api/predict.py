@@ -18,6 +18,7 @@ from service.web.api.schemas import (
     DirectRoute,
     Schema,
     Version,
+    describe_error,
 )
 from service.web.http.body import JSON
 from service.web.state import AppState
@@ -25,6 +26,8 @@ from service.web.state import AppState
 TopK = Annotated[
     int | None, Query(ge=1, le=1000, description="How many classes, best first.")
 ]
+
+ERRORS = (404, 415, 504)  # beside those of every path
 
 router = APIRouter(route_class=DirectRoute)
 
@@ -98,6 +101,7 @@ def _describe(contract: Contract, endpoint: Endpoint, catalog: Catalog) -> Schem
     if endpoint.takes_top_k:
         schema = {"type": "integer", "minimum": 1, "maximum": 1000}
         parameters.append({"name": "top_k", "in": "query", "schema": schema})
+    statuses = (*ERRORS, 406) if endpoint.other_answers else ERRORS
     answer = inlined(endpoint.response(contract.name).model_json_schema())
     return {
         "tags": [endpoint.verb],
@@ -110,6 +114,7 @@ def _describe(contract: Contract, endpoint: Endpoint, catalog: Catalog) -> Schem
             "200": {
                 "description": "Successful Response",
                 "content": {JSON: {"schema": answer}, **endpoint.other_answers},
-            }
+            },
+            **{str(status): describe_error(status) for status in statuses},
         },
     }

@@ -4,6 +4,7 @@ import binascii
 import contextlib
 import re
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from typing import Annotated, Any, ClassVar, Self
 
 from fastapi import Query
@@ -273,6 +274,13 @@ class ErrorResponse(BaseModel):
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The entries of these statuses in the OpenAPI document."""
     return {status: {"model": ErrorResponse} for status in statuses}
+
+
+def describe_error(status: int) -> Schema:
+    """The entry of one, as FastAPI writes it."""
+    schema = {"$ref": "#/components/schemas/ErrorResponse"}
+    content = {JSON: {"schema": schema}}
+    return {"description": HTTPStatus(status).phrase, "content": content}
 
 
 BINARY = {"schema": {"type": "string", "format": "binary"}}

@@ -333,6 +333,15 @@ def test_json_takes_one_or_many_in_base64() -> None:
     assert best(together) == ["class 0", "class 10", "class 20"]
 
 
+def test_hugging_face_s_door_answers_the_same_classes() -> None:
+    (data,) = reds(1)
+    response = serve(ReddestEngine(), lambda http: http.post("/hf/photo", content=data))
+    assert response.status_code == 200, response.text
+    labels = [each["label"] for each in response.json()]
+    assert len(labels) == 5
+    assert labels[:1] == best(post(data))
+
+
 def test_the_documented_example_works() -> None:
     response = serve(
         ReddestEngine(), lambda http: http.post(PATH, json={"image": EXAMPLE})

@@ -1,0 +1,47 @@
+"""Pictures in a size and in colours that a model declares."""
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from service.web.imaging.decode import read_photo
+
+Resize = Literal["crop", "fit", "stretch"]
+Pixels = npt.NDArray[np.uint8]
+
+
+def read_sized(
+    data: bytes,
+    *,
+    max_pixels: int,
+    size: tuple[int, int],
+    colour: str,
+    resize: Resize,
+) -> Pixels:
+    """An image file to uint8 (height, width), or (height, width, 3) in colour.
+
+    Args:
+        data: The file.
+        max_pixels: Width times height above which nothing is decoded.
+        size: Height, width wanted.
+        colour: grey or rgb.
+        resize: See `service.contract.task.ImageClassification`.
+
+    Raises:
+        InvalidImage, ImageTooLarge: See `service.web.imaging.decode`.
+    """
+    photo = read_photo(data, max_pixels=max_pixels, short_side=max(size))
+    image = photo.convert("L") if colour == "grey" else photo
+    return np.asarray(resized(image, size, resize))
+
+
+def resized(image: Image.Image, size: tuple[int, int], how: Resize) -> Image.Image:
+    """Bring an image to a size: height, width; antialiased, bilinear."""
+    (height, width), bilinear = size, Image.Resampling.BILINEAR
+    if how == "crop":
+        return ImageOps.fit(image, (width, height), bilinear)
+    if how == "fit":
+        return ImageOps.pad(image, (width, height), bilinear, color=0)
+    return image.resize((width, height), bilinear)
