@@ -8,11 +8,28 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from service import cli_admin, cli_predict
 from service.settings import Settings
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Those below, and those of other modules, which `serve` does not wait for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *_other_commands()])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        found = super().get_command(ctx, cmd_name)
+        return found or _other_commands().get(cmd_name)
+
+
+def _other_commands() -> dict[str, click.Command]:
+    from service.cli_admin import COMMANDS
+    from service.cli_predict import predict
+
+    return {command.name or "": command for command in (*COMMANDS, predict)}
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="servery", message="%(prog)s %(version)s")
 def cli() -> None:
     """Serve versioned TensorFlow SavedModels, in full batches, over HTTP."""
@@ -185,8 +202,6 @@ class _LoadTest(click.Group):
         return group
 
 
-for command in (*cli_admin.COMMANDS, cli_predict.predict):
-    cli.add_command(command)
 cli.add_command(
     _LoadTest("loadtest", help="Load a running service: what its users would see.")
 )

@@ -54,6 +54,12 @@ def test_http_processes_never_import_tensorflow() -> None:
     assert imported(code, of={"tensorflow", "keras", "training"}) == []
 
 
+def test_a_start_waits_for_no_import_that_other_processes_make() -> None:
+    code = "import service.cli, service.processes.supervisor, service.rpc.port"
+    others = {"numpy", "fastapi", "service.cli_admin", "service.cli_predict"}
+    assert imported(code, of=others) == []
+
+
 def test_tensorflow_is_imported_in_one_place_only() -> None:
     modules = {
         path.relative_to(ROOT).as_posix()

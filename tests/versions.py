@@ -133,7 +133,7 @@ class MultiplierLoader:
     def release(self) -> None:
         self.released += 1
 
-    def recheck(self) -> list[tuple[str, int]]:
+    def recheck(self, unchanged: object) -> list[tuple[str, int]]:
         return []
 
     def load(self, folder: Path, contract: Contract, policy: ModelPolicy) -> Loaded:

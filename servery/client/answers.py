@@ -41,7 +41,8 @@ class Prediction(Mapping[str, Any]):
         raw: The answer as it came.
         label: The class that it is; None where the model names none.
         score: The probability of `label`, 0 to 1; None where there is none.
-        classes: The probable classes, best first; may be empty.
+        classes: The probable classes, best first; may be empty. Of a mask: what is in
+            it, each with its share of the pixels.
         value: The number that a regression answers; else None.
     """
 
@@ -220,7 +221,7 @@ def _read_prediction(
 
 def _read_classes(raw: dict[str, Any]) -> Iterator[Class]:
     """The classes that an answer lists, by index where they have no names."""
-    listed = raw.get("classes")
+    listed = _first(raw, "classes", "shares")
     if isinstance(listed, list):
         for each in listed:
             yield Class(str(each["label"]), float(_first(each, "score", "probability")))

@@ -100,8 +100,7 @@ class AsyncClient:
         several = spread(given, known)
         if several is None:
             return (await self._predict(known, [given], options))[0]
-        outcomes = self._answer(several, known, options)
-        async with aclosing(outcomes):
+        async with aclosing(self._answer(several, known, options)) as outcomes:
             return [raise_error(outcome) async for outcome in outcomes]
 
     @overload
@@ -134,8 +133,7 @@ class AsyncClient:
         """Ask for one prediction after the other; see `Client.predict_each`."""
         known = await self._describe(model)
         options = Options(version, top_k, timeout_s, concurrency, progress)
-        outcomes = self._answer(given, known, options)
-        async with aclosing(outcomes):
+        async with aclosing(self._answer(given, known, options)) as outcomes:
             async for outcome in outcomes:
                 yield outcome if return_errors else raise_error(outcome)
 
@@ -182,13 +180,14 @@ class AsyncClient:
         self, name: str, version: int | None = None, *, timeout_s: float = 60.0
     ) -> Model:
         """Wait until a model is there; see `Client.wait_for`."""
-        end = time.monotonic() + timeout_s
+        end, found = time.monotonic() + timeout_s, None
         while True:
             with suppress(NotFound, Unavailable, ConnectionFailed):
-                if is_there(found := await self.model(name), version):
-                    return found
+                found = await self.model(name)
+            if found and is_there(found, version):
+                return found
             if time.monotonic() > end:
-                raise too_late(name, version, timeout_s)
+                raise too_late(name, found, version, timeout_s)
             await asyncio.sleep(POLL_S)
 
     async def _describe(self, name: str) -> Model:

@@ -135,8 +135,8 @@ class Client:
         several = spread(given, known)
         if several is None:
             return self._predict(known, [given], options)[0]
-        outcomes = self._answer(several, known, options)
-        return [raise_error(outcome) for outcome in outcomes]
+        with closing(self._answer(several, known, options)) as outcomes:
+            return [raise_error(outcome) for outcome in outcomes]
 
     @overload
     def predict_each(
@@ -190,8 +190,7 @@ class Client:
         """
         known = self._describe(model)
         options = Options(version, top_k, timeout_s, concurrency, progress)
-        outcomes = self._answer(given, known, options)
-        with closing(outcomes):
+        with closing(self._answer(given, known, options)) as outcomes:
             for outcome in outcomes:
                 yield outcome if return_errors else raise_error(outcome)
 
@@ -243,12 +242,13 @@ class Client:
 
         Args:
             model: Its name, `clothing`.
-            category: Of what; by default of all in turn.
+            category: Of what, of clothing; by default of all in turn.
             count: How many.
             seed: The same seed gives the same images; by default one is drawn.
             version: By default the one that answers.
             timeout_s: Seconds for one try, in place of the client's.
-            wanted: What else the endpoint knows: `generator`, `temperature`, `scale`.
+            wanted: What else the endpoint knows: `temperature`, `scale`; `label` of a
+                model of your own; `generator` of clothing.
 
         Returns:
             PIL images, and the seed.
@@ -285,13 +285,14 @@ class Client:
         Raises:
             DeadlineExceeded: It is not there in time.
         """
-        end = time.monotonic() + timeout_s
+        end, found = time.monotonic() + timeout_s, None
         while True:
             with suppress(NotFound, Unavailable, ConnectionFailed):
-                if is_there(found := self.model(name), version):
-                    return found
+                found = self.model(name)
+            if found and is_there(found, version):
+                return found
             if time.monotonic() > end:
-                raise too_late(name, version, timeout_s)
+                raise too_late(name, found, version, timeout_s)
             time.sleep(POLL_S)
 
     def _describe(self, name: str) -> Model:

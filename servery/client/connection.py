@@ -154,19 +154,25 @@ def check(response: httpx.Response) -> None:
     )
 
 
-def is_there(model: Model | None, version: int | None) -> bool:
+def is_there(model: Model, version: int | None) -> bool:
     """Whether a version of a model is ready; None: whether any answers."""
-    if model is None:
-        return False
     return model.version is not None if version is None else version in model.versions
 
 
-def too_late(name: str, version: int | None, timeout_s: float) -> DeadlineExceeded:
-    """What waiting for a version that does not come ends with."""
+def too_late(
+    name: str, found: Model | None, version: int | None, timeout_s: float
+) -> DeadlineExceeded:
+    """What waiting for a version that does not come ends with, and what there is."""
     wanted = "a version" if version is None else f"version {version}"
+    known = found.raw["versions"] if found else []
+    states = [
+        f"{each['version']} {each['state']}"
+        + (f" ({each['reason']})" if each["reason"] else "")
+        for each in known
+    ]
     return DeadlineExceeded(
-        f"{name}: expected {wanted} to be ready within {timeout_s:g} s; the service "
-        "says why not: GET /v1/models/…"
+        f"{name}: expected {wanted} to be ready within {timeout_s:g} s; received "
+        f"{', '.join(states) or 'none'}"
     )
 
 

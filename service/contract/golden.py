@@ -4,11 +4,10 @@
 the same answers before anybody gets one.
 """
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ from service.contract.dtypes import STRING, dtype_name, numpy_dtype
 from service.contract.signature import Signature, TensorSpec
 
 FILENAME = "golden.npz"
+MOST_BYTES = 1 << 30  # of all samples, uncompressed
 TOLERANCE = 1e-4
 """Largest difference of an output, absolute below 1 and as a share above: the order of
 sums differs between runtimes. What is no float must be equal."""
@@ -84,18 +84,13 @@ def read_golden(path: Path, signatures: Mapping[str, Signature]) -> Golden | Non
     """
     try:
         with path.open("rb") as content, np.load(content) as file:
-            return Golden(
-                str(file["origin"]),  # type: ignore[arg-type]
-                {
-                    name: _read_samples(file, name, signature)
-                    for name, signature in signatures.items()
-                    if any(key.startswith(f"{name}/") for key in file.files)
-                },
-            )
+            return _read(file, signatures)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except GoldenError as error:
         raise GoldenError(f"{path.name}: {error}") from error
+    except Exception as error:  # of files, zip, zlib, NumPy, memory
+        raise GoldenError(f"{path.name} cannot be read: {error}") from error
 
 
 def difference(expected: Array, received: Array) -> float:
@@ -118,17 +113,45 @@ def difference(expected: Array, received: Array) -> float:
     return found if found == found else float("inf")  # a number where NaN is expected
 
 
+def _read(file: Any, signatures: Mapping[str, Signature]) -> Golden:
+    size = sum(each.file_size for each in file.zip.infolist())
+    if size > MOST_BYTES:
+        raise GoldenError(f"expected at most {MOST_BYTES:,} bytes, received {size:,}")
+    origin = str(file["origin"])
+    if origin not in get_args(Origin):
+        raise GoldenError(f"origin: expected one of {get_args(Origin)}, not {origin!r}")
+    samples = {
+        name: _read_samples(file, name, signature)
+        for name, signature in signatures.items()
+        if any(key.startswith(f"{name}/") for key in file.files)
+    }
+    return Golden(origin, samples)  # type: ignore[arg-type]
+
+
 def _read_samples(file: Any, name: str, signature: Signature) -> Samples:
     def read(kind: str, specs: tuple[TensorSpec, ...]) -> tuple[Array, ...]:
         return tuple(
             _unpack(file[f"{name}/{kind}/{spec.name}"], spec) for spec in specs
         )
 
-    labels = f"{name}/labels"
-    return Samples(
+    inputs, outputs = (
         read("inputs", signature.inputs),
         read("outputs", signature.outputs),
-        file[labels] if labels in file.files else None,
+    )
+    for spec, array in zip(signature.inputs, inputs, strict=True):
+        if not spec.any_rank and not _fits(array.shape, spec.shape):
+            shapes = f"{[*spec.shape]}, received {[*array.shape]}"
+            raise GoldenError(f"{name}, {spec.name}: expected the shape {shapes}")
+    rows = {len(array) for array in inputs} if signature.can_batch else {1}
+    if len(rows) > 1 or 0 in rows:
+        raise GoldenError(f"{name}: expected as many rows of each input, not {rows}")
+    labels = f"{name}/labels"
+    return Samples(inputs, outputs, file[labels] if labels in file.files else None)
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(wanted) and all(
+        expected in (None, size) for size, expected in zip(shape, wanted, strict=True)
     )
 
 

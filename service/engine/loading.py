@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -38,8 +38,12 @@ class Loader(Protocol):
     def release(self) -> None:
         """Let go of what no version uses, now that all are loaded."""
 
-    def recheck(self) -> list[Key]:
-        """Check again what may have gone wrong since; versions to be loaded anew."""
+    def recheck(self, unchanged: Collection[Key]) -> list[Key]:
+        """Check again what may have gone wrong since; versions to be loaded anew.
+
+        Args:
+            unchanged: Versions that lie on disk as they were when they were loaded.
+        """
 
 
 class Load(NamedTuple):
@@ -94,12 +98,12 @@ class LoadingThread:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._order, loads)
 
-    async def recheck(self) -> list[Key]:
+    async def recheck(self, unchanged: Collection[Key]) -> list[Key]:
         """See `Loader`."""
         if self._loader is None:
             return []
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._loader.recheck)
+        return await loop.run_in_executor(self._thread, self._loader.recheck, unchanged)
 
     async def settle(self, *, retired: bool = False) -> None:
         """Give back memory, in this thread: there it stalls others a third as long."""

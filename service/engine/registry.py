@@ -144,14 +144,20 @@ class Registry:
             elif known.state is VersionState.READY and folder is not None:
                 self._tried[key] = wanted
                 if folder.fingerprint == known.fingerprint:  # else it is another one
-                    await self._reload(key, folder)
+                    await self._reload(key, folder, "as models.toml asks")
 
     async def recheck(self, scan: Scan) -> None:
         """Load those anew that answer otherwise than when they were loaded."""
-        for key in await self._thread.recheck():
-            folder = scan.versions.get(key[0], {}).get(key[1])
-            if folder is not None and self._statuses.is_ready(key):
-                await self._reload(key, folder)
+        unchanged = {
+            key: folder
+            for key, known in self._statuses.known().items()
+            if known.state is VersionState.READY
+            and (folder := scan.versions.get(key[0], {}).get(key[1])) is not None
+            and folder.fingerprint == known.fingerprint
+        }
+        for key in await self._thread.recheck(unchanged):
+            if self._statuses.is_ready(key):
+                await self._reload(key, unchanged[key], "by TensorFlow")
 
     async def settle(self) -> None:
         """Give back what loading has left behind."""
@@ -209,13 +215,13 @@ class Registry:
             niceness=NICENESS[policy.priority],
         )
 
-    async def _reload(self, key: Key, folder: VersionFolder) -> None:
+    async def _reload(self, key: Key, folder: VersionFolder, how: str) -> None:
         """Load a version beside itself, and let the new one take over."""
         old, old_marker = self._loaded[key], self._markers[key]
         try:
             new = await self._load(key, folder)
         except Exception:
-            logger.exception("%s %d cannot be loaded as models.toml asks", *key)
+            logger.exception("%s %d cannot be loaded %s", *key, how)
             if self._markers.get(key) is not old_marker:
                 self._forget_marker(key)
             if self._loaded.get(key) is old:
@@ -226,7 +232,7 @@ class Registry:
             self._in_background(self._bury(old, old_marker, limit))
         self._loaded[key] = new
         self._statuses.set(key, VersionState.READY, version=new.version)
-        logger.info("%s %d was loaded anew, as models.toml asks", *key)
+        logger.info("%s %d was loaded anew, %s", *key, how)
 
     async def _retire(self, key: Key, leave: object) -> None:
         delay_s = self._settings.retire_delay_s

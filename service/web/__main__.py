@@ -43,6 +43,7 @@ def main(name: str, handover: str) -> None:
         max_backlog_bytes=settings.max_engine_backlog_bytes,
     )
     state = AppState(settings, engine, metrics, access_log)
+    state.decoders.start()  # while we go on
     app = create_app(state)
     limits = HttpLimits.of(settings, raise_descriptor_limit())
     connections = Connections(app, state, limits)

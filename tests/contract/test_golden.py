@@ -1,5 +1,6 @@
 """Samples come back as they were written, and differences are what they say."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +100,54 @@ def test_what_is_no_float_is_equal_or_not() -> None:
     assert difference(np.array([1, 2]), np.array([1, 2], np.int32)) == np.inf
     texts = np.array([b"a"], object)
     assert difference(texts, texts.copy()) == 0
+
+
+def write_arrays(path: Path, **changes: Any) -> None:
+    """Samples of `signature("float32")`, with other arrays in place of some."""
+    x = np.zeros((2, 2), np.float32)
+    arrays = {"origin": np.array("given"), "s/inputs/x": x, "s/outputs/y": x[:, 0]}
+    given: dict[str, Any] = arrays | changes
+    np.savez_compressed(path, **given)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"s/inputs/x": np.zeros((2, 3), np.float32)},
+            r"\[None, 2\], received \[2, 3\]",
+        ),
+        ({"s/inputs/x": np.zeros(2, np.float32)}, r"\[None, 2\], received \[2\]"),
+        ({"s/inputs/x": np.zeros((0, 2), np.float32)}, "as many rows"),
+        ({"origin": np.array("a friend")}, "origin: expected one of"),
+        ({"s/inputs/x": np.array([[{}, {}]])}, "cannot be read"),
+    ],
+)
+def test_samples_of_another_form_are_refused(
+    changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    write_arrays(tmp_path / "golden.npz", **changes)
+    with pytest.raises(GoldenError, match=message):
+        read_golden(tmp_path / "golden.npz", {"s": signature("float32")})
+
+
+@pytest.mark.parametrize("at", range(30, 900, 60))
+def test_no_damage_is_taken_for_samples(at: int, tmp_path: Path) -> None:
+    path, signatures = tmp_path / "golden.npz", {"s": signature("float32")}
+    write_arrays(path)
+    content = bytearray(path.read_bytes())
+    content[at % len(content)] ^= 0xFF
+    path.write_bytes(content)
+    with suppress(GoldenError):  # some bytes mean nothing: then it is as before
+        found = read_golden(path, signatures)
+        assert found is not None
+        assert not any(each.inputs[0].any() for each in found.samples.values())
+
+
+def test_samples_that_unfold_into_too_much_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.contract.golden.MOST_BYTES", 10_000)
+    write_arrays(tmp_path / "golden.npz", **{"s/labels": np.zeros(10_000)})
+    with pytest.raises(GoldenError, match="expected at most 10,000 bytes"):
+        read_golden(tmp_path / "golden.npz", {"s": signature("float32")})

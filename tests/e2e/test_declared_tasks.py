@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 import servery
 from loadtest.commands import cli as loadtest
+from servery.client.pictures import array_to_wav
 from tests.e2e.server import Server
 from tests.e2e.test_predict_command import run
 
@@ -24,6 +25,10 @@ TEXT = servery.TextClassification()
 TABLE = servery.TabularClassification(fields=FIELDS)
 PRICE = servery.TabularRegression(fields=FIELDS, unit="€")
 IMAGE = servery.ImageClassification(size=(8, 8), colour="grey", top_k=2)
+
+SOUND = servery.AudioClassification(rate=8000, samples=800)
+MASK = servery.ImageSegmentation(size=(8, 8), colour="grey")
+DRAWING = servery.ImageGeneration()
 
 pytestmark = pytest.mark.slow
 
@@ -56,6 +61,26 @@ def by_brightness() -> Any:
     return keras.Model(image, weighed(dense, kernel, [12.75, 0, -12.75])(mean))
 
 
+def by_loudness() -> Any:
+    sound = keras.Input((800,), name="sound")
+    power = keras.layers.Reshape((800, 1))(keras.layers.Multiply()([sound, sound]))
+    mean = keras.layers.GlobalAveragePooling1D()(power)
+    dense = keras.layers.Dense(2, "softmax", name="out")
+    return keras.Model(sound, weighed(dense, [[-100, 100]], [5, -5])(mean))
+
+
+def by_pixel() -> Any:
+    image = keras.Input((8, 8, 1), name="image")
+    layer = keras.layers.Conv2D(2, 1, activation="softmax", name="out")
+    return keras.Model(image, weighed(layer, [[[[-1, 1]]]], [128, -128])(image))
+
+
+def by_latents() -> Any:
+    latents = keras.Input((4,), name="latents")
+    shades = keras.layers.Dense(64, activation="sigmoid")(latents)
+    return keras.Model(latents, keras.layers.Reshape((8, 8), name="image")(shades))
+
+
 @pytest.fixture(scope="module")
 def declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("declared")
@@ -63,6 +88,9 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         ("ages", by_age(2, "softmax"), TABLE, ["young", "old"]),
         ("prices", by_age(1, None), PRICE, []),
         ("lights", by_brightness(), IMAGE, ["dark", "grey", "bright"]),
+        ("noises", by_loudness(), SOUND, ["quiet", "loud"]),
+        ("skies", by_pixel(), MASK, ["night", "day"]),
+        ("drawings", by_latents(), DRAWING, []),
     ]
     for name, model, task, labels in made:
         servery.export(model, name, artifacts=folder, task=task, labels=labels)
@@ -110,6 +138,36 @@ def test_images_have_as_many_classes_as_are_wanted(client: servery.Client) -> No
     assert client.predict("lights", np.stack([white, white // 9]))[1].label == "dark"
 
 
+def test_sounds_are_samples_or_files(client: servery.Client, tmp_path: Path) -> None:
+    loud = np.sin(np.arange(800) / 5).astype(np.float32)
+
+    labels = [each.label for each in client.predict("noises", [loud, loud / 100])]
+
+    assert labels == ["loud", "quiet"]
+    (tmp_path / "loud.wav").write_bytes(array_to_wav(loud, 8000))
+    assert client.predict("noises", tmp_path / "loud.wav").label == "loud"
+
+
+def test_a_mask_is_an_image_and_the_share_of_each_class(client: servery.Client) -> None:
+    sky = np.zeros((8, 8), np.uint8)
+    sky[:2] = 255
+
+    found = client.predict("skies", sky)
+
+    np.testing.assert_array_equal(np.asarray(found.image("mask")), sky // 255)
+    assert [(each.label, each.score) for each in found.classes] == [
+        ("night", 0.75),
+        ("day", 0.25),
+    ]
+
+
+def test_a_model_that_draws_draws_the_same_again(client: servery.Client) -> None:
+    drawn = client.generate("drawings", count=3, scale=2)
+    again = client.generate("drawings", count=3, scale=2, seed=drawn.seed)
+    assert [each.size for each in drawn] == [(16, 16)] * 3
+    assert [each.tobytes() for each in again] == [each.tobytes() for each in drawn]
+
+
 def test_pandas_goes_in_as_it_is(client: servery.Client) -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"age": [20, 70], "member": [True, False],
@@ -153,7 +211,7 @@ def test_a_load_test_sends_the_example_of_its_description(declared: Server) -> N
     unknown = CliRunner().invoke(loadtest, [*common, "--mix", "letters"])
 
     assert chosen.exit_code == 0, chosen.output
-    assert all(each in all_.output for each in ("ages 33.3 %", "prices", "lights"))
+    assert all(each in all_.output for each in ("ages", "prices", "noises"))
     assert unknown.exit_code == 2
     assert "expected one of digits" in unknown.output
 

@@ -215,19 +215,25 @@ def test_a_long_file_is_never_whole_in_memory_and_ctrl_c_leaves_what_was_done(
     server: Server, tmp_path: Path
 ) -> None:
     output = tmp_path / "out.csv"
-    work = subprocess.Popen(
+    with subprocess.Popen(
         command(server.url, "mammogram", "-", "--output", output),
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
-    )
-    assert work.stdin
-    work.stdin.write(b"age,shape\n" + b"20,round\n" * 4000)  # and no end
-    work.stdin.flush()
-    until(lambda: output.exists() and output.read_bytes().count(b"\n") > 1000)
-
-    work.send_signal(signal.SIGINT)
-    _, said = work.communicate(timeout=60)
+    ) as work:
+        assert work.stdin
+        work.stdin.write(b"age,shape\n" + b"20,round\n" * 4000)  # and no end
+        work.stdin.flush()
+        try:
+            until(
+                lambda: output.exists() and output.read_bytes().count(b"\n") > 1000,
+                240,
+                every_s=0.2,  # who starts needs the cores itself
+            )
+            work.send_signal(signal.SIGINT)
+            _, said = work.communicate(timeout=60)
+        finally:
+            work.kill()
 
     assert work.returncode == 130
     assert b"the rest was not asked" in said

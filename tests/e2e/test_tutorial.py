@@ -58,7 +58,7 @@ def test_the_notebook_is_the_page() -> None:
 def test_it_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = Path(sys.executable).parent  # where `servery` is
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-    program = ["import subprocess"]
+    program = ["import atexit, subprocess", "atexit.register(lambda: server.kill())"]
     for cell in json.loads(NOTEBOOK.read_text("utf-8"))["cells"]:
         code = "".join(cell["source"])
         if cell["cell_type"] == "code" and code.startswith("%%bash\n"):

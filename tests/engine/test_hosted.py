@@ -66,7 +66,7 @@ class MixedLoader:
     def release(self) -> None:
         self.host.release()
 
-    def recheck(self) -> list[tuple[str, int]]:
+    def recheck(self, unchanged: object) -> list[tuple[str, int]]:
         return []
 
 

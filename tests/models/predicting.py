@@ -61,7 +61,7 @@ class CpuLoader:
     def release(self) -> None:
         pass
 
-    def recheck(self) -> list[tuple[str, int]]:
+    def recheck(self, unchanged: object) -> list[tuple[str, int]]:
         return []
 
     def load(self, folder: Path, contract: Contract, policy: ModelPolicy) -> Loaded:

@@ -9,15 +9,11 @@ What does not agree, or is slower, or cannot be compiled, TensorFlow computes.
 """
 
 import logging
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
-
-import numpy as np
 
 from service.contract.compilation import RuntimeChoice, find_obstacle
 from service.contract.contract import Contract
@@ -26,27 +22,28 @@ from service.contract.golden import (
     TOLERANCE,
     Golden,
     GoldenError,
-    Samples,
     difference,
     read_golden,
     write_golden,
 )
 from service.contract.policy import ModelPolicy, WantedRuntime
-from service.contract.samples import draw
-from service.contract.signature import Signature
-from service.engine.batching.tensors import Tensors, count_rows
+from service.engine.compute.comparison import (
+    answer_far,
+    complete,
+    measure,
+    ratio,
+    time_batches,
+)
 from service.engine.compute.compiled_cache import CompiledCache
+from service.engine.compute.compiler_process import CompilerProcess
 from service.engine.compute.live_check import Batch, WatchedModel
 from service.engine.compute.runtime import Compiler, Loaded, Model, TensorFlow
-from service.engine.ended import ProcessDied
 from service.engine.reconciler import Key
 from service.processes.cores import available_cores
 from service.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-TIMED_S = 0.3  # at most, of a runtime at one size, but for its first run
-TIMED_RUNS = 20
 PROCESSORS_DIFFER = 10  # times the tolerance is TensorFlow's own, on another machine
 DISTRUSTED = "compiled, it answered a live batch otherwise"
 OTHERWISE = "TensorFlow found its signatures to be otherwise than they say"
@@ -68,8 +65,7 @@ class RuntimeChooser:
     """Loads versions, each by the runtime that is best for it.
 
     Args:
-        make_compiler: Called with `threads` when the first version is to be compiled:
-            importing OpenVINO takes half a second.
+        compiler: Compiles versions, and loads them.
         tensorflow: The reference.
         cache: Where decisions are kept.
         threads: Threads for one batch of a heavy version.
@@ -81,7 +77,7 @@ class RuntimeChooser:
 
     def __init__(
         self,
-        make_compiler: Callable[[int], Compiler],
+        compiler: Compiler,
         tensorflow: TensorFlow,
         cache: CompiledCache,
         threads: int,
@@ -91,7 +87,7 @@ class RuntimeChooser:
         obstacle: str | None = None,
         rechecked: int = 0,
     ):
-        self._make_compiler = make_compiler
+        self._compiler = compiler
         self._tensorflow = tensorflow
         self._cache = cache
         self._threads = threads
@@ -101,10 +97,6 @@ class RuntimeChooser:
         self._rechecked = rechecked
         self._watched: WeakKeyDictionary[WatchedModel, _Source] = WeakKeyDictionary()
         self._distrusted: set[str] = set()  # keys of the cache
-
-    @cached_property
-    def _compiler(self) -> Compiler:
-        return self._make_compiler(self._threads)
 
     def is_quick(self, folder: Path, contract: Contract, policy: ModelPolicy) -> bool:
         """Whether a version is known to need no TensorFlow."""
@@ -121,14 +113,18 @@ class RuntimeChooser:
         """End TensorFlow's process, if no version is left in it."""
         self._tensorflow.release()
 
-    def recheck(self) -> list[Key]:
+    def recheck(self, unchanged: Collection[Key]) -> list[Key]:
         """Compute by TensorFlow what was kept of live batches of one version.
+
+        Args:
+            unchanged: Versions that lie on disk as they were when they were loaded.
 
         Returns:
             The version, if it answers otherwise: loaded anew, TensorFlow computes it.
         """
         for model, source in list(self._watched.items()):
-            batch = model.take()
+            same = (source.contract.name, source.contract.version) in unchanged
+            batch = model.take() if same else None
             if batch is not None:
                 try:
                     return self._recheck(source, batch)
@@ -170,26 +166,40 @@ class RuntimeChooser:
         """
         obstacle = self._find_obstacle(contract, policy)
         if obstacle is not None:
-            return self._load_checked(folder, contract, policy, obstacle)
+            return self._load_tensorflow(folder, contract, policy, obstacle)
         key = self._key(folder, contract, policy)
         if key in self._distrusted:
-            return self._load_checked(folder, contract, policy, DISTRUSTED)
+            return self._cache.keep(
+                key,
+                lambda _: self._load_tensorflow(folder, contract, policy, DISTRUSTED),
+            )
+        loaded = self._load_kept(key, folder, contract, policy)
+        if loaded is None:
+            loaded = self._decide(key, folder, contract, policy)
+        return self._watch(loaded, _Source(folder, contract, key))
+
+    def _load_kept(
+        self, key: str, folder: Path, contract: Contract, policy: ModelPolicy
+    ) -> Loaded | None:
+        """By what was decided before, if that is known."""
         kept = self._cache.find(key)
         if kept is None:
-            loaded = self._decide(key, folder, contract, policy)
-            return self._watch(loaded, _Source(folder, contract, key))
+            return None
         entry, choice = kept
         if choice.name == "tensorflow":
             return self._load_tensorflow(folder, contract, policy, choice)
         began = time.perf_counter()
         try:
             golden = read_golden(entry / FILENAME, contract.signatures)
-            golden = golden or Golden("drawn")
-            model, _ = self._compile(folder, contract, golden, entry)
+            if golden is None:
+                raise FileNotFoundError(FILENAME)
+            model, _ = self._load_compiled(contract, golden, entry)
+        except OSError as error:  # another service is making it anew
+            logger.info("%s is gone: %s", entry, error)
+            return None
         except ValueError as error:
-            return self._load_checked(folder, contract, policy, str(error))
-        loaded = Loaded(model, choice, time.perf_counter() - began)
-        return self._watch(loaded, _Source(folder, contract, key))
+            return self._load_tensorflow(folder, contract, policy, str(error))
+        return Loaded(model, choice, time.perf_counter() - began)
 
     def _watch(self, loaded: Loaded, source: _Source) -> Loaded:
         """The same, if it was compiled, with an eye on it."""
@@ -219,23 +229,26 @@ class RuntimeChooser:
         folder: Path,
         contract: Contract,
         policy: ModelPolicy,
-        choice: RuntimeChoice,
+        choice: RuntimeChoice | str,
     ) -> Loaded:
-        model = self._tensorflow.load(folder, contract, policy.precision)
-        return Loaded(model, choice, model.warm())
+        """By TensorFlow, held against what it once answered.
 
-    def _load_checked(
-        self, folder: Path, contract: Contract, policy: ModelPolicy, reason: str
-    ) -> Loaded:
-        """By TensorFlow, held against what it once answered."""
-        choice = RuntimeChoice(name="tensorflow", reason=reason)
-        loaded = self._load_tensorflow(folder, contract, policy, choice)
+        Args:
+            folder: See `load`.
+            contract: See there.
+            policy: See there.
+            choice: What was decided, or why TensorFlow it is.
+        """
+        model = self._tensorflow.load(folder, contract, policy.precision)
+        warm_s = model.warm()
+        facts: dict[str, Any] = {}
         golden = read_golden(folder / FILENAME, contract.signatures)
-        if golden is None or policy.precision == "bfloat16":
-            return loaded
-        found = self._check_tensorflow(loaded.model, golden)
-        facts = {"samples": golden.origin, "difference": found}
-        return loaded._replace(choice=choice.model_copy(update=facts))
+        if golden is not None and policy.precision != "bfloat16":
+            found = self._check_tensorflow(model, golden)
+            facts = {"samples": golden.origin, "difference": found}
+        if isinstance(choice, str):
+            choice = RuntimeChoice(name="tensorflow", reason=choice, **facts)
+        return Loaded(model, choice, warm_s)
 
     def _check_tensorflow(self, model: Model, golden: Golden) -> float:
         """The largest difference of TensorFlow's answers from what it once answered."""
@@ -252,68 +265,88 @@ class RuntimeChooser:
         self, key: str, folder: Path, contract: Contract, policy: ModelPolicy
     ) -> Loaded:
         """Load a version by both runtimes, and keep the better one."""
-        choice = RuntimeChoice(name="tensorflow", reason=OTHERWISE)
-        by_tensorflow = self._load_tensorflow(folder, contract, policy, choice)
-        reference = by_tensorflow.model
+        by_tensorflow = self._load_tensorflow(folder, contract, policy, OTHERWISE)
+        reference, wanted = by_tensorflow.model, self._wanted_by(policy)
         if reference.contract != contract:
             return by_tensorflow
-        golden = read_golden(folder / FILENAME, contract.signatures)
-        if golden is not None:
-            self._check_tensorflow(reference, golden)
         try:
-            golden = _complete(golden, contract, reference)
+            golden = read_golden(folder / FILENAME, contract.signatures)
+            golden = complete(golden, contract, reference)
         except GoldenError as error:
-            choice = choice.model_copy(update={"reason": str(error)})
-            return by_tensorflow._replace(choice=choice)
-        wanted = self._wanted_by(policy)
+            return _by_tensorflow(by_tensorflow, str(error))
 
-        def decide(draft: Path | None) -> Loaded:
-            if draft is not None:
-                write_golden(draft / FILENAME, golden, contract.signatures)
+        def decide(draft: Path) -> Loaded:
+            write_golden(draft / FILENAME, golden, contract.signatures)
             return self._compare(folder, golden, by_tensorflow, draft, wanted)
 
-        return self._cache.keep(key, decide)
+        try:
+            return self._cache.keep(key, decide)
+        except OSError as error:
+            reason = f"there is no folder to compile it in: {error}"
+            return _by_tensorflow(by_tensorflow, reason)
 
     def _compare(
         self,
         folder: Path,
         golden: Golden,
         uncompiled: Loaded,
-        draft: Path | None,
+        draft: Path,
         wanted: WantedRuntime,
     ) -> Loaded:
-        reference = uncompiled.model
-        noise = measure(reference, golden)
-        facts: dict[str, Any] = {"samples": golden.origin, "noise": noise}
-
-        def by_tensorflow(reason: str) -> Loaded:
-            choice = RuntimeChoice(name="tensorflow", reason=reason, **facts)
-            return uncompiled._replace(choice=choice)
-
-        if noise > self._tolerance:
-            return by_tensorflow(f"TensorFlow differs from itself by {noise:.2g}")
-        began = time.perf_counter()
+        """What was compiled; TensorFlow's, where that fails, differs or is slower."""
+        reference, began = uncompiled.model, time.perf_counter()
+        facts: dict[str, Any] = {"samples": golden.origin}
         try:
-            model, found = self._compile(folder, reference.contract, golden, draft)
+            far = self._find_noise(golden, reference, wanted, facts)
+            self._compiler.compile(folder, reference.contract, draft)
+            model, found = self._load_compiled(reference.contract, golden, draft)
+            facts["difference"] = max(found, self._check_compiled(model, far))
         except ValueError as error:
-            return by_tensorflow(str(error))
+            return _by_tensorflow(uncompiled, str(error), **facts)
         seconds = time.perf_counter() - began
-        facts["difference"] = found
         times = {"openvino": time_batches(model, golden)}
         times["tensorflow"] = time_batches(reference, golden)
         facts["milliseconds"] = {
             name: {str(rows): round(each * 1000, 3) for rows, each in took.items()}
             for name, took in times.items()
         }
-        ratio = _ratio(times["tensorflow"], times["openvino"])
-        if ratio < 1 and wanted == "auto":
-            return by_tensorflow(f"compiled, it takes {1 / ratio:.2f} times as long")
-        reason = f"compiled, it is {ratio:.2f} times as fast"
+        faster = ratio(times["tensorflow"], times["openvino"])
+        if faster < 1 and wanted == "auto":
+            reason = f"compiled, it takes {1 / faster:.2f} times as long"
+            return _by_tensorflow(uncompiled, reason, **facts)
+        reason = f"compiled, it is {faster:.2f} times as fast"
         choice = RuntimeChoice(name="openvino", reason=reason, **facts)
         return Loaded(model, choice, seconds)
 
-    def _compile(
-        self, folder: Path, contract: Contract, golden: Golden, cache: Path | None
+    def _find_noise(
+        self,
+        golden: Golden,
+        reference: Model,
+        wanted: WantedRuntime,
+        facts: dict[str, Any],
+    ) -> Golden:
+        """Note by how much TensorFlow differs from itself.
+
+        Returns:
+            Samples from further out, for the other one to be compared by as well.
+
+        Raises:
+            ValueError: It differs by too much, or refuses these and nobody insists.
+        """
+        try:
+            far = answer_far(reference.contract, reference)
+        except GoldenError:
+            if wanted == "auto":
+                raise
+            far = Golden("drawn")
+        noise = max(measure(reference, each) for each in (golden, far))
+        facts["noise"] = noise
+        if noise > self._tolerance:
+            raise Disagreement(f"TensorFlow differs from itself by {noise:.2g}")
+        return far
+
+    def _load_compiled(
+        self, contract: Contract, golden: Golden, cache: Path
     ) -> tuple[Model, float]:
         """What was compiled, if it answers as TensorFlow does.
 
@@ -321,16 +354,28 @@ class RuntimeChooser:
             It, and the largest difference of its answers.
 
         Raises:
-            ValueError: It cannot be compiled, or answers otherwise.
+            ValueError: It cannot be loaded, or answers otherwise.
+            OSError: It is gone.
         """
-        model = self._compiler.load(folder, contract, cache)
-        found = measure(model, golden)
+        model = self._compiler.load(contract, cache)
+        return model, self._check_compiled(model, golden)
+
+    def _check_compiled(self, model: Model, golden: Golden) -> float:
+        try:
+            found = measure(model, golden)
+        except Exception as error:  # whatever native code raises
+            raise Disagreement(f"what was compiled fails: {error}") from error
         if found > self._tolerance:
             raise Disagreement(
                 "what was compiled answers otherwise: expected a difference of at most "
                 f"{self._tolerance:g}, received {found:.2g}"
             )
-        return model, found
+        return found
+
+
+def _by_tensorflow(loaded: Loaded, reason: str, **facts: Any) -> Loaded:
+    choice = RuntimeChoice(name="tensorflow", reason=reason, **facts)
+    return loaded._replace(choice=choice)
 
 
 def make_chooser(settings: Settings, tensorflow: TensorFlow) -> RuntimeChooser:
@@ -340,11 +385,12 @@ def make_chooser(settings: Settings, tensorflow: TensorFlow) -> RuntimeChooser:
         obstacle = "bfloat16 is asked for"
     elif settings.device != "cpu" and has_gpu():
         obstacle = "a GPU computes it"
+    threads = settings.tensorflow_threads or available_cores()
     return RuntimeChooser(
-        _make_openvino,
+        CompilerProcess(threads),
         tensorflow,
         CompiledCache(_expand(settings.cache)),
-        settings.tensorflow_threads or available_cores(),
+        threads,
         wanted=settings.runtime,
         tolerance=settings.runtime_tolerance,
         obstacle=obstacle,
@@ -360,102 +406,6 @@ def _expand(folder: Path | None) -> Path | None:
         return None
 
 
-def _make_openvino(threads: int) -> Compiler:
-    from service.engine.compute.openvino_runtime import OpenVINORuntime
-
-    return OpenVINORuntime(threads)
-
-
 def has_gpu(devices: Path = Path("/dev")) -> bool:
     """Whether there is a GPU that TensorFlow may find; it would have to be imported."""
     return any(devices.glob("nvidia[0-9]*"))
-
-
-def measure(model: Model, golden: Golden) -> float:
-    """The largest difference of a model's answers from the samples.
-
-    It is asked in batches of every size that it will be asked in, by other rows each.
-    """
-    largest = 0.0
-    for name, samples in golden.samples.items():
-        for inputs, expected in _batches(model.contract, name, samples):
-            for one, other in zip(expected, model.run(name, inputs), strict=True):
-                largest = max(largest, difference(one, other))
-    return largest
-
-
-def time_batches(model: Model, golden: Golden) -> dict[int, float]:
-    """The least seconds that a batch takes, by its rows: the fewest and the most.
-
-    Of several signatures, all together.
-    """
-    took: dict[int, float] = {}
-    for name, samples in golden.samples.items():
-        batches = [each for each, _ in _batches(model.contract, name, samples)]
-        for inputs in (batches[0], batches[-1])[: len(batches)]:
-            rows = count_rows(inputs)
-            took[rows] = took.get(rows, 0.0) + _time(model, name, inputs)
-    return took
-
-
-def _time(model: Model, name: str, inputs: Tensors) -> float:
-    least, end = math.inf, time.perf_counter() + TIMED_S
-    for _ in range(TIMED_RUNS):
-        began = time.perf_counter()
-        model.run(name, inputs)
-        now = time.perf_counter()
-        least = min(least, now - began)
-        if now > end:
-            break
-    return least
-
-
-def _ratio(one: Mapping[int, float], other: Mapping[int, float]) -> float:
-    """How many times as long one takes as the other, in the geometric mean."""
-    logarithms = [math.log(one[rows] / other[rows]) for rows in one]
-    return math.exp(sum(logarithms) / len(logarithms))
-
-
-def _batches(
-    contract: Contract, name: str, samples: Samples
-) -> Iterator[tuple[Tensors, Tensors]]:
-    """Inputs and outputs of every allowed size, made of the samples in turn."""
-    if not contract.batches(name):
-        yield samples.inputs, samples.outputs
-        return
-    count, first = len(samples.inputs[0]), 0
-    for size in contract.batch_sizes:
-        chosen = np.arange(first, first + size) % count
-        yield (
-            tuple(each[chosen] for each in samples.inputs),
-            tuple(each[chosen] for each in samples.outputs),
-        )
-        first += size
-
-
-def _complete(golden: Golden | None, contract: Contract, reference: Model) -> Golden:
-    """The samples of a version, with drawn ones where it carries none.
-
-    Raises:
-        GoldenError: None could be drawn that it takes.
-    """
-    samples = dict(golden.samples) if golden is not None else {}
-    for name, signature in contract.signatures.items():
-        if name not in samples:
-            samples[name] = _draw(contract, name, signature, reference)
-    return Golden(golden.origin if golden is not None else "drawn", samples)
-
-
-def _draw(
-    contract: Contract, name: str, signature: Signature, reference: Model
-) -> Samples:
-    count = contract.batch_sizes[-1] if contract.batches(name) else 1
-    for drawn in draw(signature, count):
-        inputs = tuple(drawn[spec.name] for spec in signature.inputs)
-        try:
-            return Samples(inputs, reference.run(name, inputs))
-        except ProcessDied:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever the model raises
-            logger.info("%s refuses rows that were drawn: %s", contract.name, error)
-    raise GoldenError(f"{name} takes none of the rows that were drawn")

@@ -1,21 +1,23 @@
 """What was compiled and decided for this processor, so that a second start need not.
 
     <folder>/<key>/record.json      what computes the version, and why
-                   golden.npz       samples that were drawn, where it carries none
+                   golden.npz       the samples that it is compared by
                    <signature>….    what was compiled
 
 The key is made of the version's content and of all that changes what comes out:
-processor, runtimes, threads. An entry that is damaged is as if there were none.
+processor, runtimes, threads. An entry that is damaged is as if there were none. Several
+services may share a folder, and it may hold other things.
 """
 
 import hashlib
 import logging
 import os
+import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -31,9 +33,13 @@ from service.engine.compute.runtime import Loaded
 
 logger = logging.getLogger(__name__)
 
-LAYOUT = 1  # of an entry; another one is another key
+LAYOUT = 2  # of an entry; another one is another key
 RECORD = "record.json"
 KEPT_S = 30 * 24 * 3600  # since an entry was used last
+KEY = re.compile("[0-9a-f]{32}")
+DRAFT = ".draft-"  # begins the name of an entry that is being made
+DRAFT_S = 24 * 3600  # after which nobody is at work on it any more
+READABLE = 0o755  # by the service of another user too, in an image above all
 CPUINFO = Path("/proc/cpuinfo")
 
 
@@ -97,40 +103,29 @@ class CompiledCache:
             os.utime(entry)
         return entry, record.choice
 
-    def keep(self, key: str, decide: Callable[[Path | None], Loaded]) -> Loaded:
+    def keep(self, key: str, decide: Callable[[Path], Loaded]) -> Loaded:
         """Decide, and keep what was decided and compiled: whole, or not at all.
 
         Args:
             key: Of the entry.
-            decide: Writes what is to be kept into a folder, where it gets one.
-        """
-        draft = self._make_draft()
-        try:
-            loaded = decide(draft)
-            if draft is not None and self._folder is not None and loaded.choice:
-                record = Record(choice=loaded.choice, files=hash_files(draft))
-                (draft / RECORD).write_text(record.model_dump_json(indent=2))
-                _replace(draft, self._folder / key)
-        except OSError as error:
-            if draft is None:
-                raise
-            logger.info("what was compiled cannot be kept: %s", error)
-            return decide(None)
-        finally:
-            if draft is not None:
-                shutil.rmtree(draft, ignore_errors=True)
-        return loaded
+            decide: Writes what is to be kept into a folder; called again with one
+                elsewhere where that cannot be written.
 
-    def _make_draft(self) -> Path | None:
-        if self._folder is None:
-            return None
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            _forget_unused(self._folder)
-            return Path(tempfile.mkdtemp(prefix=".draft-", dir=self._folder))
-        except OSError as error:
-            logger.info("nothing that is compiled can be kept: %s", error)
-            return None
+        Raises:
+            OSError: No folder can be written at all.
+        """
+        if self._folder is not None:
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                _forget_unused(self._folder)
+                with _draft(self._folder) as draft:
+                    loaded = decide(draft)
+                    _put(draft, self._folder / key, loaded)
+                    return loaded
+            except OSError as error:
+                logger.info("what was compiled cannot be kept: %s", error)
+        with _draft(None) as draft:
+            return decide(draft)
 
 
 def describe_processor(cpuinfo: Path = CPUINFO) -> str:
@@ -173,15 +168,44 @@ def _hash_unchanged(folder: Path, seen: tuple[tuple[Path, int, int], ...]) -> by
     return repr(hash_files(folder)).encode()
 
 
-def _replace(draft: Path, entry: Path) -> None:
-    """Put a draft in an entry's place; whoever was quicker may win."""
-    shutil.rmtree(entry, ignore_errors=True)
-    with suppress(FileExistsError):
+@contextmanager
+def _draft(folder: Path | None) -> Iterator[Path]:
+    """A folder that is gone afterwards, unless it has got another name."""
+    draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=folder))
+    try:
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _put(draft: Path, entry: Path, loaded: Loaded) -> None:
+    """Put a draft in an entry's place, unless that fails: another one was quicker."""
+    if loaded.choice is None:
+        return
+    try:
+        if loaded.choice.name == "tensorflow":  # what was compiled is of no use
+            _empty(draft)
+        record = Record(choice=loaded.choice, files=hash_files(draft))
+        (draft / RECORD).write_text(record.model_dump_json(indent=2))
+        draft.chmod(READABLE)
+        shutil.rmtree(entry, ignore_errors=True)
         draft.rename(entry)
+    except OSError as error:
+        logger.info("%s cannot be kept: %s", entry, error)
+
+
+def _empty(folder: Path) -> None:
+    for each in folder.iterdir():
+        shutil.rmtree(each) if each.is_dir() else each.unlink()
 
 
 def _forget_unused(folder: Path) -> None:
-    since = time.time() - KEPT_S
+    """Remove what is ours and old; whatever else lies there is somebody's."""
+    now = time.time()
     for entry in folder.iterdir():
-        if entry.stat().st_mtime < since:
-            shutil.rmtree(entry, ignore_errors=True)
+        kept_s = DRAFT_S if entry.name.startswith(DRAFT) else KEPT_S
+        if not entry.name.startswith(DRAFT) and not KEY.fullmatch(entry.name):
+            continue
+        with suppress(OSError):
+            if entry.stat().st_mtime < now - kept_s:
+                shutil.rmtree(entry)

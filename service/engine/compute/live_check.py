@@ -60,7 +60,8 @@ class WatchedModel:
         """Compute; see `Model`."""
         outputs = self._model.run(signature, tensors)
         self._left -= 1  # threads may count one twice: it is a share, not a number
-        if self._left == 0:
+        if self._left <= 0 and self._every:
+            self._left = self._every
             self._keep(signature, tensors, outputs)
         return outputs
 
@@ -74,13 +75,11 @@ class WatchedModel:
             kept, self._kept = self._kept, None
             if kept is not None:
                 self._not_before = self._clock() + APART_S
-                self._left = self._every
             return kept
 
     def _keep(self, signature: str, tensors: Tensors, outputs: Tensors) -> None:
         with self._lock:
             if self._clock() < self._not_before:
-                self._left = self._every
                 return
             copies = tuple(each.copy() for each in tensors)  # not the frame it came in
             self._kept = Batch(

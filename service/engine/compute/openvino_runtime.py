@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-# OpenVINO reports to its makers when it converts models by tools that we do not use; it
-# does without what reports where that cannot be imported.
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+# Its tools convert models of other makes, and report that to its makers. We use none of
+# them; OpenVINO does without where they cannot be imported, in half of the time.
+sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
 
 import numpy as np
 import openvino as ov
@@ -41,6 +41,7 @@ HEAVY_BYTES = 20_000_000  # of weights: more than the processor's caches hold
 LANES = 2  # batches of a light version that are computed at once, each by one thread
 NOISE = ("Exception from", "Check '", "FrontEnd API failed", "Summary:")
 MOST_CHARACTERS = 200
+RANDOM = frozenset({"Multinomial", "RandomUniform"})
 WHOLE = 0  # in place of a batch size, of what is not batched
 
 
@@ -49,91 +50,94 @@ class CannotCompile(ValueError):
 
 
 class OpenVINORuntime:
-    """Compiles versions. One a process.
+    """Compiles versions, and loads what was compiled. One a process.
 
     Args:
         threads: Threads for one batch of a heavy version; a light one's has one.
     """
 
-    name = "openvino"
-    version: str = ov.get_version()
-
     def __init__(self, threads: int):
         self._core = ov.Core()
         self._threads = threads
 
-    def load(
-        self, folder: Path, contract: Contract, cache: Path | None = None
-    ) -> "OpenVINOModel":
+    def compile(self, folder: Path, contract: Contract, cache: Path) -> None:
         """Compile all signatures of a version at all batch sizes.
 
         Args:
             folder: Where it lies.
             contract: What it promises.
-            cache: A folder in which what was compiled is found, and kept.
+            cache: A folder, which `load` finds them in.
 
         Raises:
             CannotCompile: It is none that OpenVINO can compute.
+            OSError: The folder cannot be written.
         """
-        compiled = {}
-        for name, signature in contract.signatures.items():
-            sizes = contract.batch_sizes if contract.batches(name) else (WHOLE,)
-            kept = cache / name.replace("/", "_") if cache is not None else None
+        for number, (name, signature) in enumerate(contract.signatures.items()):
             try:
-                compiled[name] = self._compile(folder, name, signature, sizes, kept)
+                with _alone(folder, name, cache) as saved:
+                    graph = self._core.read_model(saved)
+                    _check_random(graph)
+                    if _count_bytes(graph) > HEAVY_BYTES:
+                        _save(graph, cache / f"{number}.xml")
+                        continue
+                for size in _sizes(contract, name):
+                    blob = self._fix(graph, signature, size).export_model()
+                    (cache / f"{number}-{size}.blob").write_bytes(blob.getvalue())
             except RuntimeError as error:
                 raise CannotCompile(_summarise(error)) from error
+
+    def load(self, contract: Contract, cache: Path) -> "OpenVINOModel":
+        """Load what was compiled of a version.
+
+        Args:
+            contract: What it promises.
+            cache: The folder that it was compiled into.
+
+        Raises:
+            CannotCompile: It is not what it should be.
+            OSError: It is not there.
+        """
+        compiled = {}
+        for number, (name, signature) in enumerate(contract.signatures.items()):
+            try:
+                found = self._load(contract, name, cache, number)
+            except RuntimeError as error:
+                raise CannotCompile(_summarise(error)) from error
+            compiled[name] = {
+                size: Compiled(each, signature) for size, each in found.items()
+            }
         return OpenVINOModel(contract, compiled)
 
-    def _compile(
-        self,
-        folder: Path,
-        name: str,
-        signature: Signature,
-        sizes: tuple[int, ...],
-        cache: Path | None,
-    ) -> dict[int, "Compiled"]:
-        """One signature, at every size."""
-        blobs = {size: _blob(cache, size) for size in sizes}
-        if all(blob is not None and blob.exists() for blob in blobs.values()):
-            found = {
-                size: self._core.import_model(blob.read_bytes(), "CPU", self._config(0))
-                for size, blob in blobs.items()
-                if blob is not None
-            }
-        else:
-            graph = self._read(folder, name, cache)
-            weights = _count_bytes(graph)
-            config = self._config(weights)
-            found = {}
-            if weights > HEAVY_BYTES and WHOLE not in sizes:
-                sizes = (1,)
-            for size in sizes:
-                model = graph.clone()
-                model.reshape(_shapes(signature, size))
-                found[size] = self._core.compile_model(model, "CPU", config)
-                blob = blobs[size]
-                if blob is not None and weights <= HEAVY_BYTES:
-                    blob.write_bytes(found[size].export_model().getvalue())
-        return {size: Compiled(each, signature) for size, each in found.items()}
+    def _load(
+        self, contract: Contract, name: str, cache: Path, number: int
+    ) -> dict[int, ov.CompiledModel]:
+        """One signature at every size; of a heavy one, which is only read, at one."""
+        heavy = cache / f"{number}.xml"
+        sizes = _sizes(contract, name)
+        if heavy.exists():
+            graph = self._core.read_model(heavy)
+            size = WHOLE if WHOLE in sizes else 1
+            fixed = self._fix(graph, contract.signatures[name], size, heavy=True)
+            return {size: fixed}
+        blobs = {size: cache / f"{number}-{size}.blob" for size in sizes}
+        return {
+            size: self._core.import_model(blob.read_bytes(), "CPU", self._config())
+            for size, blob in blobs.items()
+        }
 
-    def _read(self, folder: Path, name: str, cache: Path | None) -> ov.Model:
-        """The graph of a signature; OpenVINO's own file is read ten times as fast."""
-        kept = cache.with_suffix(".xml") if cache is not None else None
-        if kept is not None and kept.exists():
-            return self._core.read_model(kept)
-        with _alone(folder, name) as saved:
-            graph = self._core.read_model(saved)
-            if kept is not None:
-                ov.save_model(graph, kept, compress_to_fp16=False)
-        return graph
+    def _fix(
+        self, graph: ov.Model, signature: Signature, size: int, *, heavy: bool = False
+    ) -> ov.CompiledModel:
+        """Compiled for one size."""
+        model = graph.clone()
+        model.reshape({spec.name: _shape(spec, size) for spec in signature.inputs})
+        return self._core.compile_model(model, "CPU", self._config(heavy=heavy))
 
-    def _config(self, weights: int) -> dict[str, object]:
+    def _config(self, *, heavy: bool = False) -> dict[str, object]:
         """Threads are said, for OpenVINO sees cores that a container may not use.
 
         And precision, for it takes a lesser one by itself where the processor has it.
         """
-        heavy = weights > HEAVY_BYTES
         return {
             hint.inference_precision: ov.Type.f32,
             hint.enable_cpu_pinning: False,  # models would share one core
@@ -158,13 +162,8 @@ class Compiled:
         if precision != ov.Type.f32:
             raise CannotCompile(f"it would compute in {precision.to_string()}")
         self._model = model
-        names = {
-            name: at for at, port in enumerate(model.inputs) for name in port.names
-        }
-        self._inputs = [names.get(spec.name) for spec in signature.inputs]
-        found = {
-            name: at for at, port in enumerate(model.outputs) for name in port.names
-        }
+        inputs, found = _positions(model.inputs), _positions(model.outputs)
+        self._inputs = [inputs.get(spec.name) for spec in signature.inputs]
         try:
             self._outputs = [found[spec.name] for spec in signature.outputs]
         except KeyError as error:
@@ -258,12 +257,22 @@ def _shape(spec: TensorSpec, size: int) -> list[int]:
     return sizes if size == WHOLE else [size, *sizes[1:]]
 
 
-def _shapes(signature: Signature, size: int) -> dict[str, list[int]]:
-    return {spec.name: _shape(spec, size) for spec in signature.inputs}
+def _sizes(contract: Contract, name: str) -> tuple[int, ...]:
+    return contract.batch_sizes if contract.batches(name) else (WHOLE,)
 
 
-def _blob(cache: Path | None, size: int) -> Path | None:
-    return cache.with_name(f"{cache.name}-{size}.blob") if cache is not None else None
+def _save(graph: ov.Model, path: Path) -> None:
+    try:
+        ov.save_model(graph, path, compress_to_fp16=False)
+    except RuntimeError as error:  # of a stream: it has read the graph before
+        raise OSError(f"{path.name} cannot be written: {error}") from error
+
+
+def _check_random(graph: ov.Model) -> None:
+    """Refuse what has no answer to be compared by, however seldom that shows."""
+    found = RANDOM.intersection(op.get_type_name() for op in graph.get_ops())
+    if found:
+        raise CannotCompile(f"it draws at random: {', '.join(sorted(found))}")
 
 
 def _count_bytes(graph: ov.Model) -> int:
@@ -273,9 +282,9 @@ def _count_bytes(graph: ov.Model) -> int:
 
 
 @contextmanager
-def _alone(folder: Path, signature: str) -> Iterator[Path]:
+def _alone(folder: Path, signature: str, place: Path) -> Iterator[Path]:
     """The SavedModel with one signature, for OpenVINO reads the default one alone."""
-    with tempfile.TemporaryDirectory(prefix="servery-") as name:
+    with tempfile.TemporaryDirectory(prefix="one-", dir=place) as name:
         copy = Path(name)
         content = with_one_signature(folder / FILENAME, signature)
         (copy / FILENAME).write_bytes(content)

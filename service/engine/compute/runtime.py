@@ -60,18 +60,27 @@ class Loaded(NamedTuple):
 
 
 class Compiler(Protocol):
-    """What compiles versions: `OpenVINORuntime`."""
+    """What compiles versions: `CompilerProcess`."""
 
-    def load(self, folder: Path, contract: Contract, cache: Path | None) -> Model:
+    def compile(self, folder: Path, contract: Contract, cache: Path) -> None:
         """Compile a version.
 
         Args:
             folder: Where it lies.
             contract: What it promises.
-            cache: A folder in which what was compiled is found, and kept.
+            cache: A folder for what comes of it.
 
         Raises:
             ValueError: It cannot be compiled; the message says why.
+            OSError: The folder is full, or gone.
+        """
+
+    def load(self, contract: Contract, cache: Path) -> Model:
+        """Load what was compiled.
+
+        Raises:
+            ValueError: It does not compute as it is to.
+            OSError: It is not there.
         """
 
 

@@ -4,7 +4,6 @@ One thread for each channel: it loads the model that the channel is for, if it i
 first, and computes what is asked in it. With its last channel a model goes.
 """
 
-import ctypes
 import faulthandler
 import json
 import os
@@ -33,10 +32,10 @@ from service.processes.cores import take_short_turns
 from service.processes.descriptors import raise_descriptor_limit
 from service.processes.handover import BEAT_S
 from service.processes.memory import settle
+from service.processes.parent import die_with_parent
 from service.settings import Settings
 
 IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)  # it ends with the engine
-PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
 @click.command()
@@ -47,7 +46,7 @@ def main(name: str, start: str) -> None:
     given = HostedStart.model_validate_json(start)
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
-    _die_with_parent()
+    die_with_parent()
     faulthandler.enable(all_threads=False)  # a fault's traceback is its last words
     take_short_turns()
     raise_descriptor_limit()
@@ -210,12 +209,6 @@ def _make_runtime(settings: Settings) -> TensorFlow:
         settings.tensorflow_threads or None,
         settings.precision,
     )
-
-
-def _die_with_parent() -> None:
-    """Have the kernel kill this process with the engine, even while it computes."""
-    with suppress(OSError, AttributeError):  # the library is not that of Linux
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

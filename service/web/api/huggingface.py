@@ -175,8 +175,9 @@ async def _read(call: ModelCall, endpoint: TaskEndpoint) -> Asked:
     request = await call.parse(body, HuggingFaceRequest)
     rows = await call.parse_by(body, partial(_find_rows, request, endpoint, call))
     alone = request.table is None and not isinstance(request.inputs, list)
-    plain = request.table is not None and request.parameters is None
-    return Asked(rows, request.wanted(), alone, plain)
+    wanted = request.wanted()
+    plain = request.table is not None and wanted == Wanted()
+    return Asked(rows, wanted, alone, plain)
 
 
 def _find_rows(

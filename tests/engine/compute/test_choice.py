@@ -1,5 +1,8 @@
 """What computes a version: chosen by its answers, its speed, and what is wanted."""
 
+import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -41,6 +44,7 @@ class Doubling:
     """Doubles, and is off by `error`; knows how often it was asked."""
 
     in_process = alive = True
+    factor = 2
 
     def __init__(self, given: Contract, error: float = 0.0):
         self.contract = given
@@ -53,7 +57,7 @@ class Doubling:
             raise ValueError("not for me")
         self.sizes.append(len(tensors[0]))
         rows: Any = tensors[0]
-        return ((rows * 2 + self.error).astype(rows.dtype),)
+        return ((rows * self.factor + self.error).astype(rows.dtype),)
 
     def warm(self) -> float:
         return 0.125
@@ -63,31 +67,41 @@ class Runtimes:
     """TensorFlow and a compiler of test doubles, and what they were asked for."""
 
     def __init__(self) -> None:
-        self.error = 0.0
+        self.error, self.factor = 0.0, 2
         self.reason: str | None = None
         self.tensorflow = self.compiled = 0
         self.write: Callable[[Path], object] = lambda _: None
+        self.read: Callable[[Path], object] = lambda _: None
         self.refuses: Callable[[Any], bool] = lambda _: False
+        self.compiled_refuses: Callable[[Any], bool] = lambda _: False
 
     def load_tensorflow(
         self, folder: Path, given: Contract, precision: Any
     ) -> Doubling:
         self.tensorflow += 1
         model = Doubling(given)
-        model.refuses = self.refuses
+        model.refuses, model.factor = self.refuses, self.factor
+        self.reference = model
         return model
 
-    def compile(self, folder: Path, given: Contract, cache: Path | None) -> Doubling:
+    def compile(self, folder: Path, given: Contract, cache: Path) -> None:
         self.compiled += 1
         if self.reason is not None:
             raise ValueError(self.reason)
-        if cache is not None:
-            (cache / "model.blob").write_bytes(b"compiled")
-            self.write(cache)
-        return Doubling(given, self.error)
+        (cache / "model.blob").write_bytes(b"compiled")
+        self.write(cache)
+
+    def load(self, given: Contract, cache: Path) -> Doubling:
+        assert (cache / "model.blob").read_bytes() == b"compiled"
+        self.read(cache)
+        model = Doubling(given, self.error)
+        model.refuses = self.compiled_refuses
+        return model
 
 
-class _As:
+class Loading:
+    """What loads any version, by a function."""
+
     def __init__(self, load: Any):
         self.load = load
 
@@ -133,8 +147,8 @@ def chooser(
     runtimes: Runtimes, cache: Path | None, threads: int = 1, **settings: Any
 ) -> RuntimeChooser:
     return RuntimeChooser(
-        lambda _: _As(runtimes.compile),
-        _As(runtimes.load_tensorflow),
+        runtimes,
+        Loading(runtimes.load_tensorflow),
         CompiledCache(cache),
         threads,
         **settings,
@@ -156,7 +170,7 @@ def test_what_agrees_and_is_faster_is_taken(
     assert found.reason == "compiled, it is 2.00 times as fast"
     assert found.milliseconds["tensorflow"] == {"1": 2000.0, "4": 2000.0}
     assert isinstance(loaded.model, Doubling)
-    assert loaded.model.sizes == [1, 2, 4]  # each once
+    assert loaded.model.sizes == [1, 2, 4] * 2  # each by usual rows, and by far ones
 
 
 @pytest.mark.usefixtures("times")
@@ -332,9 +346,8 @@ def test_rows_that_it_refuses_are_drawn_anew(
     runtimes: Runtimes, folder: Path, times: dict[str, float]
 ) -> None:
     runtimes.refuses = lambda rows: bool(rows.any())
-    assert chosen(chooser(runtimes, None).load(folder, contract(), POLICY)).name == (
-        "openvino"
-    )
+    wanting = chooser(runtimes, None, wanted="openvino")
+    assert chosen(wanting.load(folder, contract(), POLICY)).name == "openvino"
     runtimes.refuses = lambda rows: True
     found = chosen(chooser(runtimes, None).load(folder, contract(), POLICY))
     assert found.name == "tensorflow"
@@ -355,13 +368,139 @@ def test_a_process_that_dies_meanwhile_is_told(
 def test_a_full_disk_is_no_error(
     runtimes: Runtimes, folder: Path, tmp_path: Path, times: dict[str, float]
 ) -> None:
-    def fill_up(_: Path) -> None:
-        raise OSError(28, "No space left on device")
+    def fill_up(draft: Path) -> None:
+        if draft.parent == tmp_path / "cache":
+            raise OSError(28, "No space left on device")
 
     runtimes.write = fill_up
     loaded = chooser(runtimes, tmp_path / "cache").load(folder, contract(), POLICY)
     assert chosen(loaded).name == "openvino"
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.usefixtures("times")
+def test_an_entry_that_goes_while_it_is_read_is_made_anew(
+    runtimes: Runtimes, folder: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    chooser(runtimes, cache).load(folder, contract(), POLICY)
+
+    def go_once(entry: Path) -> None:
+        runtimes.read = lambda _: None
+        shutil.rmtree(entry)
+        raise FileNotFoundError(entry)
+
+    runtimes.read = go_once
+    loaded = chooser(runtimes, cache).load(folder, contract(), POLICY)
+    assert chosen(loaded).name == "openvino"
+    assert runtimes.compiled == 2
+    assert chooser(runtimes, cache).is_quick(folder, contract(), POLICY)
+
+
+@pytest.mark.usefixtures("times")
+def test_two_services_may_make_one_entry_at_once(
+    runtimes: Runtimes, folder: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+
+    def have_another_one_be_quicker(_: Path) -> None:
+        runtimes.write = lambda _: None
+        chooser(runtimes, cache).load(folder, contract(), POLICY)
+
+    runtimes.write = have_another_one_be_quicker
+    loaded = chooser(runtimes, cache).load(folder, contract(), POLICY)
+    assert chosen(loaded).name == "openvino"
+    assert len(list(cache.iterdir())) == 1
+    assert chooser(runtimes, cache).is_quick(folder, contract(), POLICY)
+
+
+@pytest.mark.usefixtures("times")
+def test_of_huge_batches_few_rows_are_drawn_and_come_again(
+    runtimes: Runtimes, folder: Path
+) -> None:
+    given = contract(batch_sizes=(1, 4, 65_536))
+    loaded = chooser(runtimes, None).load(folder, given, POLICY)
+    assert isinstance(loaded.model, Doubling)
+    assert loaded.model.sizes == [1, 4, 65_536] * 2
+    assert runtimes.reference.sizes[:2] == [4, 4]  # which its answers are to
+
+
+@pytest.mark.usefixtures("times")
+def test_what_compiled_code_raises_is_no_end_of_it(
+    runtimes: Runtimes, folder: Path, tmp_path: Path
+) -> None:
+    runtimes.compiled_refuses = lambda _: True
+    found = chosen(chooser(runtimes, tmp_path).load(folder, contract(), POLICY))
+    assert found.name == "tensorflow"
+    assert found.reason == "what was compiled fails: not for me"
+
+
+@pytest.mark.usefixtures("times")
+def test_what_is_decided_for_tensorflow_is_kept_without_what_was_compiled(
+    runtimes: Runtimes, folder: Path, tmp_path: Path, times: dict[str, float]
+) -> None:
+    times["openvino"] = 4.0
+    chooser(runtimes, tmp_path / "cache").load(folder, contract(), POLICY)
+    (entry,) = (tmp_path / "cache").iterdir()
+    assert [each.name for each in entry.iterdir()] == ["record.json"]
+
+
+@pytest.mark.usefixtures("times")
+def test_only_what_is_ours_and_old_is_removed(
+    runtimes: Runtimes, folder: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    old = [cache / ("0" * 32), cache / ".draft-old"]
+    others = [cache / "photographs", cache / "notes.txt"]
+    for each in (*old, *others):
+        each.mkdir(parents=True)
+        os.utime(each, (0, 0))
+    chooser(runtimes, cache).load(folder, contract(), POLICY)
+    assert not any(each.exists() for each in old)
+    assert all(each.exists() for each in others)
+
+
+@pytest.mark.usefixtures("times")
+def test_the_service_of_another_user_can_read_what_was_kept(
+    runtimes: Runtimes, folder: Path, tmp_path: Path
+) -> None:
+    chooser(runtimes, tmp_path / "cache").load(folder, contract(), POLICY)
+    (entry,) = (tmp_path / "cache").iterdir()
+    assert entry.stat().st_mode & 0o777 == 0o755
+
+
+def test_without_any_folder_tensorflow_computes(
+    runtimes: Runtimes, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> str:
+        raise FileNotFoundError("No usable temporary directory")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    found = chosen(chooser(runtimes, None).load(folder, contract(), POLICY))
+    assert found.name == "tensorflow"
+    assert "there is no folder to compile it in" in found.reason
+
+
+@pytest.mark.usefixtures("times")
+def test_tensorflow_is_held_against_samples_at_a_second_start_too(
+    runtimes: Runtimes, folder: Path, tmp_path: Path, times: dict[str, float]
+) -> None:
+    times["openvino"] = 4.0
+    write_samples(folder, 2)
+    chooser(runtimes, tmp_path / "cache").load(folder, contract(), POLICY)
+    runtimes.factor = 3
+    with pytest.raises(GoldenError, match="TensorFlow answers otherwise"):
+        chooser(runtimes, tmp_path / "cache").load(folder, contract(), POLICY)
+
+
+def test_what_keeps_state_is_not_asked_for_samples(
+    runtimes: Runtimes, folder: Path
+) -> None:
+    write_samples(folder, 2)
+    given = contract(stateful=("serving_default",))
+    loaded = chooser(runtimes, None).load(folder, given, POLICY)
+    assert isinstance(loaded.model, Doubling)
+    assert loaded.model.sizes == []
 
 
 def test_a_gpu_is_seen_without_tensorflow(tmp_path: Path) -> None:

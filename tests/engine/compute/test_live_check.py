@@ -18,6 +18,7 @@ from tests.engine.compute.test_choice import (
     contract,
 )
 
+KEY = ("times", 1)
 ROWS = (np.array([[1, 2, 3]], np.float32),)
 
 
@@ -65,9 +66,9 @@ def test_what_still_agrees_goes_on(runtimes: Runtimes, folder: Path) -> None:
     loader = chooser(runtimes, None, rechecked=2)
     loaded = loader.load(folder, contract(), POLICY)
     ask(loaded.model, 2)
-    assert loader.recheck() == []
+    assert loader.recheck([KEY]) == []
     assert runtimes.tensorflow == 2
-    assert loader.recheck() == []
+    assert loader.recheck([KEY]) == []
     assert runtimes.tensorflow == 2  # nothing was kept
 
 
@@ -79,10 +80,41 @@ def test_what_answers_otherwise_is_handed_to_tensorflow(
     compiled: Any = loaded.model
     compiled._model.error = 0.01  # from now on
     ask(compiled, 2)
-    assert loader.recheck() == [("times", 1)]
+    assert loader.recheck([KEY]) == [KEY]
     again = loader.load(folder, contract(), POLICY)
     assert chosen(again).name == "tensorflow"
     assert "live batch" in chosen(again).reason
+
+
+def test_that_is_known_at_the_next_start(
+    runtimes: Runtimes, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    cache = tmp_path_factory.mktemp("cache")
+    loader = chooser(runtimes, cache, rechecked=1)
+    compiled: Any = loader.load(folder, contract(), POLICY).model
+    compiled._model.error = 0.01
+    ask(compiled, 1)
+    assert loader.recheck([KEY]) == [KEY]
+    loader.load(folder, contract(), POLICY)
+    again = chooser(runtimes, cache).load(folder, contract(), POLICY)
+    assert chosen(again).name == "tensorflow"
+    assert "live batch" in chosen(again).reason
+
+
+def test_a_version_whose_files_have_changed_is_not_held_against_them(
+    runtimes: Runtimes, folder: Path
+) -> None:
+    loader = chooser(runtimes, None, rechecked=1)
+    ask(loader.load(folder, contract(), POLICY).model, 1)
+    assert loader.recheck([("times", 2)]) == []
+    assert runtimes.tensorflow == 1
+
+
+def test_threads_that_count_at_once_lose_no_check(runtimes: Runtimes) -> None:
+    model = WatchedModel(Doubling(contract()), 3)
+    model._left = -2  # as if three had counted at once
+    ask(model, 1)
+    assert model.take() is not None
 
 
 def test_tensorflow_that_cannot_say_changes_nothing(
@@ -92,7 +124,7 @@ def test_tensorflow_that_cannot_say_changes_nothing(
     loaded = loader.load(folder, contract(), POLICY)
     ask(loaded.model, 1)
     runtimes.refuses = lambda _: True
-    assert loader.recheck() == []
+    assert loader.recheck([KEY]) == []
     assert "cannot be checked again" in caplog.text
 
 

@@ -1,5 +1,7 @@
 """What OpenVINO computes is what TensorFlow does, from every thread at once."""
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,13 @@ from service.contract.contract import Contract
 from service.contract.golden import TOLERANCE, difference
 from service.contract.samples import draw
 from service.contract.version import read_version
-from service.engine.compute.openvino_runtime import CannotCompile, OpenVINORuntime
+from service.engine.compute.openvino_runtime import (
+    CannotCompile,
+    OpenVINOModel,
+    OpenVINORuntime,
+)
 from service.engine.compute.tensorflow_runtime import TensorFlowModel
+from service.processes.memory import resident_bytes
 from tests.imports import imported
 
 ARTIFACTS = Path("artifacts")
@@ -31,6 +38,13 @@ def few_sizes(folder: Path, name: str) -> Contract:
     return contract.model_copy(update={"batch_sizes": (1, 3, 8)})
 
 
+def compiled_by(
+    openvino: OpenVINORuntime, folder: Path, contract: Contract, cache: Path
+) -> OpenVINOModel:
+    openvino.compile(folder, contract, cache)
+    return openvino.load(contract, cache)
+
+
 def reference(folder: Path, contract: Contract) -> TensorFlowModel:
     with tf.device("/CPU:0"):
         return TensorFlowModel(tf.saved_model.load(str(folder)), contract, "/CPU:0")
@@ -38,12 +52,12 @@ def reference(folder: Path, contract: Contract) -> TensorFlowModel:
 
 @pytest.mark.parametrize("name", COMPILED)
 def test_the_models_that_come_with_it_answer_as_in_tensorflow(
-    name: str, openvino: OpenVINORuntime
+    name: str, openvino: OpenVINORuntime, tmp_path: Path
 ) -> None:
     folder = ARTIFACTS / name / "1"
     contract = few_sizes(folder, name)
     assert find_obstacle(contract) is None
-    compiled = openvino.load(folder, contract)
+    compiled = compiled_by(openvino, folder, contract, tmp_path)
     expected = reference(folder, contract)
     for signature, described in contract.signatures.items():
         for size in contract.batch_sizes:
@@ -59,10 +73,10 @@ def test_the_models_that_come_with_it_answer_as_in_tensorflow(
 
 
 def test_what_is_read_only_is_taken_and_nothing_is_shared(
-    openvino: OpenVINORuntime,
+    openvino: OpenVINORuntime, tmp_path: Path
 ) -> None:
     folder = ARTIFACTS / "digits" / "1"
-    model = openvino.load(folder, few_sizes(folder, "digits"))
+    model = compiled_by(openvino, folder, few_sizes(folder, "digits"), tmp_path)
     zeros = np.frombuffer(bytes(784), np.uint8).reshape(1, 28, 28)
     (first,) = model.run("serving_default", (zeros,))
     kept = first.copy()
@@ -72,9 +86,9 @@ def test_what_is_read_only_is_taken_and_nothing_is_shared(
     assert (first != second).any()
 
 
-def test_threads_get_their_own_rows(openvino: OpenVINORuntime) -> None:
+def test_threads_get_their_own_rows(openvino: OpenVINORuntime, tmp_path: Path) -> None:
     folder = ARTIFACTS / "sine" / "1"
-    model = openvino.load(folder, few_sizes(folder, "sine"))
+    model = compiled_by(openvino, folder, few_sizes(folder, "sine"), tmp_path)
     values = np.linspace(-3, 3, 24, dtype=np.float32).reshape(8, 3)
     expected = [model.run("serving_default", (each,))[0] for each in values]
     wrong: list[int] = []
@@ -93,18 +107,20 @@ def test_threads_get_their_own_rows(openvino: OpenVINORuntime) -> None:
     assert wrong == []
 
 
-def test_a_second_load_reads_what_the_first_has_kept(
+def test_what_is_compiled_is_what_is_loaded(
     openvino: OpenVINORuntime, tmp_path: Path
 ) -> None:
     folder = ARTIFACTS / "sine" / "1"
     contract = few_sizes(folder, "sine")
-    x = (np.array([0.5], np.float32),)
-    (first,) = openvino.load(folder, contract, tmp_path).run("serving_default", x)
-    assert len(list(tmp_path.glob("*.blob"))) == 3
-    (second,) = openvino.load(Path("gone"), contract, tmp_path).run(
-        "serving_default", x
-    )
-    assert first == second
+    with pytest.raises(FileNotFoundError):
+        openvino.load(contract, tmp_path)
+    openvino.compile(folder, contract, tmp_path)
+    names = [file.name for file in sorted(tmp_path.iterdir())]
+    assert names == ["0-1.blob", "0-3.blob", "0-8.blob"]
+    for damage in (b"", b"no blob"):
+        (tmp_path / "0-3.blob").write_bytes(damage)
+        with pytest.raises(CannotCompile):
+            openvino.load(contract, tmp_path)
 
 
 def test_a_heavy_version_is_compiled_once_and_computes_row_by_row(
@@ -112,38 +128,60 @@ def test_a_heavy_version_is_compiled_once_and_computes_row_by_row(
 ) -> None:
     folder = ARTIFACTS / "party" / "1"
     contract = few_sizes(folder, "party")
-    light = openvino.load(folder, contract)
+    light = compiled_by(openvino, folder, contract, tmp_path)
     monkeypatch.setattr("service.engine.compute.openvino_runtime.HEAVY_BYTES", 0)
-    heavy = openvino.load(folder, contract, tmp_path)
-    assert [file.suffix for file in sorted(tmp_path.iterdir())] == [".bin", ".xml"]
+    (tmp_path / "heavy").mkdir()
+    heavy = compiled_by(openvino, folder, contract, tmp_path / "heavy")
+    names = [file.name for file in sorted((tmp_path / "heavy").iterdir())]
+    assert names == ["0.bin", "0.xml"]
     votes = np.random.default_rng(0).integers(-1, 2, (8, 16), np.int8)
-    for model in (heavy, openvino.load(Path("gone"), contract, tmp_path)):
-        pairs = zip(
-            light.run("serving_default", (votes,)),
-            model.run("serving_default", (votes,)),
-            strict=True,
-        )
-        assert all(difference(one, other) <= TOLERANCE for one, other in pairs)
-
-
-class Odd(tf.Module):  # type: ignore[misc]
-    """What OpenVINO has no operation for, or has another than TensorFlow."""
-
-    @tf.function(  # type: ignore[untyped-decorator]
-        input_signature=[tf.TensorSpec([None, 4], tf.float32, name="x")]
+    pairs = zip(
+        light.run("serving_default", (votes,)),
+        heavy.run("serving_default", (votes,)),
+        strict=True,
     )
-    def unknown(self, x: Any) -> dict[str, Any]:
-        return {"y": tf.raw_ops.Betainc(a=tf.abs(x) + 1.0, b=tf.abs(x) + 1.0, x=x)}
+    assert all(difference(one, other) <= TOLERANCE for one, other in pairs)
 
 
-def test_what_has_no_counterpart_is_refused_with_its_name(
+@pytest.mark.parametrize("heavy_bytes", [0, 10**9], ids=["heavy", "light"])
+def test_a_disk_that_is_full_is_no_fault_of_the_version(heavy_bytes: int) -> None:
+    code = (
+        "import resource, signal; from pathlib import Path; import tempfile\n"
+        "import service.engine.compute.openvino_runtime as runtime\n"
+        "from service.contract.version import read_version\n"
+        f"runtime.HEAVY_BYTES = {heavy_bytes}\n"
+        "folder, cache = Path('artifacts/digits/1'), Path(tempfile.mkdtemp())\n"
+        "contract = read_version(folder, 'digits', 1).contract\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))\n"
+        "try:\n"
+        "    runtime.OpenVINORuntime(1).compile(folder, contract, cache)\n"
+        "except OSError:\n"
+        "    print('full')"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "full"
+
+
+def test_many_requests_of_all_sizes_take_no_more_memory(
     openvino: OpenVINORuntime, tmp_path: Path
 ) -> None:
-    module = Odd()
-    tf.saved_model.save(module, str(tmp_path), signatures=module.unknown)
-    contract = read_version(tmp_path, "odd", 1).contract
-    with pytest.raises(CannotCompile, match="Betainc"):
-        openvino.load(tmp_path, contract)
+    folder = ARTIFACTS / "digits" / "1"
+    contract = few_sizes(folder, "digits")
+    model = compiled_by(openvino, folder, contract, tmp_path)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (8, 28, 28), np.uint8)
+
+    def ask(times: int) -> None:
+        for size in rng.choice(contract.batch_sizes, times):
+            model.run("serving_default", (images[:size],))
+
+    ask(300)
+    settled = resident_bytes()
+    ask(3000)
+    assert resident_bytes() - settled < 4_000_000
 
 
 @pytest.mark.parametrize(
@@ -152,6 +190,7 @@ def test_what_has_no_counterpart_is_refused_with_its_name(
         ("float32", (None, 3), {}, None),
         ("string", (None, 3), {}, "x is string"),
         ("bfloat16", (None, 3), {}, "x is bfloat16"),
+        ("float64", (None, 3), {}, "x is float64"),
         ("float32", (None, None), {}, "x has dimensions of any size"),
         ("float32", (None, 3), {"stateful": ("s",)}, "s keeps state"),
         ("float32", (2, 3), {"unbatched": {"s": "no rows"}}, None),
@@ -175,11 +214,13 @@ def test_obstacles_are_told_without_trying(
 
 def test_neither_tensorflow_nor_telemetry_is_imported() -> None:
     code = (
-        "from pathlib import Path\n"
+        "from pathlib import Path; from tempfile import mkdtemp\n"
         "from service.engine.compute.openvino_runtime import OpenVINORuntime\n"
         "from service.contract.version import read_version\n"
         "folder = Path('artifacts/sine/1')\n"
         "contract = read_version(folder, 'sine', 1).contract\n"
-        "OpenVINORuntime(1).load(folder, contract).warm()\n"
+        "runtime, cache = OpenVINORuntime(1), Path(mkdtemp())\n"
+        "runtime.compile(folder, contract, cache)\n"
+        "runtime.load(contract, cache).warm()\n"
     )
     assert imported(code, of={"tensorflow", "openvino_telemetry"}) == []
