@@ -42,7 +42,7 @@ export function remember(model, text, image = null, asked = null) {
 
 /** Lays out the list in its section, and keeps it up to date. */
 export function showAnswers(section) {
-  const list = h("ol", { class: "history" });
+  const list = h("ol", { class: "history", tabindex: "0", "aria-label": "Last answers" });
   const none = h("p", { class: "note" });
   const clear = h(
     "button",
