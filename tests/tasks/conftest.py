@@ -15,6 +15,7 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applicatio
     declared.write_light(artifacts)
     declared.write_grey(artifacts)
     declared.write_shout(artifacts)
+    declared.write_numbers(artifacts)
     tiny.write_shades(artifacts)
     tiny.write_ink(artifacts)
     tiny.write_sounds(artifacts)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from service.contract.signature import Signature, TensorSpec
-from service.contract.task import ImageGeneration, TaskError, check_task
+from service.contract.table import TaskError
+from service.contract.task import ImageGeneration, check_task
 from service.tasks.generation import draw
 from tests.models.predicting import Application, accepted, read_png, refused
 from tests.tasks.tiny import SHAPES
