@@ -22,6 +22,7 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applicatio
     tiny.write_peaks(artifacts)
     tiny.write_shapes(artifacts)
     tiny.write_colours(artifacts)
+    tiny.write_wall(artifacts)
     started = Application(artifacts)
     yield started
     started.close()
