@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from servery.client.answers import Class, GeneratedImages, Model, Prediction
     from servery.client.async_client import AsyncClient
     from servery.client.client import Client
+    from service.contract.table import TableField
     from service.contract.task import (
         AudioClassification,
         Example,
         ImageClassification,
         ImageGeneration,
         ImageSegmentation,
-        TableField,
         TabularClassification,
         TabularRegression,
         Task,
@@ -69,6 +69,7 @@ __all__ = [
 _HOMES = {
     "AsyncClient": "servery.client.async_client",
     "Client": "servery.client.client",
+    "TableField": "service.contract.table",
     **dict.fromkeys(
         ("Class", "GeneratedImages", "Model", "Prediction"), "servery.client.answers"
     ),

@@ -12,7 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from servery.versions import ExportRefused
 from service.contract.signature import Signature
-from service.contract.task import Task, TaskError, check_task
+from service.contract.table import TaskError
+from service.contract.task import Task, check_task
 
 _TASK: TypeAdapter[Task] = TypeAdapter(Task)
 

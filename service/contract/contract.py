@@ -15,7 +15,8 @@ from pydantic import Field
 from service.contract.manifest import Manifest, ManifestError
 from service.contract.saved_model import SavedModel
 from service.contract.signature import Frozen, Signature
-from service.contract.task import Task, TaskError, check_task
+from service.contract.table import TaskError
+from service.contract.task import Task, check_task
 
 DEFAULT_BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 STATEFUL = "it changes variables or tables, so requests go one at a time"

@@ -5,22 +5,27 @@ answer (`label`, `score`, `top_k`), are those of Hugging Face's task schemas.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import to_json
 
 from service.contract.dtypes import STRING
 from service.contract.signature import Frozen, Signature, TensorSpec
+from service.contract.table import TableField, TaskError, check_columns, fits
 
 SERVING = "serving_default"  # the signature that a task's endpoint calls
 
 MOST_CLASSES = 256  # of a mask, whose pixels are bytes
 
+MOST_LATENTS = 65_536  # numbers that a picture is drawn from
+MOST_SAMPLES = 9_600_000  # of a sound: 100 s at 96 kHz
+MOST_FIELDS = 1024  # of a table
+MOST_EXAMPLE_BYTES = 2**20  # of all examples, as JSON
+
+Side = Annotated[int, Field(ge=1, le=4096)]
+Size = tuple[Side, Side]
 Apply = Literal["none", "softmax", "sigmoid"]
-
-
-class TaskError(ValueError):
-    """A task is declared that its model cannot do."""
 
 
 class Example(Frozen):
@@ -35,7 +40,24 @@ class Example(Frozen):
 
 
 class _Task(Frozen):
+    model_config = ConfigDict(allow_inf_nan=False)
+
     examples: tuple[Example, ...] = Field((), description="the first one is shown")
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> Self:
+        size = len(to_json(self.examples))
+        if size > MOST_EXAMPLE_BYTES:
+            raise ValueError(
+                f"expected examples of at most {MOST_EXAMPLE_BYTES:,} bytes, received "
+                f"{size:,}"
+            )
+        low, high = getattr(self, "value_range", (0, 1))
+        if low == high:
+            raise ValueError(
+                f"expected a value_range of two numbers, received {low:.12g} twice"
+            )
+        return self
 
 
 class _Classification(_Task):
@@ -49,7 +71,7 @@ class ImageClassification(_Classification):
     """An image to classes."""
 
     kind: Literal["image-classification"] = "image-classification"
-    size: tuple[int, int] = Field(description="height, width that the model takes")
+    size: Size = Field(description="height, width that the model takes")
     colour: Literal["grey", "rgb"] = "rgb"
     resize: Literal["crop", "fit", "stretch"] = Field(
         "crop",
@@ -68,47 +90,8 @@ class TextClassification(_Classification):
     max_characters: int = Field(100_000, ge=1, description="in one text")
 
 
-class TableField(Frozen):
-    """One column of a table: what may stand in it."""
-
-    name: str
-    kind: Literal["number", "integer", "category", "boolean"]
-    description: str = ""
-    unit: str | None = None
-    minimum: float | None = None
-    maximum: float | None = None
-    words: tuple[str, ...] = Field((), description="that a category may be")
-    codes: tuple[float, ...] = Field(
-        (), description="the number for each word, of a model that takes numbers"
-    )
-    optional: bool = Field(False, description="whether it may be missing")
-    missing: float | str | None = Field(
-        None, description="what the model is given where it is; null = not a number"
-    )
-    missing_word: str | None = Field(
-        None, description="that says so, beside null and leaving it out"
-    )
-
-    @model_validator(mode="after")
-    def _check(self) -> "TableField":
-        if (self.kind == "category") != bool(self.words):
-            raise ValueError(
-                f"{self.name}: expected words for a category, and for nothing else"
-            )
-        if self.codes and len(self.codes) != len(self.words):
-            raise ValueError(
-                f"{self.name}: expected a code for each of {len(self.words)} words, "
-                f"received {len(self.codes)}"
-            )
-        if self.optional and self.missing is None and self.kind != "number":
-            raise ValueError(
-                f"{self.name}: expected `missing`, what the model is given where it is"
-            )
-        return self
-
-
 class _Tabular(_Task):
-    fields: tuple[TableField, ...] = Field(min_length=1)
+    fields: tuple[TableField, ...] = Field(min_length=1, max_length=MOST_FIELDS)
 
     @model_validator(mode="after")
     def _check_names(self) -> "_Tabular":
@@ -152,7 +135,7 @@ class ImageSegmentation(_Task):
     """An image to a class for each pixel."""
 
     kind: Literal["image-segmentation"] = "image-segmentation"
-    size: tuple[int, int] = Field(description="height, width that the model takes")
+    size: Size = Field(description="height, width that the model takes")
     colour: Literal["grey", "rgb"] = "rgb"
     resize: Literal["crop", "fit", "stretch"] = "stretch"
     value_range: tuple[float, float] = (0, 255)
@@ -164,7 +147,11 @@ class AudioClassification(_Classification):
 
     kind: Literal["audio-classification"] = "audio-classification"
     rate: int = Field(ge=1000, le=96_000, description="samples a second")
-    samples: int = Field(ge=1, description="that the model takes; others are cut, or 0")
+    samples: int = Field(
+        ge=1,
+        le=MOST_SAMPLES,
+        description="that the model takes; others are cut, or 0",
+    )
 
 
 Task = Annotated[
@@ -204,6 +191,11 @@ def check_task(
             f"task: expected a signature {name!r}, received {', '.join(signatures)}"
         )
     _check_inputs(task, signature.inputs, labels)
+    if signature.outputs[0].dtype == STRING:
+        raise TaskError(
+            f"task: expected an output of numbers for {task.kind}, received "
+            f"{signature.outputs[0].name} of strings"
+        )
     if isinstance(task, _Classification):
         _check_classes(signature.outputs[0], labels)
     elif isinstance(task, ImageSegmentation):
@@ -216,7 +208,7 @@ def _check_inputs(
     task: Task, inputs: Sequence[TensorSpec], labels: Sequence[str]
 ) -> None:
     if isinstance(task, _Tabular):
-        _check_columns(task.fields, inputs)
+        check_columns(task.fields, inputs)
         return
     if isinstance(task, ImageGeneration):
         _check_generator(inputs, labels)
@@ -239,33 +231,10 @@ def _check_inputs(
                 f"task: expected an input of strings for {task.kind}, received "
                 f"{only.name} of {only.dtype}"
             )
-    if not any(_fits(only.shape[1:], shape) for shape in expected):
+    if not any(fits(only.shape[1:], shape) for shape in expected):
         raise TaskError(
             f"task: expected an input whose rows are {expected[0]}, received "
             f"{only.name}, whose rows are {only.shape[1:]}"
-        )
-
-
-def _fits(shape: Sequence[int | None], expected: Sequence[int]) -> bool:
-    return len(shape) == len(expected) and all(
-        has in (None, wanted) for has, wanted in zip(shape, expected, strict=True)
-    )
-
-
-def _check_columns(fields: Sequence[TableField], inputs: Sequence[TensorSpec]) -> None:
-    """Each field is an input of its name, or all are the columns of the only one."""
-    if len(inputs) == 1 and not _fits(inputs[0].shape[1:], ()):
-        if _fits(inputs[0].shape[1:], (len(fields),)) and inputs[0].dtype != STRING:
-            return
-        raise TaskError(
-            f"task: expected an input whose rows are ({len(fields)},), received "
-            f"{inputs[0].name}, whose rows are {inputs[0].shape[1:]}"
-        )
-    names, declared = ({each.name for each in some} for some in (inputs, fields))
-    if names != declared:
-        raise TaskError(
-            f"task: expected a field for each of the inputs {', '.join(sorted(names))}"
-            f"; received {', '.join(sorted(declared))}"
         )
 
 
@@ -273,6 +242,10 @@ def _check_generator(inputs: Sequence[TensorSpec], labels: Sequence[str]) -> Non
     """Latents, and weights of the labels where there are labels."""
     widths = [each.shape[1] if len(each.shape) == 2 else None for each in inputs]
     weights_of = [len(labels)] if labels else []
+    if widths and (widths[0] or 0) > MOST_LATENTS:
+        raise TaskError(
+            f"task: expected at most {MOST_LATENTS:,} latents, received {widths[0]:,}"
+        )
     if not widths or widths[0] is None or widths[1:] != weights_of:
         shapes = ", ".join(f"{each.name} {each.shape}" for each in inputs)
         weights = f" and weights (rows, {len(labels)}) of the labels" if labels else ""
@@ -285,8 +258,8 @@ def _check_classes(output: TensorSpec, labels: Sequence[str]) -> None:
     if len(labels) < 2:
         raise TaskError(f"task: expected at least two labels, received {len(labels)}")
     shape = output.shape[1:]
-    single = len(labels) == 2 and (_fits(shape, ()) or _fits(shape, (1,)))
-    if not single and not _fits(shape, (len(labels),)):
+    single = len(labels) == 2 and (fits(shape, ()) or fits(shape, (1,)))
+    if not single and not fits(shape, (len(labels),)):
         raise TaskError(
             f"task: expected an output whose rows are ({len(labels)},), one for each "
             f"label, received {output.name}, whose rows are {shape}"
@@ -300,8 +273,8 @@ def _check_masks(output: TensorSpec, labels: Sequence[str]) -> None:
             f"task: expected 2 to {MOST_CLASSES} labels, received {len(labels)}"
         )
     channels = output.shape[3:]
-    single = len(labels) == 2 and (_fits(channels, ()) or _fits(channels, (1,)))
-    if len(output.shape) < 3 or not (single or _fits(channels, (len(labels),))):
+    single = len(labels) == 2 and (fits(channels, ()) or fits(channels, (1,)))
+    if len(output.shape) < 3 or not (single or fits(channels, (len(labels),))):
         raise TaskError(
             "task: expected an output whose rows are (height, width, "
             f"{len(labels)}), received {output.name}, whose rows are {output.shape[1:]}"

@@ -1,5 +1,6 @@
 """A model's numbers to classes with their scores."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,14 +19,17 @@ class ClassScore(BaseModel):
     """One class that it may be."""
 
     label: str
-    score: float = Field(description="Its probability, or what the model gives.")
+    score: float | None = Field(
+        description="Its probability, or what the model gives; null where that is no "
+        "finite number."
+    )
 
 
 class Classified(BaseModel):
     """What one input is."""
 
     label: str = Field(description="Of the class with the highest score.")
-    score: float = Field(description="Of that class.")
+    score: float | None = Field(description="Of that class.")
     classes: list[ClassScore] = Field(description="The most probable, best first.")
 
 
@@ -72,10 +76,15 @@ def _classified(
     if threshold is not None and len(scores) == 2:
         best = int(scores[1] >= threshold)
     named = [
-        {"label": labels[each], "score": round(float(scores[each]), 6)}
+        {"label": labels[each], "score": finite(round(float(scores[each]), 6))}
         for each in (best, *order[:top_k])
     ]
     return {**named[0], "classes": named[1:]}
+
+
+def finite(number: float) -> float | None:
+    """The number; None where it is none that JSON knows."""
+    return number if math.isfinite(number) else None
 
 
 def score(outputs: npt.NDArray[Any], function: str) -> Scores:

@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, create_model
+from pydantic_core import PydanticCustomError
 
-from service.contract.task import TableField
+from service.contract.table import TableField
 from service.web.api.schemas import Schema
 from service.web.http.body import RequestModel
-from service.web.http.wording import show, suggest
+from service.web.http.wording import UNKNOWN_WORD, show
 
 YES, NO = ("true", "yes", "1"), ("false", "no", "0")
 
@@ -101,10 +102,7 @@ def _reader(field: TableField) -> Read:
 
 def _read_word(field: TableField, value: Any) -> str:
     if not isinstance(value, str) or value not in field.words:
-        *most, last = field.words
-        listed = f"{', '.join(most)} or {last}" if most else last
-        near = suggest(value, field.words) if isinstance(value, str) else ""
-        raise ValueError(f"expected {listed}, received {show(value)}{near}")
+        raise PydanticCustomError(UNKNOWN_WORD, "unknown word", {"known": field.words})
     return value
 
 

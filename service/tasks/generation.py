@@ -18,6 +18,7 @@ from pydantic import (
 
 from service.contract.contract import Contract
 from service.engine.batching.tensors import Tensors
+from service.errors import TooManyRows
 from service.tasks.endpoint import Endpoint, Wanted, response_name
 from service.tasks.pictures import PNG, ZIP, Pictures
 from service.web.api.model_call import ModelCall
@@ -29,6 +30,7 @@ MOST_IMAGES = 256
 HOTTEST = 1.5
 LARGEST_SCALE = 16
 LARGEST_SEED = 2**32 - 1
+MOST_PIXELS = 2**26  # of all images of an answer, every channel counted
 QUICK_PIXELS = 16 * 784  # that are encoded in less time than a thread is called
 
 Count = Annotated[
@@ -129,6 +131,7 @@ class Generator(Endpoint):
             lambda: self._draw(facts, names, asked.count, contract), in_thread=False
         )
         answer = await call.infer(rows, self.task.signature)
+        _check_pixels(answer.outputs[0].size * asked.scale**2)
         pictures = Pictures(
             name=self.name,
             field=self.field,
@@ -231,8 +234,9 @@ def draw(seed: int, rows: int, length: int) -> npt.NDArray[np.float64]:
 
 def weigh(names: Sequence[str], labels: Sequence[str]) -> npt.NDArray[np.float32]:
     """Names to float32 (rows, labels), 1 for the label, else 0."""
-    indices = [labels.index(name) for name in names]
-    return np.eye(len(labels), dtype=np.float32)[indices]
+    weights = np.zeros((len(names), len(labels)), np.float32)
+    weights[range(len(names)), [labels.index(name) for name in names]] = 1
+    return weights
 
 
 def to_pixels(
@@ -257,6 +261,19 @@ def to_pixels(
 def is_much(pixels: int, scale: int) -> bool:
     """Whether so many pixels, each drawn so large, are to be encoded in a thread."""
     return pixels * scale**2 > QUICK_PIXELS
+
+
+def _check_pixels(pixels: int) -> None:
+    """Refuse more than a process has memory for, several times over.
+
+    Raises:
+        TooManyRows: More than `MOST_PIXELS`.
+    """
+    if pixels > MOST_PIXELS:
+        raise TooManyRows(
+            f"count × scale²: expected at most {MOST_PIXELS:,} pixels in all, received "
+            f"{pixels:,}."
+        )
 
 
 def _request(labels: Sequence[str]) -> Any:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, create_model, model_validator
 
-from service.contract.task import TableField
+from service.contract.table import TableField
 from service.tasks.fields import Record, record_model
 from service.web.api.schemas import ROWS, OneOrSeveral, Schema, either
 
@@ -80,7 +80,7 @@ def inlined(schema: Schema) -> Schema:
             return [replace(each) for each in node]
         if not isinstance(node, dict):
             return node
-        if "$ref" in node:
+        if isinstance(node.get("$ref"), str):  # no property of that name
             name = node["$ref"].rpartition("/")[2]
             return replace(definitions[name])
         return {key: replace(value) for key, value in node.items()}

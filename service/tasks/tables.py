@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -13,16 +14,19 @@ from pydantic import BaseModel, Field
 from service.contract.contract import Contract
 from service.contract.dtypes import STRING, numpy_dtype
 from service.contract.signature import TensorSpec
-from service.contract.task import SERVING, TableField
+from service.contract.table import TableField
+from service.contract.task import SERVING
 from service.engine.batching.tensors import Tensors
-from service.errors import MalformedBody
-from service.tasks.classes import Classifier
+from service.errors import InvalidInput, MalformedBody
+from service.tasks.classes import Classifier, finite
 from service.tasks.endpoint import Given, TaskEndpoint, Wanted
 from service.tasks.fields import Record, read_text
 from service.tasks.records import inlined, records_request
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import Schema
 from service.web.http.body import JSON, check_count, validate
+from service.web.http.json_cost import SHARE
+from service.web.http.wording import show
 
 CSV = "text/csv"
 
@@ -67,7 +71,9 @@ class TableEndpoint(TaskEndpoint):
         if kind == JSON:
             request = await call.parse(body, self.request)
         else:
-            most = call.state.settings.max_request_rows
+            settings = call.state.settings
+            _check_cost(body, settings.max_json_values)
+            most = settings.max_request_rows
             request = await call.parse_by(body, partial(self._read_csv, body, most))
         return await self.read_all(call, request.rows())
 
@@ -96,6 +102,7 @@ class TableEndpoint(TaskEndpoint):
         try:
             text = io.StringIO(body.decode("utf-8-sig"), newline="")
             reader = csv.DictReader(text, strict=True)
+            _check_heading(reader.fieldnames or ())
             lines = []
             for line in reader:
                 lines.append(line)
@@ -119,8 +126,8 @@ class TableEndpoint(TaskEndpoint):
         if len(self._inputs) == 1 and len(self._inputs[0].shape) == 2:
             (only,) = self._inputs
             if only.shape[1] != 1 or only.name not in named:
-                matrix = np.array([*named.values()], np.float64).T
-                return (np.ascontiguousarray(matrix, numpy_dtype(only.dtype)),)
+                matrix = [_as_numbers(n, each, only.dtype) for n, each in named.items()]
+                return (np.stack(matrix, axis=1),)
         return tuple(_as_input(named[spec.name], spec) for spec in self._inputs)
 
 
@@ -139,7 +146,7 @@ class TableClassifier(TableEndpoint, Classifier):
 class Value(BaseModel):
     """What one record comes to."""
 
-    value: float
+    value: float | None = Field(description="null where it is no finite number.")
     unit: str | None = Field(None, description="Of the value, where it has one.")
 
 
@@ -163,7 +170,34 @@ class TableRegressor(TableEndpoint):
         """See `Value`."""
         unit = {"unit": self.task.unit} if self.task.unit else {}
         numbers = np.asarray(outputs[0], np.float64).reshape(len(outputs[0]), -1)
-        return [{"value": float(f"{row[0]:.7g}"), **unit} for row in numbers]
+        return [{"value": finite(float(f"{row[0]:.7g}")), **unit} for row in numbers]
+
+
+def _check_cost(body: bytes, max_cells: int) -> None:
+    """Refuse CSV that would cost too much to parse, as `check_cost` does of JSON.
+
+    Raises:
+        InvalidInput: More cells, or more than 16 bytes for each that there may be.
+    """
+    if len(body) <= SHARE * max_cells:
+        cells = 1 + sum(map(body.count, (b",", b"\n", b"\r")))
+        if cells <= max_cells:
+            return
+    raise InvalidInput(
+        f"The body is too intricate: expected CSV of at most {max_cells:,} cells and "
+        f"ends of lines and {SHARE * max_cells:,} bytes, received more, in "
+        f"{len(body):,} bytes."
+    )
+
+
+def _check_heading(names: Sequence[str]) -> None:
+    """Refuse a column that is there twice, of which only the last would be read."""
+    if len({*names}) < len(names):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        raise MalformedBody(
+            f"The body is not CSV: expected each name once in row 1, received "
+            f"{show(twice)} twice."
+        )
 
 
 def _declared(
@@ -196,10 +230,32 @@ def _coded(field: TableField, column: Sequence[Any]) -> Sequence[Any]:
     return [codes.get(value, value) for value in column]
 
 
+def _as_numbers(name: str, column: Sequence[Any], dtype: str) -> npt.NDArray[Any]:
+    """(rows,) of a dtype; a number that it cannot hold is refused, and never changed.
+
+    Raises:
+        InvalidInput: There is one.
+    """
+    kind: Any = numpy_dtype(dtype)
+    if kind.kind in "iu":
+        bounds = np.iinfo(kind)
+        held = [bounds.min <= each <= bounds.max for each in column]
+    else:
+        with np.errstate(over="ignore"):
+            values = np.array(column, np.float64).astype(kind)
+        held = (~np.isinf(values.astype(np.float64))).tolist()
+    if not all(held):
+        received = show(column[held.index(False)])
+        raise InvalidInput(
+            f"{name}: expected a number that {dtype} can hold, received {received}."
+        )
+    return np.array([*map(int, column)], kind) if kind.kind in "iu" else values
+
+
 def _as_input(column: Sequence[Any], spec: TensorSpec) -> npt.NDArray[Any]:
     if spec.dtype == STRING:
         values = np.empty(len(column), dtype=object)
         values[:] = [str(value).encode() for value in column]
     else:
-        values = np.array(column).astype(numpy_dtype(spec.dtype))
+        values = _as_numbers(spec.name, column, spec.dtype)
     return values.reshape(-1, 1) if len(spec.shape) == 2 else values

@@ -148,3 +148,47 @@ def write_shout(artifacts: Path) -> None:
     task = {"kind": "text-classification", "max_characters": 40}
     applied = {"function_to_apply": "sigmoid"}
     declare(artifacts, "shout", task | applied, ("calm", "loud"))
+
+
+NAMES = (
+    "__class__",
+    "model_config",
+    "json",
+    "a.b/c",
+    "q\"'",
+    "$ref",
+    "<b>",
+    "field_0",
+)
+
+
+def write_numbers(artifacts: Path) -> None:
+    """Small models of hard numbers and names: `whole`, `root`, `words`, `names`."""
+
+    def write(name: str, function: Any, specs: list[Spec], fields: list[Any]) -> None:
+        save(artifacts / name / "1", function, *specs)
+        task = {"kind": "tabular-regression", "fields": fields}
+        declare(artifacts, name, task)
+
+    def add(int32: Any, int8: Any) -> dict[str, Any]:
+        return {"y": tf.cast(int32, tf.float64) + tf.cast(int8, tf.float64)}
+
+    kinds = ["int32", "int8"]
+    whole = [{"name": kind, "kind": "integer"} for kind in kinds]
+    write("whole", add, [Spec([None], kind, kind) for kind in kinds], whole)
+
+    number = {"name": "x", "kind": "number"}
+    root = Spec([None], "float32", "x")
+    write("root", lambda x: {"y": tf.sqrt(x)}, [root], [number])
+
+    words = {
+        "name": "word",
+        "kind": "category",
+        "words": [f"word {n}" for n in range(4096)],
+    }
+    text = Spec([None], "string", "word")
+    write("words", lambda word: {"y": tf.strings.length(word)}, [text], [words])
+
+    named = [number | {"name": name} for name in NAMES]
+    columns = Spec([None, len(NAMES)], "float32", "x")
+    write("names", lambda x: {"y": tf.reduce_sum(x, 1)}, [columns], named)

@@ -4,14 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from service.contract.manifest import ManifestError
+from service.contract.signature import Signature, TensorSpec
+from service.contract.table import TaskError
+from service.contract.task import ImageGeneration, Task, check_task
 from service.contract.version import read_version
 from tests import saved_models
 from tests.models.predicting import Application, refused
 from tests.tasks import declared
 
+WORDS = {"name": "x", "kind": "category", "words": ["a", "b"]}
 FIELDS = [{"name": "x", "kind": "number"}]
 TABLE = {"kind": "tabular-regression", "fields": FIELDS}
 
@@ -99,6 +103,30 @@ def test_a_model_that_declares_nothing_is_told_where_it_answers(
             (),
             "expected a signature 'draw', received serving_default",
         ),
+        (
+            saved_models.scalar_text,
+            {"kind": "text-classification"},
+            ("a", "b"),
+            "expected an output of numbers for text-classification, received y",
+        ),
+        (
+            saved_models.half_plus_two,
+            {"kind": "tabular-regression", "fields": [WORDS]},
+            (),
+            "expected codes for the words of x, received none for x of float32",
+        ),
+        (
+            saved_models.two_inputs,
+            {
+                "kind": "tabular-regression",
+                "fields": [
+                    WORDS | {"name": "name"},
+                    {"name": "size", "kind": "number"},
+                ],
+            },
+            (),
+            "expected whole numbers for size of int64",
+        ),
     ],
 )
 def test_a_task_that_the_signature_cannot_do_refuses_the_version(
@@ -126,6 +154,14 @@ def test_a_task_that_the_signature_cannot_do_refuses_the_version(
             "a code for each of 1 words, received 2",
         ),
         ([], "at least 1 item"),
+        ([FIELDS[0] | {"name": ""}], "at least 1 character"),
+        ([FIELDS[0] | {"minimum": 2, "maximum": 1}], "received 2 and 1"),
+        ([FIELDS[0] | {"minimum": float("nan")}], "finite number"),
+        ([FIELDS[0] | {"maximum": float("inf")}], "finite number"),
+        ([FIELDS[0] | {"optional": True, "missing": "no"}], "expected a number as"),
+        ([WORDS | {"optional": True, "missing": "c"}], "expected one of its words"),
+        ([WORDS | {"words": ["a", "a"]}], "expected each word once"),
+        ([WORDS | {"words": [*map(str, range(5000))]}], "at most 4096 items"),
     ],
 )
 def test_a_declaration_that_contradicts_itself_is_refused(
@@ -135,3 +171,33 @@ def test_a_declaration_that_contradicts_itself_is_refused(
     with pytest.raises(ValidationError) as caught:
         declared.declare(tmp_path, "model", TABLE | {"fields": fields})
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        ({"kind": "image-classification", "size": [0, 0]}, "equal to 1"),
+        ({"kind": "image-segmentation", "size": [100_000, 8]}, "equal to 4096"),
+        (
+            {"kind": "image-classification", "size": [8, 8], "value_range": [1, 1]},
+            "received 1 twice",
+        ),
+        ({"kind": "audio-classification", "rate": 8000, "samples": 10**12}, "9600000"),
+        ({"kind": "image-generation", "temperature": float("nan")}, "finite"),
+        (TABLE | {"examples": [{"title": "", "request": {"x": "x" * 2**20}}]}, "bytes"),
+    ],
+    ids=["no size", "huge size", "one shade", "long sound", "no number", "examples"],
+)
+def test_a_declaration_that_would_cost_too_much_is_refused(
+    task: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(Task).validate_python(task)
+    assert said in str(caught.value)
+
+
+def test_a_picture_is_drawn_from_a_bounded_number_of_latents() -> None:
+    spec = TensorSpec(name="z", dtype="float32", shape=(None, 10**9))
+    signature = Signature(inputs=(spec,), outputs=(spec,))
+    with pytest.raises(TaskError, match="at most 65,536 latents, received 1,000,000"):
+        check_task(ImageGeneration(), {"serving_default": signature}, ())

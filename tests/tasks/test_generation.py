@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from service.contract.signature import Signature, TensorSpec
-from service.contract.task import ImageGeneration, TaskError, check_task
+from service.contract.table import TaskError
+from service.contract.task import ImageGeneration, check_task
 from service.tasks.generation import draw
 from tests.models.predicting import Application, accepted, read_png, refused
 from tests.tasks.tiny import SHAPES
@@ -134,3 +135,10 @@ def test_a_declaration_of_what_is_no_picture_is_refused(
     signatures = {"serving_default": Signature(inputs=(latent,), outputs=(image,))}
     with pytest.raises(TaskError, match="expected an output"):
         check_task(ImageGeneration(), signatures, ())
+
+
+def test_pictures_are_drawn_no_larger_than_memory_allows(
+    application: Application,
+) -> None:
+    asked = application.ask("/v1/generate/wall", json={"count": 1, "scale": 16})
+    assert "at most 67,108,864 pixels" in refused(asked, 413, "too_many_rows")

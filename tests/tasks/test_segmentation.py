@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from service.contract.signature import Signature, TensorSpec
-from service.contract.task import ImageSegmentation, TaskError, check_task
+from service.contract.table import TaskError
+from service.contract.task import ImageSegmentation, check_task
 from tests.models.predicting import Application, accepted, read_png, refused
 
 PATH = "/v1/predict/shades"

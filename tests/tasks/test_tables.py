@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.models.predicting import Application, accepted, refused
+from tests.tasks.declared import NAMES
 
 OSLO = {"city": "Oslo", "age": 30, "income": 10, "member": True}
 FLAT = {"area": 50, "rooms": 2, "heating": "wood", "garden": True}
@@ -129,3 +130,73 @@ def test_the_example_is_among_the_answers_that_are_right(
     (example,) = model["task"]["examples"]
     (found,) = ask(application, "guest", json=example["request"])
     assert example["answer"].items() <= found.items()
+
+
+CSV = {"content-type": "text/csv"}
+HEADING = b"area,rooms,heating,garden\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"," * 1_000_000, "too intricate"),
+        (HEADING + b"," * 40_000, "at most 32,768 cells"),
+        (HEADING + b"\r" * 60_000, "at most 32,768 cells"),
+        (HEADING + b'"' * 1_000_000, "524,288 bytes"),
+        (b"area," + HEADING + b"1,2,1,gas,true\n", "received 'area' twice"),
+    ],
+    ids=["commas", "a wide row", "empty rows", "quotes", "a name twice"],
+)
+def test_a_table_costs_no_more_to_read_than_json(
+    application: Application, content: bytes, said: str
+) -> None:
+    asked = application.ask("/v1/predict/house", content=content, headers=CSV)
+    assert asked.status_code in (400, 422)
+    assert said in asked.json()["error"]
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int8"])
+@pytest.mark.parametrize("value", [2**31, 2**63, 2**64, -(2**63) - 1, 1e299])
+def test_a_number_that_the_model_cannot_hold_is_refused(
+    application: Application, dtype: str, value: float
+) -> None:
+    record = {"int32": 1, "int8": 1} | {dtype: value}
+    asked = application.ask("/v1/predict/whole", json={"record": record})
+    assert f"{dtype}: expected a number that {dtype}" in refused(
+        asked, 422, "invalid_input"
+    )
+
+
+def test_whole_numbers_arrive_as_they_are(application: Application) -> None:
+    record = {"int32": -(2**31), "int8": 127}
+    (found,) = ask(application, "whole", json={"record": record})
+    assert found["value"] == pytest.approx(127 - 2**31)
+
+
+def test_a_number_too_large_for_float32_is_refused(application: Application) -> None:
+    asked = application.ask("/v1/predict/root", json={"record": {"x": 1e299}})
+    assert "expected a number that float32" in refused(asked, 422, "invalid_input")
+
+
+def test_what_is_no_finite_number_is_answered_as_null(
+    application: Application,
+) -> None:
+    found = ask(application, "root", json={"records": [{"x": 4}, {"x": -1}]})
+    assert [each["value"] for each in found] == [2, None]
+    inputs = {"inputs": [{"x": 4}, {"x": -1}]}
+    assert application.ask("/hf/root", json=inputs).json() == [2, None]
+
+
+def test_a_wrong_word_of_very_many_is_told_in_few(application: Application) -> None:
+    records = [{"word": "word 99999 or so"}] * 64
+    asked = application.ask("/v1/predict/words", json={"records": records})
+    text = refused(asked, 422, "invalid_input")
+    assert len(text) < 16_384
+    assert "did you mean 'word 999'?" in text
+
+
+def test_a_field_may_have_any_name(application: Application) -> None:
+    answer = ask(application, "names", json={"record": dict.fromkeys(NAMES, 1)})
+    assert answer == [{"value": len(NAMES)}]
+    path = application.get("/openapi.json").json()["paths"]["/v1/predict/names"]
+    assert "$ref" in json.dumps(path)

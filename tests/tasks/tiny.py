@@ -110,3 +110,14 @@ def write_colours(artifacts: Path) -> None:
 
     task = ImageGeneration(value_range=(-1, 1), temperature=0.5)
     write(artifacts, "colours", task, (), call, Spec([None, 3], "float32", "latent"))
+
+
+def write_wall(artifacts: Path) -> None:
+    """`wall`, 520×520 pixels, all black."""
+
+    def call(latent: Any) -> Any:
+        black = tf.zeros([1, 520, 520]) * latent[:, :, tf.newaxis]
+        return {"image": tf.cast(black, tf.uint8)}
+
+    latent = Spec([None, 1], "float32", "latent")
+    write(artifacts, "wall", ImageGeneration(), (), call, latent)

@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field
 
 from service.contract.contract import Contract
 from service.contract.signature import TensorSpec
-from service.contract.task import TableField, TabularClassification
+from service.contract.table import TableField
+from service.contract.task import TabularClassification
 from service.engine.batching.tensors import Tensors
 from service.tasks.endpoint import Given, Wanted
 from service.tasks.tables import TableEndpoint

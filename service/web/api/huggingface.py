@@ -21,7 +21,13 @@ from service.contract.task import Apply, kind_of
 from service.engine.batching.tensors import Tensors
 from service.errors import InvalidInput, NotFound
 from service.tasks.classes import classify
-from service.tasks.endpoint import FileEndpoint, Given, TaskEndpoint, Wanted
+from service.tasks.endpoint import (
+    QUICK_NUMBERS,
+    FileEndpoint,
+    Given,
+    TaskEndpoint,
+    Wanted,
+)
 from service.tasks.records import inlined
 from service.tasks.segmentation import ImageSegmenter, find_segments
 from service.tasks.tables import TableEndpoint, TableRegressor
@@ -148,9 +154,8 @@ async def ask_model(request: Request, version: Version = None) -> Response:
     given = await endpoint.read_all(call, asked.rows)
     answer = await call.infer_in_turn(given.groups)
     work = partial(_answer, endpoint, asked, given, answer.outputs, contract)
-    labels, content = (
-        await call.encode(work, in_thread=True) if endpoint.slow else work()
-    )
+    much = endpoint.slow or answer.outputs[0].size > QUICK_NUMBERS
+    labels, content = await call.encode(work, in_thread=True) if much else work()
     call.count(labels)
     return Response(to_json(content), media_type=JSON)
 

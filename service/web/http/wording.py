@@ -18,6 +18,7 @@ FIELD_CHARACTERS = 96  # of the way to a field, whose names may be the caller's
 FAULT_CHARACTERS = 600
 
 UNKNOWN_FIELDS = "unknown_fields"
+UNKNOWN_WORD = "unknown_word"
 
 Context = Mapping[str, Any]
 Expected = str | Callable[[Context], str]
@@ -140,12 +141,23 @@ def _say(error: Mapping[str, Any]) -> str:
         return "Field required: expected a value, received nothing"
     if kind == "value_error":
         return str(error["msg"]).removeprefix("Value error, ")
+    if kind == UNKNOWN_WORD:
+        return _describe_word(error["input"], told["known"])
     received = told.get("actual_length", show(error.get("input")))
     expected = EXPECTED.get(kind)
     if expected is None:
         return f"{error['msg']}, received {received}"
     said = expected if isinstance(expected, str) else expected(told)
     return f"expected {said}, received {received}"
+
+
+def _describe_word(given: Any, known: Sequence[str]) -> str:
+    """Here, and not where it is found: of many faults ten are told."""
+    *most, last = known
+    listed = f"{', '.join(most)} or {last}" if most else last
+    near = suggest(given, known) if isinstance(given, str) else ""
+    listed = cut(listed, FAULT_CHARACTERS // 2)
+    return f"expected {listed}, received {show(given)}{near}"
 
 
 def _size(bound: str, number: int, what: str) -> str:

@@ -23,7 +23,8 @@ from sklearn.metrics import confusion_matrix
 
 from service.contract.manifest import Training
 from service.contract.signature import TensorSpec
-from service.contract.task import Example, TableField, TabularClassification
+from service.contract.table import TableField
+from service.contract.task import Example, TabularClassification
 from training.core import provenance
 from training.core.crossval import Plan, shorten, validate, validate_baseline
 from training.core.export import DEFAULT_SIGNATURE, Card, Function, export_version

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from service.contract.manifest import Data
 from service.contract.signature import TensorSpec
-from service.contract.task import Example, TableField, TabularRegression
+from service.contract.table import TableField
+from service.contract.task import Example, TabularRegression
 from training.core import provenance
 from training.core.export import DEFAULT_SIGNATURE, Card, Function, export_version
 from training.core.fitting import make_repeatable
