@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from service.contract.contract import Contract
 from service.engine.batching.tensors import Tensors
+from service.errors import ModelFailed
 from service.tasks.endpoint import Given, TaskEndpoint, Wanted
 
 Scores = npt.NDArray[np.float64]
@@ -62,8 +63,16 @@ def classify(
         outputs: See `score`.
         labels: Of the classes.
         wanted: What the caller wants to know.
+
+    Raises:
+        ModelFailed: The model gives another number of classes.
     """
     scores = score(outputs, wanted.function_to_apply or task.function_to_apply)
+    if scores.shape[1] != len(labels):
+        raise ModelFailed(
+            f"Expected {len(labels)} classes of the model, one for each label; it gave "
+            f"{scores.shape[1]}."
+        )
     top_k, threshold = wanted.top_k or task.top_k, getattr(task, "threshold", None)
     return [_classified(row, labels, top_k, threshold) for row in scores]
 

@@ -3,14 +3,23 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from service.contract.manifest import ManifestError
 from service.contract.signature import Signature, TensorSpec
 from service.contract.table import TaskError
-from service.contract.task import ImageGeneration, Task, check_task
+from service.contract.task import (
+    ImageGeneration,
+    Task,
+    TextClassification,
+    check_task,
+)
 from service.contract.version import read_version
+from service.errors import ModelFailed
+from service.tasks.classes import classify
+from service.tasks.endpoint import Wanted
 from tests import saved_models
 from tests.models.predicting import Application, refused
 from tests.tasks import declared
@@ -201,3 +210,10 @@ def test_a_picture_is_drawn_from_a_bounded_number_of_latents() -> None:
     signature = Signature(inputs=(spec,), outputs=(spec,))
     with pytest.raises(TaskError, match="at most 65,536 latents, received 1,000,000"):
         check_task(ImageGeneration(), {"serving_default": signature}, ())
+
+
+def test_a_model_with_other_classes_than_labels_fails_alone() -> None:
+    task = TextClassification()
+    three = np.zeros((2, 3), np.float32)
+    with pytest.raises(ModelFailed, match="Expected 2 classes .* it gave 3"):
+        classify(task, three, ("no", "yes"), Wanted())
