@@ -215,5 +215,5 @@ def test_a_picture_is_drawn_from_a_bounded_number_of_latents() -> None:
 def test_a_model_with_other_classes_than_labels_fails_alone() -> None:
     task = TextClassification()
     three = np.zeros((2, 3), np.float32)
-    with pytest.raises(ModelFailed, match="Expected 2 classes .* it gave 3"):
+    with pytest.raises(ModelFailed, match=r"Expected 2 classes .* it gave 3"):
         classify(task, three, ("no", "yes"), Wanted())
