@@ -38,6 +38,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Every model that is shipped; photo, which is not, is missing. For slow tests."""
+    folder = tmp_path_factory.mktemp("shipped")
+    for model in ARTIFACTS.iterdir():
+        if model.name != "photo":
+            (folder / model.name).symlink_to(model, target_is_directory=True)
+    log = tmp_path_factory.mktemp("log") / "log"
+    with Server(log, artifacts=folder) as started:
+        started.wait_ready()
+        yield started
+
+
+@pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of artifacts with one model, so that a server is there soon."""
     folder = tmp_path_factory.mktemp("artifacts")

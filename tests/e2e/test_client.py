@@ -20,6 +20,13 @@ from tests.e2e.server import Server, free_port, until
 ROOT = Path(__file__).parents[2]
 SEVEN = ROOT / "seven.png"
 
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def server(shipped: Server) -> Server:
+    return shipped
+
 
 @pytest.fixture(scope="module")
 def client(server: Server) -> Iterator[servery.Client]:

@@ -4,11 +4,20 @@ import shlex
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.pages import ROOT, blocks, promised, run
 from tests.e2e.server import Server
 
 PAGE = ROOT / "docs" / "client.md"
 URL = "http://127.0.0.1:8000"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def server(shipped: Server) -> Server:
+    return shipped
 
 
 def test_its_python_prints_what_it_says(server: Server, tmp_path: Path) -> None:

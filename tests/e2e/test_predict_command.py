@@ -21,10 +21,12 @@ SEVEN = ROOT / "seven.png"
 Done = subprocess.CompletedProcess[str]
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
-def server(server: Server) -> Server:
-    server.wait_ready()
-    return server
+def server(shipped: Server) -> Server:
+    return shipped
 
 
 def command(url: str, *words: object) -> list[str]:
@@ -226,7 +228,10 @@ def test_a_long_file_is_never_whole_in_memory_and_ctrl_c_leaves_what_was_done(
         work.stdin.flush()
         try:
             until(
-                lambda: output.exists() and output.read_bytes().count(b"\n") > 1000,
+                lambda: (
+                    work.poll() is not None
+                    or (output.exists() and output.read_bytes().count(b"\n") > 1000)
+                ),
                 240,
                 every_s=0.2,  # who starts needs the cores itself
             )

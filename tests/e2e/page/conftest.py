@@ -23,16 +23,9 @@ Open = Callable[..., "Page"]
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Every model that is shipped; photo, which is not, is missing."""
-    folder = tmp_path_factory.mktemp("shipped")
-    for model in ARTIFACTS.iterdir():
-        if model.name != "photo":
-            (folder / model.name).symlink_to(model, target_is_directory=True)
-    log = tmp_path_factory.mktemp("log") / "log"
-    with Server(log, artifacts=folder) as started:
-        started.wait_ready()
-        yield started
+def server(shipped: Server) -> Server:
+    """Of all models, in place of that of a few."""
+    return shipped
 
 
 @pytest.fixture(scope="module")
