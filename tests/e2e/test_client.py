@@ -88,7 +88,9 @@ def test_one_wrong_row_fails_alone(client: servery.Client) -> None:
         servery.InvalidInput,
         servery.Prediction,
     ]
-    with pytest.raises(servery.InvalidInput, match="expected whole years from 18"):
+    with pytest.raises(
+        servery.InvalidInput, match="expected a whole number of years from 18"
+    ):
         client.predict("mammogram", masses)
 
 
@@ -116,7 +118,7 @@ def test_an_error_has_the_server_s_words_and_its_request_id(
         client.predict("mammogram", {"age": 5})
 
     error = caught.value
-    assert "expected whole years from 18 to 120" in str(error)
+    assert "expected a whole number of years from 18 to 120" in str(error)
     assert (error.status, error.code) == (422, "invalid_input")
     assert error.details[0]["field"] == "age"
     until(lambda: bool(server.log_lines(request_id=error.request_id)))

@@ -22,6 +22,9 @@ OURS = ("digits", "mammogram", "party", "sentiment")
 Ask = Callable[[str], InferenceClient]
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Ours, and small models that declare what ours do not do."""

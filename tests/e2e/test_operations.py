@@ -129,5 +129,3 @@ def test_every_line_of_the_log_is_json(server: Server) -> None:
 
 def test_the_documentation_is_served(server: Server) -> None:
     assert "swagger" in server.client.get("/docs").text
-    response = server.client.get("/", follow_redirects=True)
-    assert response.url.path == "/docs"

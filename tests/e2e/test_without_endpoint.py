@@ -30,7 +30,7 @@ def call_of_the_page(model: str, path: str, server: Server) -> Any:
     lines = re.findall(r"```\n(curl [^`]*?)```", page)
     (line,) = (each for each in lines if path in each)
     address = server.url.removeprefix("http://")
-    words = shlex.split(line.replace("localhost:8000", address))
+    words = shlex.split(line.replace("localhost:8000", address).replace("\\\n", ""))
     answer = subprocess.run([*words, "--silent"], capture_output=True, check=True)
     return json.loads(answer.stdout)["predictions"]
 
