@@ -25,7 +25,7 @@ $(PHOTO): | .venv/serve.stamp
 	$(BIN)/python -m training photo
 
 test: .venv/dev.stamp .venv-clients/stamp ## run the tests, but for the slow ones
-	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadgroup
+	$(BIN)/pytest -m "not slow" -n $(WORKERS)
 
 test-all: test ## run all tests
 	$(BIN)/pytest -m slow

@@ -3,10 +3,11 @@
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile("servery", deadline=None)  # no test asserts a time
 settings.load_profile("servery")
@@ -16,16 +17,29 @@ TOGETHER = ("e2e", "deploy", "rpc")  # folders whose tests share a server
 SLOW = {"tiny_sentiment", "tiny_vae", "watched"}  # what takes long before it is there
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have tests that share something slow run in one process, of those there are."""
-    root = Path(__file__).parent
+    """Have what takes long before it begins be left out of the quick tests."""
     for item in items:
-        path = item.path.relative_to(root)
-        group = path.parts[0] if path.parts[0] in TOGETHER else str(path)
-        item.add_marker(pytest.mark.xdist_group(group))
         if SLOW & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+
+
+class ScheduleBySharing(LoadScopeScheduling):  # type: ignore[misc]
+    """Tests that share something slow run in one process, of those there are.
+
+    In place of `--dist loadgroup`, which pytest 9.2 leaves without effect.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        folder = file.removeprefix("tests/").partition("/")[0]
+        return folder if folder in TOGETHER else file
+
+
+@pytest.hookimpl(optionalhook=True)  # of xdist, where tests run in several processes
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Which test runs where."""
+    return ScheduleBySharing(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
