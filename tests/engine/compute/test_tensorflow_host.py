@@ -211,10 +211,9 @@ def test_a_model_that_nobody_holds_is_gone_there_too(
             for each in tasks:
                 each.result(30)
 
-    assert host.pid
     for _ in range(3):
         cycle()
-    before = counts(host.pid)
+    before = counts(host.pid)  # there is one by now, whichever test comes first
     for _ in range(ROUNDS):
         cycle()
     until(lambda: bool(np.less_equal(counts(host.pid), before).all()))
