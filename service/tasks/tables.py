@@ -53,7 +53,7 @@ class TableEndpoint(TaskEndpoint):
         self._many = names[1]
 
     def body(self) -> Schema:
-        """One record or several, in JSON; of CSV a schema could not say what is right."""
+        """One record or several, in JSON; what is right CSV no schema could say."""
         heading = ",".join(field.name for field in self._fields)
         schema = self.request.model_json_schema()
         return {
