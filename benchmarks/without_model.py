@@ -12,6 +12,7 @@ from unittest.mock import patch
 import click
 import numpy as np
 
+from service.contract.contract import from_manifest
 from service.contract.manifest import read_manifest
 from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors, count_rows
@@ -26,7 +27,10 @@ class InstantEngine:
         manifest = read_manifest(Path(folder))
         name, version = manifest.name, manifest.version
         status = VersionStatus(
-            version=version, state=VersionState.READY, manifest=manifest
+            version=version,
+            state=VersionState.READY,
+            manifest=manifest,
+            contract=from_manifest(manifest),
         )
         model = ModelStatus(name=name, versions=(status,))
         self.catalog = Catalog(settled=True, models={name: model})
