@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from prometheus_client import CollectorRegistry
 
+from benchmarks.without_model import InstantEngine
 from service.contract.manifest import Manifest, Training
 from service.contract.signature import Signature, TensorSpec
 from service.engine.batching.tensors import Tensors
@@ -24,7 +25,6 @@ from service.models.photo.middle import prepare_photo
 from service.settings import Settings
 from service.web.app import create_app
 from service.web.state import AppState
-from tests.models.instant_engine import InstantEngine
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 PATH = "/v1/predict/photo"

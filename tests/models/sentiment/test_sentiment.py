@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from prometheus_client import CollectorRegistry
 
+from benchmarks.without_model import InstantEngine
 from service.contract.manifest import read_manifest
 from service.engine.batching.tensors import Tensors, count_rows, merge_rows, slice_rows
 from service.engine.compute.tensorflow_runtime import TensorFlowModel
@@ -18,7 +19,6 @@ from service.models.sentiment.endpoint import EXAMPLE, MOST_CHARACTERS
 from service.settings import Settings
 from service.web.app import create_app
 from service.web.state import AppState
-from tests.models.instant_engine import InstantEngine
 
 PATH = "/v1/predict/sentiment"
 SHIPPED = Path(__file__).parents[3] / "artifacts" / "sentiment" / "1"
