@@ -100,7 +100,7 @@ def take_live(page: Page) -> None:
     """Two hundred requests one at a time, and six at once."""
     show(page, "live")
     for name in ("To", "Charts of"):
-        page.get_by_label(name, exact=True).select_option("party")
+        page.get_by_label(name, exact=True).select_option("sentiment")
     for number, how in enumerate(("one at a time", "six at once"), 1):
         page.get_by_label(how).check()
         page.get_by_role("button", name="Send 200").click()
