@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.contract.dtypes import STRING, dtype_name, numpy_dtype
-from service.contract.signature import Signature, TensorSpec
+from service.contract.signature import Signature, TensorSpec, fits
 
 FILENAME = "golden.npz"
 MOST_BYTES = 1 << 30  # of all samples, uncompressed
@@ -139,7 +139,7 @@ def _read_samples(file: Any, name: str, signature: Signature) -> Samples:
         read("outputs", signature.outputs),
     )
     for spec, array in zip(signature.inputs, inputs, strict=True):
-        if not spec.any_rank and not _fits(array.shape, spec.shape):
+        if not spec.any_rank and not fits(array.shape, spec.shape):
             shapes = f"{[*spec.shape]}, received {[*array.shape]}"
             raise GoldenError(f"{name}, {spec.name}: expected the shape {shapes}")
     rows = {len(array) for array in inputs} if signature.can_batch else {1}
@@ -147,12 +147,6 @@ def _read_samples(file: Any, name: str, signature: Signature) -> Samples:
         raise GoldenError(f"{name}: expected as many rows of each input, not {rows}")
     labels = f"{name}/labels"
     return Samples(inputs, outputs, file[labels] if labels in file.files else None)
-
-
-def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
-    return len(shape) == len(wanted) and all(
-        expected in (None, size) for size, expected in zip(shape, wanted, strict=True)
-    )
 
 
 def _pack(array: Array) -> Array:

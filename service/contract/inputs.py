@@ -1,14 +1,14 @@
 """Tensors by name, as protocols bring them, to the tuple that a signature takes."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from service.contract.contract import Contract
 from service.contract.dtypes import STRING, dtype_name, numpy_dtype
-from service.contract.signature import Signature, TensorSpec
+from service.contract.signature import Signature, TensorSpec, fits
 from service.errors import InvalidInput, SignatureNotFound
 
 Array = np.ndarray
@@ -84,7 +84,8 @@ def _checked(spec: TensorSpec, given: Mapping[str, Array]) -> Array:
     if spec.name not in given:
         return _default(spec)
     array = given[spec.name]
-    if array.dtype != numpy_dtype(spec.dtype) or not _fits(array.shape, spec):
+    fitting = spec.any_rank or fits(array.shape, spec.shape)
+    if array.dtype != numpy_dtype(spec.dtype) or not fitting:
         raise InvalidInput(
             f"input {spec.name}: expected {spec.dtype} {describe_shape(spec)}, "
             f"received {dtype_name(array.dtype)} {[*array.shape]}"
@@ -98,15 +99,6 @@ def _default(spec: TensorSpec) -> Array:
         decoded = [base64.b64decode(each) for each in array.ravel()]
         array = np.array([*decoded, None], dtype=object)[:-1].reshape(array.shape)
     return array.astype(numpy_dtype(spec.dtype))
-
-
-def _fits(shape: Sequence[int], spec: TensorSpec) -> bool:
-    return spec.any_rank or (
-        len(shape) == len(spec.shape)
-        and all(
-            need in (None, size) for size, need in zip(shape, spec.shape, strict=True)
-        )
-    )
 
 
 def _check_rows(arrays: Mapping[str, Array]) -> None:

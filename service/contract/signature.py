@@ -1,5 +1,6 @@
 """What goes into a model and what comes out: names, dtypes, shapes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -47,3 +48,10 @@ class Signature(Frozen):
         return bool(self.inputs) and all(
             each.has_rows for each in (*self.inputs, *self.outputs)
         )
+
+
+def fits(sizes: Sequence[int], shape: Sequence[int | None]) -> bool:
+    """Whether something of these sizes has this shape, in which None is any size."""
+    return len(sizes) == len(shape) and all(
+        need in (None, size) for size, need in zip(sizes, shape, strict=True)
+    )

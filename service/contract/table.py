@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from service.contract.dtypes import STRING, numpy_dtype
-from service.contract.signature import Frozen, TensorSpec
+from service.contract.signature import Frozen, TensorSpec, fits
 
 MOST_WORDS = 4096  # of a category: all of them stand in the API's description
 
@@ -84,21 +84,14 @@ class TableField(Frozen):
         return bool(self.codes) and not isinstance(self.missing, str)
 
 
-def fits(shape: Sequence[int | None], expected: Sequence[int]) -> bool:
-    """Whether a shape can be the one expected; None is any size."""
-    return len(shape) == len(expected) and all(
-        has in (None, wanted) for has, wanted in zip(shape, expected, strict=True)
-    )
-
-
 def check_columns(fields: Sequence[TableField], inputs: Sequence[TensorSpec]) -> None:
     """Each field is an input of its name, or all are the columns of the only one.
 
     Raises:
         TaskError: They are not; says what was expected and received.
     """
-    if len(inputs) == 1 and not fits(inputs[0].shape[1:], ()):
-        if fits(inputs[0].shape[1:], (len(fields),)) and inputs[0].dtype != STRING:
+    if len(inputs) == 1 and not fits((), inputs[0].shape[1:]):
+        if fits((len(fields),), inputs[0].shape[1:]) and inputs[0].dtype != STRING:
             for field in fields:
                 _check_column(field, inputs[0])
             return

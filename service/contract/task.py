@@ -11,8 +11,8 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import to_json
 
 from service.contract.dtypes import STRING
-from service.contract.signature import Frozen, Signature, TensorSpec
-from service.contract.table import TableField, TaskError, check_columns, fits
+from service.contract.signature import Frozen, Signature, TensorSpec, fits
+from service.contract.table import TableField, TaskError, check_columns
 
 SERVING = "serving_default"  # the signature that a task's endpoint calls
 
@@ -231,7 +231,7 @@ def _check_inputs(
                 f"task: expected an input of strings for {task.kind}, received "
                 f"{only.name} of {only.dtype}"
             )
-    if not any(fits(only.shape[1:], shape) for shape in expected):
+    if not any(fits(shape, only.shape[1:]) for shape in expected):
         raise TaskError(
             f"task: expected an input whose rows are {expected[0]}, received "
             f"{only.name}, whose rows are {only.shape[1:]}"
@@ -258,8 +258,8 @@ def _check_classes(output: TensorSpec, labels: Sequence[str]) -> None:
     if len(labels) < 2:
         raise TaskError(f"task: expected at least two labels, received {len(labels)}")
     shape = output.shape[1:]
-    single = len(labels) == 2 and (fits(shape, ()) or fits(shape, (1,)))
-    if not single and not fits(shape, (len(labels),)):
+    single = len(labels) == 2 and (fits((), shape) or fits((1,), shape))
+    if not single and not fits((len(labels),), shape):
         raise TaskError(
             f"task: expected an output whose rows are ({len(labels)},), one for each "
             f"label, received {output.name}, whose rows are {shape}"
@@ -273,8 +273,8 @@ def _check_masks(output: TensorSpec, labels: Sequence[str]) -> None:
             f"task: expected 2 to {MOST_CLASSES} labels, received {len(labels)}"
         )
     channels = output.shape[3:]
-    single = len(labels) == 2 and (fits(channels, ()) or fits(channels, (1,)))
-    if len(output.shape) < 3 or not (single or fits(channels, (len(labels),))):
+    single = len(labels) == 2 and (fits((), channels) or fits((1,), channels))
+    if len(output.shape) < 3 or not (single or fits((len(labels),), channels)):
         raise TaskError(
             "task: expected an output whose rows are (height, width, "
             f"{len(labels)}), received {output.name}, whose rows are {output.shape[1:]}"

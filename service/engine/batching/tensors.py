@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.contract.dtypes import dtype_name, numpy_dtype
-from service.contract.signature import Signature, TensorSpec
+from service.contract.signature import Signature, TensorSpec, fits
 from service.errors import InvalidInput, TooManyRows
 
 Array = npt.NDArray[np.generic]
@@ -96,7 +96,7 @@ class TensorChecker:
             if self._has_rows and (not shape or shape.pop(0) != count or not count):
                 raise _wrong(spec, array)
             if array.dtype != dtype or not (
-                shape == wanted or spec.any_rank or _fits(shape, wanted)
+                shape == wanted or spec.any_rank or fits(shape, wanted)
             ):
                 raise _wrong(spec, array)
 
@@ -106,10 +106,4 @@ def _wrong(spec: TensorSpec, array: Array) -> InvalidInput:
     return InvalidInput(
         f"{spec.name}: expected {spec.dtype} {list(spec.shape)}{rows} received "
         f"{dtype_name(array.dtype)} {list(array.shape)}"
-    )
-
-
-def _fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:
-    return len(shape) == len(wanted) and all(
-        need in (None, size) for size, need in zip(shape, wanted, strict=True)
     )

@@ -53,9 +53,7 @@ class Api(FastAPI):
         """The document, as it is true now."""
         document = copy.deepcopy(super().openapi())
         document["paths"] |= describe_endpoints(
-            self._servery.engine.catalog,
-            self._servery.tasks,
-            self.state.shipped.keys(),
+            self._servery.engine.catalog, self._servery.tasks
         )
         for operation in _operations(document):
             for status in ANYWHERE:

@@ -87,7 +87,7 @@ async def list_models(request: Request) -> ModelsResponse:
     """Every model, its versions and their states."""
     catalog = _state(request).engine.catalog
     models = catalog.models
-    missing = sorted(request.app.state.shipped.keys() - models.keys())
+    missing = sorted(_state(request).tasks.shipped.keys() - models.keys())
     return ModelsResponse(
         models=[
             *(_summary(each) for each in models.values()),
@@ -117,7 +117,7 @@ async def show_model(request: Request, name: str) -> ModelResponse:
     return ModelResponse(
         name=name,
         default_version=default,
-        task=_find_task(model, request.app.state.shipped),
+        task=_find_task(model, _state(request).tasks.shipped),
         ready=default is not None,
         versions=versions,
         model_version_status=describe_model(model),

@@ -1,6 +1,6 @@
 """The typed endpoint of every model that declares its task."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -73,18 +73,17 @@ def _describe_missing(contract: Contract) -> str:
 
 
 def describe_endpoints(
-    catalog: Catalog, tasks: TaskEndpoints, known: Collection[str]
+    catalog: Catalog, tasks: TaskEndpoints
 ) -> Iterator[tuple[str, Schema]]:
     """Paths and their operations, for the OpenAPI document.
 
     Args:
         catalog: Of the models that are there now.
-        tasks: Their endpoints.
-        known: Names of models whose endpoints are described already.
+        tasks: Their endpoints; those of our own are described already.
     """
     for model in catalog.models.values():
         contract = model.default.contract if model.default else None
-        if contract is None or model.name in known:
+        if contract is None or model.name in tasks.shipped:
             continue
         endpoint = tasks.find(contract)
         if endpoint is not None:

@@ -107,13 +107,7 @@ class Field {
     });
     this.read = () => (this.input.value === "" ? null : Number(this.input.value));
     this.write = (value) => (this.input.value = value ?? "");
-    this.node = h(
-      "div",
-      { class: "field" },
-      h("label", { for: id }, this.title()),
-      this.input,
-      this.tip(),
-    );
+    this.node = this.labelled(id);
   }
 
   makeRadios(choice, onchange) {
@@ -151,13 +145,12 @@ class Field {
         0,
         all.findIndex((each) => each[1] === value),
       ));
-    this.node = h(
-      "div",
-      { class: "field" },
-      h("label", { for: id }, this.title()),
-      this.input,
-      this.tip(),
-    );
+    this.node = this.labelled(id);
+  }
+
+  labelled(id) {
+    const label = h("label", { for: id }, this.title());
+    return h("div", { class: "field" }, label, this.input, this.tip());
   }
 
   title() {
