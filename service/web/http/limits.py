@@ -11,7 +11,7 @@ TIMEOUT_HEADER = b"x-request-timeout-ms"
 RESERVED_DESCRIPTORS = 128  # for files, the engine's socket, and threads at work
 PIPELINED_BYTES = 65_536  # of later requests that are read while one is answered
 SMALL_BODY_BYTES = 65_536  # what is refused is read to its end, the connection kept
-LINGER_S = 2.0  # that a refused sender has to stop sending and read why
+LINGER_S = 5.0  # that a refused sender, perhaps a busy one, has to stop and read why
 
 
 @dataclass(frozen=True, slots=True)
