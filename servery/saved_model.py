@@ -32,11 +32,13 @@ class Function:
             the rows first. In the manifest outputs keep the order of this mapping.
         inputs: name, dtype and shape of each input; None = any, rows come first.
         sample: input → array of real rows, to compare the written with the live.
+        most_rows: of a batch, if fewer than the model's other signatures take.
     """
 
     call: Call
     inputs: tuple[TensorSpec, ...]
     sample: Arrays
+    most_rows: int | None = None
 
 
 def save(
@@ -190,6 +192,7 @@ def _describe(function: Function, concrete: Any) -> Signature:
     outputs = concrete.structured_outputs
     return Signature(
         inputs=function.inputs,
+        most_rows=function.most_rows,
         outputs=tuple(
             TensorSpec(name=name, dtype=spec.dtype.name, shape=tuple(spec.shape))
             for name, spec in outputs.items()

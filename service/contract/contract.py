@@ -51,6 +51,12 @@ class Contract(Frozen):
         """Whether rows of several requests to this signature share batches."""
         return signature not in self.unbatched
 
+    def sizes(self, signature: str) -> tuple[int, ...]:
+        """The rows that a batch of this signature may have, rising."""
+        most = self.signatures[signature].most_rows or max(self.batch_sizes)
+        fitting = tuple(size for size in self.batch_sizes if size <= most)
+        return fitting or self.batch_sizes[:1]
+
     def keeping_state(self, signature: str) -> "Contract":
         """The same, but for a signature that was found to keep state."""
         stateful = tuple(sorted({*self.stateful, signature}))

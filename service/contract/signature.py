@@ -37,6 +37,9 @@ class Signature(Frozen):
     method: str = Field(
         "tensorflow/serving/predict", description="TensorFlow's name of what it does"
     )
+    most_rows: int | None = Field(
+        None, ge=1, description="rows of a batch, if fewer than the model's others take"
+    )
 
     @property
     def can_batch(self) -> bool:

@@ -83,7 +83,7 @@ class LoadedVersion:
         self.batchers = {
             signature: Batcher(
                 partial(self._run, signature),
-                _batch_sizes(contract, settings),
+                _batch_sizes(contract, signature, settings),
                 settings.max_queue_rows,
                 self._metrics[signature],
                 version=contract.version,
@@ -175,7 +175,9 @@ class LoadedVersion:
         return outputs
 
 
-def _batch_sizes(contract: Contract, settings: Settings) -> tuple[int, ...]:
-    most = settings.max_batch_rows or max(contract.batch_sizes)
-    allowed = tuple(size for size in contract.batch_sizes if size <= most)
-    return allowed or contract.batch_sizes[:1]
+def _batch_sizes(
+    contract: Contract, signature: str, settings: Settings
+) -> tuple[int, ...]:
+    sizes = contract.sizes(signature)
+    most = settings.max_batch_rows or max(sizes)
+    return tuple(size for size in sizes if size <= most) or sizes[:1]

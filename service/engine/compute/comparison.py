@@ -85,7 +85,7 @@ def _batches(
     count, first = len(samples.inputs[0]), 0
     if any(len(each) != count for each in samples.outputs):
         raise GoldenError(f"{name}: expected {count} rows of each output")
-    for size in contract.batch_sizes:
+    for size in contract.sizes(name):
         chosen = np.arange(first, first + size) % count
         yield (
             tuple(each[chosen] for each in samples.inputs),
@@ -153,5 +153,5 @@ def _most(contract: Contract, name: str) -> int:
     """Rows to draw: those of a batch, but not of one that would fill the memory."""
     if not contract.batches(name):
         return 1
-    sizes = contract.batch_sizes
+    sizes = contract.sizes(name)
     return max((size for size in sizes if size <= MOST_DRAWN), default=sizes[0])

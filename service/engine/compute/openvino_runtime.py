@@ -258,7 +258,7 @@ def _shape(spec: TensorSpec, size: int) -> list[int]:
 
 
 def _sizes(contract: Contract, name: str) -> tuple[int, ...]:
-    return contract.batch_sizes if contract.batches(name) else (WHOLE,)
+    return contract.sizes(name) if contract.batches(name) else (WHOLE,)
 
 
 def _save(graph: ov.Model, path: Path) -> None:

@@ -175,7 +175,7 @@ class TensorFlowModel:
                 self._calls[name] = _call_eagerly(function, device)
                 continue
             most = heavy_threads if graph.size > HEAVY_BYTES else threads
-            largest = max(self.contract.batch_sizes)
+            largest = max(self.contract.sizes(name))
             rows = draw_rows(signature, largest) if rounds else None
             session, call, rounded = _open(graph, most, rows)
             weakref.finalize(self, session.close)
@@ -211,7 +211,7 @@ class TensorFlowModel:
         for name, signature in self.contract.signatures.items():
             if name in self.contract.stateful:
                 continue
-            sizes = self.contract.batch_sizes if self.contract.batches(name) else (1,)
+            sizes = self.contract.sizes(name) if self.contract.batches(name) else (1,)
             for size in sizes:
                 if not self._warm(name, signature, size):
                     break

@@ -1,4 +1,4 @@
-"""Handwritten digits: pictures → which digit each one shows."""
+"""Handwritten digits: pictures → which digit each one shows, or which ones."""
 
 import base64
 from collections.abc import Sequence
@@ -6,17 +6,23 @@ from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
 from service.contract.contract import Contract
 from service.contract.task import ImageClassification
 from service.engine.batching.tensors import Tensors
-from service.models.digits.handwriting import (
-    SIDE,
-    is_prepared,
-    read_digit,
-    read_located_digit,
+from service.models.digits.finding import DOUBTFUL_FROM
+from service.models.digits.finding import Box as Corners
+from service.models.digits.form import SIDE, is_prepared, upright
+from service.models.digits.looking import (
+    NO_DIGIT,
+    READS_AT_ONCE,
+    Chosen,
+    Seen,
+    choose,
+    look,
 )
+from service.models.digits.numbers import in_reading_order
 from service.tasks.endpoint import Given, Wanted
 from service.tasks.images import ImageEndpoint
 from service.web.api.model_call import ModelCall
@@ -26,6 +32,9 @@ from service.web.imaging.encode import to_png
 
 MODEL = "digits"
 MOST_AT_ONCE = 16  # images that are read in less time than another process is asked
+MOST_THINGS = 4  # that are looked at in a picture of one digit, the largest
+MOST_DIGITS = 64  # in a picture of many
+UNSURE = 0.5  # confidence below which the answer is little more than a guess
 
 # A seven from the MNIST test set (its first image), 28×28, as PNG.
 EXAMPLE = (
@@ -39,6 +48,10 @@ EXAMPLE = (
 Prepared = Annotated[
     bool,
     Query(description="Whether the answer shows what the model saw, and where."),
+]
+Many = Annotated[
+    bool,
+    Query(description="Whether to read every digit, and not the one that stands out."),
 ]
 
 router = APIRouter(tags=["predict"], route_class=DirectRoute)
@@ -61,75 +74,123 @@ class DigitPrediction(BaseModel):
     probabilities: list[float] = Field(
         min_length=10, max_length=10, description="Of the digits 0 to 9, in order."
     )
+    no_digit: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="The probability that it is no digit; all eleven add up to 1.",
+    )
+    warning: str | None = Field(
+        None, description="Why the answer means little, where it does."
+    )
     prepared: str | None = Field(
         None, description="What the model saw, 28×28, if asked for: PNG in base64."
     )
     box: Box | None = Field(None, description="Where that is, if asked for.")
 
 
+class NumberPrediction(BaseModel):
+    """All that one picture shows, if many digits are asked for."""
+
+    number: str = Field(
+        description="The digits in reading order; lines are separated by a blank."
+    )
+    digits: list[DigitPrediction] = Field(description="Each one, in the same order.")
+    warning: str | None = Field(None, description="Why it means little, if it does.")
+
+
 class Digits(ImageEndpoint):
-    """Digits, which are found in the picture first."""
+    """The digit that stands out in a picture.
+
+    Args:
+        shows: Whether to answer what the model saw, and where.
+    """
 
     task = ImageClassification(size=(SIDE, SIDE), colour="grey", top_k=10)
-    prediction, label = DigitPrediction, "digit"
-    read_image, example = staticmethod(read_digit), EXAMPLE
+    prediction: type[BaseModel] = DigitPrediction
+    label, example = "digit", EXAMPLE
+
+    def __init__(self, *, shows: bool = False):
+        self._shows = shows
 
     async def read_all(self, call: ModelCall, rows: Sequence[bytes]) -> Given:
         """See `TaskEndpoint`."""
-        at_once = await call.decode(lambda: _read_at_once(rows), in_thread=False)
-        return Given([at_once or await call.read_images(rows, self.read_image)])
+        if not self._shows:
+            at_once = await call.decode(lambda: _read_at_once(rows), in_thread=False)
+            if at_once:
+                return Given([at_once])
+        chosen = await choose(call, await look(call, rows, MOST_THINGS))
+        return Given([(np.stack([each.digit for each in chosen]),)], chosen)
 
     def predict(
         self, given: Given, outputs: Tensors, contract: Contract, wanted: Wanted
     ) -> list[dict[str, Any]]:
         """See `DigitPrediction`."""
-        return [_prediction(row) for row in outputs[0].tolist()]
+        doubtful = contract.constants.get(DOUBTFUL_FROM, 1.0)
+        found = [_prediction(row, doubtful) for row in outputs[0].tolist()]
+        if given.sources:
+            for each, chosen in zip(found, given.sources, strict=True):
+                _add_warning(each, chosen)
+                if self._shows:
+                    each |= _location(chosen)
+        return found
 
 
-class LocatedDigits(Digits):
-    """The same, with what the model saw, and where."""
+class Numbers(Digits):
+    """Every digit of a picture."""
+
+    prediction, label = NumberPrediction, ""
 
     async def read_all(self, call: ModelCall, rows: Sequence[bytes]) -> Given:
         """See `TaskEndpoint`."""
-        (located,) = await call.read_images(rows, read_located_digit)
-        pixels = located[:, 4:].reshape(-1, SIDE, SIDE).astype(np.uint8)
-        boxes = located[:, :4].tolist()
-        return Given([(pixels,)], [*zip(pixels, boxes, strict=True)])
+        seen = await look(call, rows, MOST_DIGITS)
+        digits = [digit for each in seen for digit in each.digits]
+        starts = range(0, len(digits), READS_AT_ONCE)
+        parts = [np.stack(digits[start : start + READS_AT_ONCE]) for start in starts]
+        # Nothing was written anywhere: one blank has to be read all the same.
+        return Given([(each,) for each in parts] or [(_blank(),)], seen)
 
     def predict(
         self, given: Given, outputs: Tensors, contract: Contract, wanted: Wanted
     ) -> list[dict[str, Any]]:
-        """See `DigitPrediction`."""
-        found = super().predict(given, outputs, contract, wanted)
+        """See `NumberPrediction`."""
+        doubtful = contract.constants.get(DOUBTFUL_FROM, 1.0)
+        rows = iter(outputs[0].tolist())
         return [
-            each | _location(pixels, box)
-            for each, (pixels, box) in zip(found, given.sources, strict=True)
+            _number(seen, [_prediction(next(rows), doubtful) for _ in seen.digits])
+            for seen in given.sources
         ]
 
 
-def _location(pixels: np.ndarray, box: list[int]) -> dict[str, Any]:
-    """uint8 (28, 28), and where it was, to the fields of `DigitPrediction`."""
-    named = dict(zip(Box.model_fields, box, strict=True)) if any(box) else None
-    prepared = base64.b64encode(to_png(pixels)).decode()
-    return {"prepared": prepared, "box": named}
-
-
-DIGITS, LOCATED = Digits(), LocatedDigits()
+DIGITS, SHOWN, NUMBERS = Digits(), Digits(shows=True), Numbers()
 ENDPOINTS = {MODEL: DIGITS}
 
 
-@router.post("/v1/predict/digits", **DIGITS.route(MODEL))
+def _route() -> dict[str, Any]:
+    """One path for one digit and for many."""
+    either = list[DigitPrediction | NumberPrediction]
+    response = create_model(
+        DIGITS.response(MODEL).__name__,
+        __base__=DIGITS.response(MODEL),
+        predictions=(either, ...),
+    )
+    return DIGITS.route(MODEL) | {"response_model": response}
+
+
+@router.post("/v1/predict/digits", **_route())
 async def predict_digits(
     request: Request,
     version: Version = None,
     prepared: Prepared = False,  # noqa: FBT002  # FastAPI's way
+    many: Many = False,  # noqa: FBT002
 ) -> Response:
-    """Which digit is it?
+    """Which digit is it? Or, with `many`: which number?
 
-    Takes photos, screenshots and drawings of one digit each: any size, dark on light or
-    light on dark, JPEG, PNG, WebP, GIF, HEIC, AVIF, BMP or TIFF.
+    Takes photos, screenshots and drawings: any size, dark on light or light on dark, on
+    any paper, JPEG, PNG, WebP, GIF, HEIC, AVIF, BMP or TIFF. What is no digit, or not
+    one alone, is answered with a warning.
     """
-    endpoint = LOCATED if prepared else DIGITS
+    endpoint = NUMBERS if many else SHOWN if prepared else DIGITS
     return await endpoint.answer(ModelCall(request, MODEL, version))
 
 
@@ -142,17 +203,83 @@ def _read_at_once(images: Sequence[bytes]) -> Tensors | None:
         pixels = read_plain(data, max_pixels=SIDE * SIDE, longest=SIDE)
         if pixels is None or pixels.shape != (SIDE, SIDE):
             return None
-        upright = ~pixels if pixels[0, 0] > 127 else pixels
-        if not is_prepared(upright):
+        digit = upright(pixels)
+        if not is_prepared(digit):
             return None
-        rows.append(upright)
+        rows.append(digit)
     return (np.stack(rows) if len(rows) > 1 else rows[0][np.newaxis],)
 
 
-def _prediction(exact: list[float]) -> dict[str, Any]:
-    """Ten numbers that are float32 to the fields of `DigitPrediction`."""
-    digit = exact.index(max(exact))
+def _blank() -> np.ndarray:
+    return np.zeros((1, SIDE, SIDE), np.uint8)
+
+
+def _prediction(exact: list[float], doubtful: float) -> dict[str, Any]:
+    """Eleven numbers that are float32, or ten, to the fields of `DigitPrediction`."""
     # What `round(each, 6)` gives, in a third of its time: of float32 the product is
     # exact, since it has 24 bits and a million, without its six zeros, has 14.
     rounded = [round(each * 1e6) / 1e6 for each in exact]
-    return {"digit": digit, "confidence": rounded[digit], "probabilities": rounded}
+    digit = exact.index(max(exact[:NO_DIGIT]))
+    confidence = rounded[digit]
+    found: dict[str, Any] = {
+        "digit": digit,
+        "confidence": confidence,
+        "probabilities": rounded[:NO_DIGIT],
+    }
+    if len(rounded) > NO_DIGIT:
+        found["no_digit"] = none = rounded[NO_DIGIT]
+        if none >= doubtful:
+            found["warning"] = (
+                f"This may be no digit: with a probability of {none:.2f} it is a "
+                "letter, a sign, several digits at once, or nothing."
+            )
+        elif confidence < UNSURE:
+            found["warning"] = (
+                "None of the ten digits is likely; the answer is a guess."
+            )
+    return found
+
+
+def _add_warning(found: dict[str, Any], chosen: Chosen) -> None:
+    if not chosen.digit.any():
+        found["warning"] = (
+            "No handwriting was found in this picture: expected one digit; the answer "
+            "means nothing."
+        )
+    elif chosen.others and "warning" not in found:
+        found["warning"] = (
+            f"{chosen.others + 1} digits were found, and one of them was read: "
+            "expected one digit, or ?many=true, which reads them all."
+        )
+
+
+def _location(chosen: Chosen) -> dict[str, Any]:
+    """What was read, and where it was, to the fields of `DigitPrediction`."""
+    prepared = base64.b64encode(to_png(chosen.digit)).decode()
+    return {"prepared": prepared, "box": _box(chosen.box)}
+
+
+def _box(corners: Corners | None) -> dict[str, int] | None:
+    if corners is None:
+        return None
+    left, top, right, bottom = corners
+    return {"left": left, "top": top, "width": right - left, "height": bottom - top}
+
+
+def _number(seen: Seen, found: list[dict[str, Any]]) -> dict[str, Any]:
+    """What was read of one picture to the fields of `NumberPrediction`."""
+    digits = [
+        (each | {"box": _box(box)}, box)
+        for each, box in zip(found, seen.boxes, strict=True)
+        if each.get("no_digit", 0.0) <= each["confidence"]
+    ]
+    lines = in_reading_order(digits)
+    content: dict[str, Any] = {
+        "number": " ".join(
+            "".join(str(each["digit"]) for each in line) for line in lines
+        ),
+        "digits": [each for line in lines for each in line],
+    }
+    if not digits:
+        content["warning"] = "No digit was found in this picture."
+    return content

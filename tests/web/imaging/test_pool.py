@@ -22,7 +22,7 @@ from service.errors import (
     QueueFull,
     ServeryError,
 )
-from service.models.digits.handwriting import read_digit
+from service.models.digits.picture import pack_picture
 from service.models.photo.middle import read_middle
 from service.settings import Settings
 from service.web.api.tensor_call import read_json
@@ -306,9 +306,9 @@ def test_digit_is_read_as_without_a_process(run: Callable[[Test], None]) -> None
     files = [(folder / name).read_bytes() for name in names]
 
     async def test(pool: DecoderPool) -> None:
-        rows = await pool.read(files, read_digit, soon())
+        rows = await pool.read(files, pack_picture, soon())
         for row, data in zip(rows, files, strict=True):
-            assert np.array_equal(row, read_digit(data, max_pixels=10**7))
+            assert np.array_equal(row, pack_picture(data, max_pixels=10**7))
 
     run(test)
 

@@ -63,7 +63,7 @@ def describe_config(contract: Contract, most_rows: int) -> Content:
         "output": [_config(each, batches=batches) for each in signature.outputs],
     }
     if batches:
-        sizes = list(contract.batch_sizes)
+        sizes = list(contract.sizes(name))
         content["dynamic_batching"] = {"preferred_batch_size": sizes}
     return content
 

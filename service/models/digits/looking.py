@@ -1,0 +1,169 @@
+"""Pictures to the digits in them, with the help of the model's finder.
+
+    files ─ decoders ─▶ pictures ─ engine: find ─▶ maps ─ thread ─▶ what was written
+                          └─ in MNIST's form already: the digit itself
+
+Of a picture in which several things were written, the reader says which is a digit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from service.engine.batching.tensors import Tensors
+from service.errors import InvalidImage
+from service.models.digits.finding import Box, Found, find_written
+from service.models.digits.form import SIDE
+from service.models.digits.picture import (
+    Picture,
+    fit_square,
+    pack_picture,
+    unpack_picture,
+)
+from service.web.api.model_call import ModelCall
+
+FIND = "find"  # the signature
+FINDS_AT_ONCE = 8  # pictures that one request has the engine look at
+READS_AT_ONCE = 32  # digits, likewise
+NO_DIGIT = 10  # the class
+RIVAL = 0.5  # of the size of what was chosen, from which on it is one of several
+BLANK = np.zeros((SIDE, SIDE), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was written in a picture, the largest first.
+
+    Attributes:
+        digits: uint8 (28, 28) each, in MNIST's form.
+        boxes: Where each is, in the file's pixels; None if that is not known.
+    """
+
+    digits: list[npt.NDArray[np.uint8]]
+    boxes: list[Box | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The digit that a picture shows.
+
+    Attributes:
+        digit: uint8 (28, 28), in MNIST's form; blank if nothing was written.
+        box: Where it is, in the file's pixels, if that is known.
+        others: How many more digits there are, about as large.
+    """
+
+    digit: npt.NDArray[np.uint8]
+    box: Box | None = None
+    others: int = 0
+
+
+async def look(call: ModelCall, files: Sequence[bytes], most: int) -> list[Seen]:
+    """Find what is written in each picture.
+
+    Args:
+        call: The request.
+        files: Image files.
+        most: Things to find in one picture, the largest.
+
+    Raises:
+        ServeryError: See `ModelCall.read_images` and `ModelCall.infer`.
+    """
+    (packed,) = await call.read_images(files, pack_picture)
+    pictures = [unpack_picture(row) for row in packed]
+    unprepared = [each for each in pictures if not each.is_prepared]
+    if unprepared and FIND not in call.pin().signatures:
+        raise InvalidImage(
+            "This version of digits finds no digits in pictures: expected images in "
+            "MNIST's form (28 × 28 pixels, light on dark, the digit in the middle 20)."
+        )
+    found: list[Seen] = []
+    for start in range(0, len(unprepared), FINDS_AT_ONCE):
+        part = unprepared[start : start + FINDS_AT_ONCE]
+        answer = await call.infer((np.stack([each.square for each in part]),), FIND)
+        work = partial(_see_all, part, answer.outputs, most)
+        found += await call.decode(work, in_thread=True)
+    others = iter(found)
+    return [_itself(each) if each.is_prepared else next(others) for each in pictures]
+
+
+async def choose(call: ModelCall, seen: Sequence[Seen]) -> list[Chosen]:
+    """The one digit of each picture; the reader is asked where there are several.
+
+    Raises:
+        ServeryError: See `ModelCall.infer`.
+    """
+    several = [each for each in seen if len(each.digits) > 1]
+    rows = [digit for each in several for digit in each.digits]
+    beliefs: list[npt.NDArray[np.float32]] = []
+    for start in range(0, len(rows), READS_AT_ONCE):
+        answer = await call.infer((np.stack(rows[start : start + READS_AT_ONCE]),))
+        beliefs += [*answer.outputs[0]]
+    waiting = iter(beliefs)
+    return [
+        _choose(each, [next(waiting) for _ in each.digits])
+        if len(each.digits) > 1
+        else Chosen(each.digits[0], each.boxes[0])
+        if each.digits
+        else Chosen(BLANK)
+        for each in seen
+    ]
+
+
+def _choose(seen: Seen, beliefs: list[npt.NDArray[np.float32]]) -> Chosen:
+    """Prefer what is a digit, then what is large."""
+    likely = 1 - np.array([each[NO_DIGIT] for each in beliefs])
+    size = np.array([_size(box) for box in seen.boxes])
+    best = int(np.argmax(likely * np.sqrt(size)))
+    rivals = (likely > 0.5) & (size >= RIVAL * size[best])
+    places = {seen.boxes[at] for at in np.flatnonzero(rivals)} - {seen.boxes[best]}
+    return Chosen(seen.digits[best], seen.boxes[best], len(places))
+
+
+def _size(box: Box | None) -> int:
+    return max(box[2] - box[0], box[3] - box[1]) if box else 1
+
+
+def _itself(picture: Picture) -> Seen:
+    """A picture that has MNIST's form."""
+    rows, columns = np.nonzero(picture.small)
+    box = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+    return Seen([picture.small], [tuple(map(int, box))])  # type: ignore[list-item]
+
+
+def _see_all(pictures: Sequence[Picture], maps: Tensors, most: int) -> list[Seen]:
+    ink, cores = maps
+    return [
+        _see(picture, find_written(each_ink, each_cores, most))
+        for picture, each_ink, each_cores in zip(pictures, ink, cores, strict=True)
+    ]
+
+
+def _see(picture: Picture, found: list[Found]) -> Seen:
+    """What was found; of a picture of 28×28 pixels, first of all itself."""
+    digits = [each.digit for each in found]
+    boxes = [_in_file(each.box, picture.size) for each in found]
+    if picture.size == (SIDE, SIDE):
+        whole = (0, 0, SIDE, SIDE)
+        return Seen([picture.small, *digits], [whole, *[whole for _ in boxes]])
+    return Seen(digits, boxes)
+
+
+def _in_file(box: Box, size: tuple[int, int]) -> Box | None:
+    """A box in the finder's picture to the file's pixels."""
+    if not any(size):
+        return None
+    left, top, width, height = fit_square(*size)
+    scale = np.array([size[0] / width, size[1] / height] * 2)
+    first_x, first_y, last_x, last_y = np.rint(
+        (np.array(box) - [left, top, left, top]) * scale
+    ).astype(int)
+    return (
+        max(int(first_x), 0),
+        max(int(first_y), 0),
+        min(int(last_x), size[0]),
+        min(int(last_y), size[1]),
+    )

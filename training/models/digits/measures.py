@@ -1,0 +1,77 @@
+"""How good the digits model is: on MNIST, on spoilt images, on what is no digit."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from training.core.export import Function
+from training.core.prediction import predict
+from training.core.split import Rows
+from training.metrics.classification import summarise_classifier
+from training.models.digits.card import LABELS
+from training.models.digits.evaluation.corruptions import CORRUPTIONS
+from training.models.digits.writing import NO_DIGIT
+
+Floats = npt.NDArray[np.float32]
+
+DOUBTED = 0.004  # of good pictures that may be called doubtful
+
+
+def choose_threshold(rows: Rows, probabilities: Floats) -> float:
+    """From which probability of "no digit" on a warning is due.
+
+    So that few good pictures get one; at least 0.2 and at most 0.8.
+
+    Args:
+        rows: of the validation split.
+        probabilities: (rows, 11) of these.
+    """
+    of_digits = probabilities[rows.labels != NO_DIGIT, NO_DIGIT]
+    return round(float(np.clip(np.quantile(of_digits, 1 - DOUBTED), 0.2, 0.8)), 3)
+
+
+def measure(
+    test: Rows,
+    on_test: Floats,
+    validation: Rows,
+    classifier: Function,
+    threshold: float,
+) -> dict[str, Any]:
+    """Collect the figures for the manifest.
+
+    Args:
+        test: MNIST's test images.
+        on_test: (rows, 11) probabilities of these.
+        validation: rows with what is cut out and drawn among them.
+        classifier: as it is served.
+        threshold: see `choose_threshold`.
+    """
+
+    def classify(images: npt.NDArray[np.uint8]) -> Floats:
+        return predict(classifier.call, {"images": images})["probabilities"]
+
+    on_validation = classify(validation.inputs)
+    flagged = on_validation[:, NO_DIGIT] > threshold
+    is_digit = validation.labels != NO_DIGIT
+    spoilt = {
+        name: round(float(np.mean(classify(images).argmax(axis=1) == test.labels)), 4)
+        for name, images in corrupt(test.inputs).items()
+    }
+    return {
+        "test": summarise_classifier(test.labels, on_test, LABELS),
+        "validation": summarise_classifier(validation.labels, on_validation, LABELS),
+        "test_flagged": round(float(np.mean(on_test[:, NO_DIGIT] > threshold)), 5),
+        "validation_digits_flagged": round(float(flagged[is_digit].mean()), 5),
+        "validation_others_flagged": round(float(flagged[~is_digit].mean()), 5),
+        "mnist_c": {"mean": round(float(np.mean([*spoilt.values()])), 4), **spoilt},
+    }
+
+
+def corrupt(images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.uint8]]:
+    """The images, spoilt in each of MNIST-C's fifteen ways."""
+    random = np.random.default_rng(0)
+    return {
+        name: np.stack([spoil(image, random) for image in images])
+        for name, spoil in CORRUPTIONS.items()
+    }
