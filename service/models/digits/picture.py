@@ -53,7 +53,7 @@ def pack_picture(data: bytes, *, max_pixels: int) -> Pixels:
     if int(pixels.max()) - int(pixels.min()) < FAINTEST:
         raise InvalidImage(
             "The image is blank: expected a digit that stands out from its background, "
-            "received pixels that are all alike."
+            "received no ink."
         )
     width, height = upright_size(data, max_pixels=max_pixels)
     if max(width, height) > LONGEST * min(width, height):

@@ -21,9 +21,10 @@ from training.metrics.classification import summarise_classifier
 from training.models.digits import train as digits
 from training.models.digits.card import BATCH_SIZES, LABELS
 from training.models.digits.distortion import Distortion, distort
+from training.models.digits.finder import FinderRecipe
 from training.models.digits.train import Recipe, build_model, stream_distorted
 
-SHIPPED = Path(__file__).parents[3] / "artifacts" / "digits" / "1"
+SHIPPED = Path(__file__).parents[3] / "artifacts" / "digits" / "2"
 NOTHING = Distortion(degrees=0, zoom=0, shear=0, shift=0, elastic=0, stroke=0)
 
 
@@ -91,7 +92,7 @@ def test_the_model_is_cheap_to_serve() -> None:
         + 6**2 * 9 * 48 * 96
         + 4**2 * 9 * 96 * 96
         + 1536 * 128
-        + 128 * 10
+        + 128 * 11
     )
     assert provenance.count_mflop(model) == pytest.approx(flop / 1e6)
     assert flop / 1e6 < 20
@@ -102,7 +103,15 @@ def test_training_writes_a_version_that_reads_like_the_model(
     mnist_sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = ImageSet(*[mnist_sample.images, mnist_sample.labels] * 2)
-    tiny = Recipe(epochs=2, validation_rows=100, batch_size=32)
+    tiny = Recipe(
+        epochs=2,
+        validation_rows=100,
+        traced=60,
+        cut=32,
+        drawn=16,
+        batch_size=32,
+        finder=FinderRecipe(32, 16, 1, 2),
+    )
     monkeypatch.setattr(digits, "QUICK", tiny)
     monkeypatch.setattr(digits, "make_repeatable", keras.utils.set_random_seed)
     monkeypatch.setattr(mnist, "load", lambda folder: data)
@@ -119,7 +128,7 @@ def test_training_writes_a_version_that_reads_like_the_model(
     probabilities = served(images=tf.constant(data.test_images))["probabilities"]
     wrong = probabilities.numpy().argmax(axis=1) != data.test_labels
     assert wrong.sum() == manifest.metrics["test"]["errors"] < 257 * 0.9
-    assert sum(name.startswith("report/") for name in manifest.files) == 4
+    assert sum(name.startswith("report/") for name in manifest.files) == 5
 
 
 def test_the_shipped_files_are_those_of_the_manifest(manifest: Manifest) -> None:

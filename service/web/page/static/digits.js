@@ -34,9 +34,13 @@ class Digits {
     this.digit = h("p", { class: "numeral", "aria-hidden": "true" }, "?");
     this.columns = new Columns([..."0123456789"], "Probability of each digit");
     this.seen = h("div", { class: "seen" });
+    this.warning = h("p", { class: "note" });
+    this.many = h("input", { type: "checkbox", onchange: () => this.again() });
     this.answer.view.append(
       h("div", { class: "verdict" }, this.digit, this.seen),
+      this.warning,
       this.columns.node,
+      h("label", { class: "row" }, this.many, "There are several: read the number"),
     );
     this.pad = new Pad({
       label: "Drawing area",
@@ -55,7 +59,9 @@ class Digits {
   }
 
   clear() {
+    this.last = null;
     this.digit.textContent = "?";
+    this.warning.textContent = "";
     this.columns.clear();
     this.seen.replaceChildren();
     this.answer.problem.replaceChildren();
@@ -68,21 +74,43 @@ class Digits {
   }
 
   async read(file, name) {
+    this.last = [file, name];
+    const query = { [this.many.checked ? "many" : "prepared"]: true };
     try {
-      const result = await ask({ path: PATH, query: { prepared: true }, file, name });
-      if (!this.pad.empty) this.show(result);
+      const result = await ask({ path: PATH, query, file, name });
+      if (this.pad.empty) return;
+      if (query.many) this.showNumber(result);
+      else this.show(result);
     } catch (error) {
       this.answer.fail(error);
-      this.pad.frame(null);
+      this.pad.frame([]);
     }
+  }
+
+  /** Reads the same picture anew, one digit of it or all. */
+  again() {
+    if (this.last) this.read(...this.last);
+  }
+
+  showNumber(result) {
+    const [found] = result.data.predictions;
+    this.digit.textContent = found.number || "?";
+    this.columns.clear();
+    this.seen.replaceChildren();
+    this.warning.textContent = found.warning ?? "";
+    const digits = found.digits.length;
+    this.answer.show(result, digits ? `That is ${found.number}.` : "No digit was found.");
+    this.pad.frame(found.digits.map((each) => each.box).filter(Boolean));
+    this.keep("digits", `The number ${found.number}`);
   }
 
   show(result) {
     const [found] = result.data.predictions;
     this.digit.textContent = found.digit;
     this.columns.show(found.probabilities);
+    this.warning.textContent = found.warning ?? "";
     this.answer.show(result, sentence(found));
-    this.pad.frame(found.box ?? null);
+    this.pad.frame(found.box ? [found.box] : []);
     const seen = found.prepared && `data:image/png;base64,${found.prepared}`;
     this.seen.replaceChildren(...(seen ? [prepared(seen)] : []));
     this.keep("digits", `A ${found.digit}, ${certainty(found.confidence)}`, seen);
@@ -93,6 +121,7 @@ function sentence(found) {
   const order = found.probabilities
     .map((_, digit) => digit)
     .sort((a, b) => found.probabilities[b] - found.probabilities[a]);
+  if (found.no_digit > 0.5) return "That is hardly a digit.";
   if (found.confidence < 0.6) return `Torn between ${order[0]} and ${order[1]}.`;
   return `That is a ${found.digit}: ${certainty(found.confidence)}.`;
 }

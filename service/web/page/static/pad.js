@@ -23,10 +23,10 @@ export class Pad {
       "aria-label": `${label}. Without a pointer, choose a picture instead.`,
     });
     this.brush = this.canvas.getContext("2d");
-    this.box = h("div", { class: "found", "aria-hidden": "true", hidden: true });
+    this.boxes = h("div", { "aria-hidden": "true" });
     this.hint = h("p", { class: "hint", "aria-hidden": "true" }, "Draw here");
     this.picture = h("img", { class: "shown", alt: "Your picture", hidden: true });
-    this.sheet = h("div", { class: "sheet" }, this.canvas, this.picture, this.box, this.hint);
+    this.sheet = h("div", { class: "sheet" }, this.canvas, this.picture, this.boxes, this.hint);
     this.wipe = h(
       "button",
       { type: "button", class: "quiet clear", onclick: () => this.clear() },
@@ -53,7 +53,7 @@ export class Pad {
     this.stroke(this.last);
     this.hint.hidden = true;
     this.empty = false;
-    this.frame(null);
+    this.frame([]);
     this.onchange(this);
   }
 
@@ -98,7 +98,7 @@ export class Pad {
     this.blank();
     this.hint.hidden = false;
     this.picture.hidden = true;
-    this.frame(null);
+    this.frame([]);
     this.onclear();
   }
 
@@ -109,13 +109,18 @@ export class Pad {
     this.hint.hidden = true;
     this.picture.src = address;
     this.picture.hidden = !address;
-    this.frame(null);
+    this.frame([]);
   }
 
-  /** @param {?Object} box `left`, `top`, `width` and `height`, in pixels of what is shown. */
-  frame(box) {
-    this.box.hidden = !box;
-    if (!box) return;
+  /** @param {Object[]} boxes `left`, `top`, `width`, `height`, in pixels of what is shown. */
+  frame(boxes) {
+    while (this.boxes.childElementCount > boxes.length) this.boxes.lastChild.remove();
+    while (this.boxes.childElementCount < boxes.length)
+      this.boxes.append(h("div", { class: boxes.length > 1 ? "found one" : "found" }));
+    boxes.forEach((box, nth) => this.place(this.boxes.children[nth], box));
+  }
+
+  place(node, box) {
     const [width, height] = this.picture.hidden
       ? [SIDE, SIDE]
       : [this.picture.naturalWidth, this.picture.naturalHeight];
@@ -126,7 +131,7 @@ export class Pad {
       top: (longer - height) / 2 + box.top,
     };
     for (const [side, value] of Object.entries(place))
-      this.box.style[side] = `${(100 * value) / longer}%`;
+      node.style[side] = `${(100 * value) / longer}%`;
   }
 
   /** The drawing as a PNG; null while there is none. */
