@@ -10,7 +10,8 @@ import httpx
 from training.datasets import mnist
 from training.models.digits.evaluation.files import HeldOut
 from training.models.digits.evaluation.kinds import GROUPS, KINDS
-from training.models.digits.evaluation.measurement import Outcome, Row, measure
+from training.models.digits.evaluation.measurement import Row, measure
+from training.models.digits.evaluation.outcomes import Outcome
 
 HEAD = (
     f"{'kind':20} {'rows':>5} {'right %':>8} {'95 % interval':>14} {'digits %':>9} "
@@ -22,7 +23,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 def _chosen(ctx: click.Context, param: click.Parameter, text: str | None) -> list[str]:
     """Names of kinds and of groups, with commas between them."""
-    names = []
+    names: list[str] = []
     for name in (text or ",".join(GROUPS)).split(","):
         if name not in GROUPS and name not in KINDS:
             raise click.BadParameter(
@@ -76,7 +77,8 @@ def line(row: Row) -> str:
     return (
         f"{row.kind:20} {row.rows:5} {row.right * 100:8.1f} {interval:>14} "
         f"{row.digits_right * 100:9.1f} {row.warned * 100:9.1f} "
-        f"{row.errors * 100:9.1f} {_share(row.found):>8} {_share(row.right_if_found):>9} {row.ms:7.1f}"
+        f"{row.errors * 100:9.1f} {_share(row.found):>8} "
+        f"{_share(row.right_if_found):>9} {row.ms:7.1f}"
     )
 
 

@@ -1,6 +1,6 @@
 """How a sheet is lit and photographed: it lies askew, and light, lens and JPEG tell.
 
-Planes are float32 (height, width), light 1 where full; colours 0 to 1.
+Planes are float (height, width), light 1 where full; colours 0 to 1.
 """
 
 import io
@@ -73,7 +73,7 @@ def place(
             ),
             np.float32,
         )
-        / 255
+        / np.float32(255)
         for each in (_levels(sheet), _levels(ink), np.full_like(ink, 255, np.uint8))
     ]
     inside = moved[2][..., None]
@@ -98,10 +98,10 @@ def hard_shadow(rng: Generator, size: Size, box: Box) -> Plane:
     """A shadow whose wavy edge goes through the digit."""
     angle = rng.uniform(0, 2 * np.pi)
     through = rng.uniform(0.25, 0.75, 2) * (box[2] - box[0], box[3] - box[1])
-    off = _across(size, angle, through + box[:2])
+    off = _across(size, angle, through + np.array(box[:2]))
     off = off + clouds(rng, size, 5) * 10 * size[0] / 600
     lit = 1 / (1 + np.exp(-np.clip(off / rng.uniform(1, 6), -50, 50)))
-    return soft(rng, size, box) * (1 - rng.uniform(0.35, 0.6) * (1 - lit))
+    return _darker(soft(rng, size, box), lit, rng.uniform(0.35, 0.6))
 
 
 def blinds(rng: Generator, size: Size, box: Box) -> Plane:
@@ -109,7 +109,7 @@ def blinds(rng: Generator, size: Size, box: Box) -> Plane:
     off = _across(size, np.pi / 2 + rng.uniform(-0.6, 0.6), np.zeros(2))
     wave = np.sin(off * 2 * np.pi / (rng.uniform(38, 110) * size[0] / 600))
     lit = 1 / (1 + np.exp(-(wave + rng.uniform(-0.4, 0.4)) * rng.uniform(3, 12)))
-    return soft(rng, size, box) * (1 - rng.uniform(0.3, 0.55) * (1 - lit))
+    return _darker(soft(rng, size, box), lit, rng.uniform(0.3, 0.55))
 
 
 def photograph(scene: Plane, light: Plane, camera: Camera, rng: Generator) -> bytes:
@@ -122,12 +122,13 @@ def photograph(scene: Plane, light: Plane, camera: Camera, rng: Generator) -> by
         rng: its chances.
     """
     unit = scene.shape[1] / 600
-    cast = 1 + rng.normal(0, 0.018, 3)
-    seen = scene * light[..., None] * (rng.uniform(*camera.exposure) * cast)
+    gain = rng.uniform(*camera.exposure) * (1 + rng.normal(0, 0.018, 3))
+    seen = scene * light[..., None] * gain.astype(np.float32)
     sharp = Image.fromarray(_levels(seen))
     blur = ImageFilter.GaussianBlur(rng.uniform(*camera.blur) * unit)
+    smooth = np.asarray(sharp.filter(blur)) / np.float32(255)
     noise = rng.standard_normal(scene.shape, dtype=np.float32)
-    grainy = np.asarray(sharp.filter(blur)) / 255 + rng.uniform(*camera.noise) * noise
+    grainy = smooth + rng.uniform(*camera.noise) * noise
     file = io.BytesIO()
     quality = int(rng.integers(80, 96))
     Image.fromarray(_levels(grainy)).save(file, "JPEG", quality=quality)
@@ -138,7 +139,12 @@ def _across(size: Size, angle: float, through: npt.NDArray[np.float64]) -> Plane
     """How far each pixel lies from a straight line, to its one side or the other."""
     x = (np.arange(size[0]) - through[0]) * np.cos(angle)
     y = (np.arange(size[1]) - through[1]) * np.sin(angle)
-    return (x[None] + y[:, None]).astype(np.float32)
+    return np.asarray(x[None] + y[:, None], np.float32)
+
+
+def _darker(light: Plane, lit: Plane, depth: float) -> Plane:
+    """Light less a shadow, where `lit` is 0."""
+    return np.asarray(light * (1 - depth * (1 - lit)))
 
 
 def _spread(sheet: Plane) -> Plane:
@@ -149,4 +155,4 @@ def _spread(sheet: Plane) -> Plane:
 
 
 def _levels(colours: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
-    return (np.clip(colours, 0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.clip(colours, 0, 1) * 255).astype(np.uint8)

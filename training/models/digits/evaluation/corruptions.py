@@ -180,11 +180,13 @@ def _either(rng: Generator) -> int:
     return int(rng.choice([-1, 1]))
 
 
-def _moved(image: Image, matrix: npt.NDArray[np.float64], shift: object = 0) -> Image:
+def _moved(
+    image: Image, matrix: npt.NDArray[np.float64], shift: npt.ArrayLike = 0
+) -> Image:
     """Read where `matrix` about the middle, and `shift` in pixels, point."""
-    offset = MIDDLE - matrix @ [MIDDLE, MIDDLE] + shift
+    offset = MIDDLE - matrix @ [MIDDLE, MIDDLE] + np.asarray(shift)
     return _grey(affine_transform(image.astype(float), matrix, offset, order=1))
 
 
-def _grey(image: npt.NDArray[np.float64]) -> Image:
-    return np.rint(np.clip(image, 0, 255)).astype(np.uint8)
+def _grey(image: npt.NDArray[np.floating]) -> Image:
+    return np.asarray(np.rint(np.clip(image, 0, 255)), np.uint8)

@@ -175,13 +175,14 @@ def draw(
     sheet = Image.new("L", (size[0] * 2, size[1] * 2))
     pen = ImageDraw.Draw(sheet)
     for points in strokes:
-        waves = gaussian_filter1d(rng.normal(0, 0.5, len(points)), 6, mode="nearest")
-        widths = width * (1 + waves)
+        waves = rng.uniform(0.88, 1.12, 6)
+        places = np.linspace(0, 5, len(points))
+        widths = width * np.interp(places, np.arange(6), waves)
         for (x, y), wide in zip(points * 2, widths, strict=True):
             pen.ellipse((x - wide, y - wide, x + wide, y + wide), 255)
         for (start, end), wide in zip(pairwise(points * 2), widths, strict=False):
             pen.line([*start, *end], 255, max(1, round(2 * wide)))
-    return np.asarray(sheet.reduce(2), np.float32) / 255
+    return np.asarray(sheet.reduce(2), np.float32) / np.float32(255)
 
 
 @lru_cache(maxsize=64)

@@ -112,7 +112,7 @@ def _pens(width: Pen) -> tuple[Setting, ...]:
 ORDINARY = (PLAIN, SQUARED, RULED, WHITEBOARD, SCREEN)
 SETTINGS = {
     "plain-paper": PLAIN,
-    "phone": Setting(camera=Camera(width=1512, blur=(0.3, 0.8))),
+    "phone": Setting(camera=Camera(width=1200, blur=(0.3, 0.8))),
     "pencil": Setting(pens=(PENCIL,)),
     "squared-paper": SQUARED,
     "ruled-paper": RULED,

@@ -65,9 +65,10 @@ def pictures(kind: str, held_out: HeldOut, each: int, seed: int) -> Iterator[Pic
 def ask(client: httpx.Client, picture: Picture, *, boxes: bool = False) -> Outcome:
     """Send one picture, and judge the answer."""
     many = {"many": "true"} if len(picture.answer) > 1 else {}
-    params = many | ({"prepared": "true"} if boxes and not many else {})
+    where = {"prepared": "true"} if boxes and picture.box and not many else {}
     headers = {"content-type": picture.media_type}
     start = time.perf_counter()
+    params = many | where
     answer = client.post(PATH, content=picture.data, headers=headers, params=params)
     ms = (time.perf_counter() - start) * 1000
     if answer.status_code == REFUSED:

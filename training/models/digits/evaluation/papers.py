@@ -1,6 +1,6 @@
 """What people write on, and what lies around their digit: reflectances, 0 to 1.
 
-A surface is float32 (height, width, 3). Lengths are in pixels of a sheet 600 wide.
+A surface is float (height, width, 3). Lengths are in pixels of a sheet 600 wide.
 """
 
 import colorsys
@@ -13,7 +13,7 @@ from matplotlib import get_data_path
 from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFont
 
-Plane = npt.NDArray[np.float32]
+Plane = npt.NDArray[np.floating]
 Size = tuple[int, int]
 Paper = Callable[[Generator, Size], Plane]
 
@@ -66,7 +66,7 @@ def whiteboard(rng: Generator, size: Size) -> Plane:
     """A whiteboard that was wiped, and not clean."""
     board = tinted(rng, size, _white(rng, 0.88, 0.95), 0.004)
     smears = np.asarray(Image.fromarray(clouds(rng, (40, 400), 40)).resize(size))
-    return board * (1 - 0.025 * np.clip(smears, 0, 2))[..., None]
+    return np.asarray(board * (1 - 0.025 * np.clip(smears, 0, 2))[..., None])
 
 
 def blackboard(rng: Generator, size: Size) -> Plane:
@@ -74,7 +74,7 @@ def blackboard(rng: Generator, size: Size) -> Plane:
     colour = [(0.09, 0.2, 0.15), (0.11, 0.12, 0.12), (0.16, 0.24, 0.2)][rng.integers(3)]
     board = tinted(rng, size, colour, 0.06)
     wiped = np.clip(clouds(rng, size, 5) + 0.4 * clouds(rng, size, 25), 0, 3)
-    return board + (0.035 * wiped)[..., None]
+    return board + np.asarray(0.035 * wiped)[..., None]
 
 
 def printed(rng: Generator, size: Size) -> Plane:

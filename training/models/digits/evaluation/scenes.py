@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -129,26 +128,26 @@ def _write(
         sheet = papers.tinted(rng, size, tint, 0.012)
     ink = draw(strokes, size, width, rng)
     box = bounds(ink) or _anywhere(rng, size)
-    lay = partial(_lay, rng=rng, rough=pen.rough)
     for mark in setting.around(rng, box, size, width):
         covered = draw(mark.strokes, size, mark.width, rng)
-        printed = mark.colour is not None
-        sheet = (
-            _lay(sheet, covered, mark.colour, rng, 0)
-            if printed
-            else lay(sheet, covered, colour)
-        )
-    return lay(sheet, ink, colour), ink
+        sheet = _lay(sheet, covered, mark.colour or colour, rng, pen.rough)
+    return _lay(sheet, ink, colour, rng, pen.rough), ink
 
 
 def _lay(
     sheet: Plane, covered: Plane, colour: npt.ArrayLike, rng: Generator, rough: float
 ) -> Plane:
     """Lay ink on a sheet; `rough` of it misses the hollows of the paper."""
-    grain = rng.standard_normal(covered.shape, dtype=np.float32)
-    grain = np.clip(0.5 + 0.6 * grain, 0, 1)
-    share = (covered * (0.97 - rough * grain))[..., None]
-    return sheet * (1 - share) + share * np.asarray(colour, np.float32)
+    box = bounds(covered, 0)
+    if not box:
+        return sheet
+    left, top, right, bottom = (int(each) for each in box)
+    part, ink = sheet[top:bottom, left:right], covered[top:bottom, left:right]
+    grain = 0.5 + 0.6 * rng.standard_normal(ink.shape, dtype=np.float32)
+    share = (ink * (0.97 - rough * np.clip(grain, 0, 1)))[..., None]
+    inked = sheet.copy()
+    inked[top:bottom, left:right] += share * (np.asarray(colour, np.float32) - part)
+    return inked
 
 
 def _laid(
@@ -167,9 +166,9 @@ def _laid(
     return [stroke * height + middle for stroke in turned], height
 
 
-def bounds(ink: Plane) -> Box | None:
-    """The box of what is covered: left, top, right, bottom; None if nothing is."""
-    rows, columns = (np.flatnonzero(ink.max(axis=axis) > 0.5) for axis in (1, 0))
+def bounds(ink: Plane, least: float = 0.5) -> Box | None:
+    """Left, top, right, bottom of what is covered more than so; None if nothing is."""
+    rows, columns = (np.flatnonzero(ink.max(axis=axis) > least) for axis in (1, 0))
     if not len(rows):
         return None
     return (float(columns[0]), float(rows[0]), columns[-1] + 1.0, rows[-1] + 1.0)
