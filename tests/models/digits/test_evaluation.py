@@ -10,7 +10,7 @@ from tests.models.predicting import ARTIFACTS
 from training.models.digits.evaluation.corruptions import CORRUPTIONS, accuracies
 from training.models.digits.evaluation.files import HeldOut
 from training.models.digits.evaluation.ink import draw, trace
-from training.models.digits.evaluation.kinds import GROUPS, KINDS, SETTINGS
+from training.models.digits.evaluation.kinds import GROUPS, KINDS
 from training.models.digits.evaluation.measurement import (
     count,
     pictures,
@@ -65,19 +65,10 @@ def test_every_kind_is_a_picture_with_its_ink_inside(
         left, top, right, bottom = made.box
         assert 0 < left < right < image.width
         assert 0 < top < bottom < image.height
+        inked = np.asarray(image.crop(made.box).convert("RGB"), float)
+        assert inked.std(axis=(0, 1)).max() > 4  # grey levels: it can be seen
     if kind in BLANK:
         assert made.box is None
-
-
-@pytest.mark.parametrize("kind", [*SETTINGS, "hooked-1-thin"])
-def test_ink_differs_from_what_it_lies_on(kind: str, held_out: HeldOut) -> None:
-    made = picture(kind, held_out)
-
-    pixels = np.asarray(Image.open(io.BytesIO(made.data)), float)
-    assert made.box
-    left, top, right, bottom = (int(each) for each in made.box)
-    inside = pixels[top:bottom, left:right]
-    assert inside.std(axis=(0, 1)).max() > 4  # grey levels
 
 
 def test_a_traced_digit_drawn_again_covers_what_it_covered(held_out: HeldOut) -> None:

@@ -57,28 +57,11 @@ def place(
     Returns:
         The scene, and where the ink is in it.
     """
-    width, height = size = sheet.shape[1], sheet.shape[0]
-    corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], float)
-    inwards = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)]) * [width, height]
-    lie = corners + inwards * (rng.uniform(*margin) + rng.uniform(-0.02, 0.02, (4, 2)))
-    turn = rng.uniform(-0.06, 0.06)
-    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    lie = (lie - [width / 2, height / 2]) @ matrix + [width / 2, height / 2]
-    ways = ProjectiveTransform.from_estimate(lie, corners).params
-    ways = ways / ways[2, 2]
-    moved = [
-        np.asarray(
-            Image.fromarray(each).transform(
-                size, Image.Transform.PERSPECTIVE, tuple(ways.ravel()[:8]), BILINEAR
-            ),
-            np.float32,
-        )
-        / np.float32(255)
-        for each in (_levels(sheet), _levels(ink), np.full_like(ink, 255, np.uint8))
-    ]
-    inside = moved[2][..., None]
-    scene = moved[0] + table * (1 - inside) * (1 - 0.4 * _spread(moved[2]))
-    return scene, moved[1]
+    ways = _askew((sheet.shape[1], sheet.shape[0]), rng, margin)
+    lying, moved = _moved(_levels(sheet), ways), _moved(_levels(ink), ways)
+    inside = _moved(np.full_like(ink, 255, np.uint8), ways)
+    around = table * (1 - inside[..., None]) * (1 - 0.4 * _spread(inside))
+    return lying + around, moved
 
 
 def even(rng: Generator, size: Size, box: Box) -> Plane:
@@ -145,6 +128,26 @@ def _across(size: Size, angle: float, through: npt.NDArray[np.float64]) -> Plane
 def _darker(light: Plane, lit: Plane, depth: float) -> Plane:
     """Light less a shadow, where `lit` is 0."""
     return np.asarray(light * (1 - depth * (1 - lit)))
+
+
+def _askew(size: Size, rng: Generator, margin: tuple[float, float]) -> list[float]:
+    """Where a photo's pixels lie on the sheet: a projection's eight numbers."""
+    width, height = size
+    corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], float)
+    inwards = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)]) * size
+    lie = corners + inwards * (rng.uniform(*margin) + rng.uniform(-0.02, 0.02, (4, 2)))
+    turn, middle = rng.uniform(-0.06, 0.06), np.array(size) / 2
+    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    lie = (lie - middle) @ matrix + middle
+    numbers = ProjectiveTransform.from_estimate(lie, corners).params
+    return [float(each) for each in (numbers / numbers[2, 2]).ravel()[:8]]
+
+
+def _moved(levels: npt.NDArray[np.uint8], ways: list[float]) -> Plane:
+    """What a photo shows of a sheet, 0 to 1; nothing beyond it."""
+    image = Image.fromarray(levels)
+    seen = image.transform(image.size, Image.Transform.PERSPECTIVE, ways, BILINEAR)
+    return np.asarray(seen, np.float32) / np.float32(255)
 
 
 def _spread(sheet: Plane) -> Plane:
