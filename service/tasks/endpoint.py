@@ -74,6 +74,10 @@ class Endpoint(ABC):
     takes_top_k: ClassVar[bool] = False
     other_answers: ClassVar[Mapping[str, Schema]] = {}
 
+    def path(self, model: str) -> str:
+        """Where this model is asked."""
+        return f"/v1/{self.verb}/{model}"
+
     @abstractmethod
     def body(self) -> Schema:
         """The request body, for the OpenAPI document, with an example that works."""
