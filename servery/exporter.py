@@ -252,7 +252,7 @@ def _read_known(path: Path) -> dict[str, Any]:
         manifest = read_manifest(path)
         verify_files(path, manifest)
     except ManifestError as error:
-        raise ExportRefused(str(error)) from error
+        raise ExportRefused(f"{path.name}: {error}") from error
     return {name: getattr(manifest, name) for name in Manifest.model_fields}
 
 

@@ -24,7 +24,7 @@ from service.tasks.pictures import PNG, ZIP, Pictures
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import BINARY, WHOLE, Schema
 from service.web.http.body import JSON, RequestModel
-from service.web.http.wording import show, suggest
+from service.wording import show, suggest
 
 MOST_IMAGES = 256
 HOTTEST = 1.5
