@@ -34,11 +34,14 @@ class AudioClassifier(FileEndpoint, Classifier):
 
     def __init__(self, contract: Contract):
         Classifier.__init__(self, contract)
-        self._input = contract.signatures[SERVING].inputs[0]
+        signature = contract.signatures[SERVING]
+        self._input = signature.inputs[0]
+        self._row_bytes = signature.count_bytes([self.task.samples])
         self.example = declared_example(self.task, "audio") or _tone(self.task.rate)
 
     async def read_all(self, call: ModelCall, rows: Sequence[bytes]) -> Given:
         """See `TaskEndpoint`."""
+        call.hold(len(rows), self._row_bytes)
         sounds = await call.wait_for_decoders(self._decode(call, rows))
         return Given([(_as_input(np.stack(sounds), self._input),)])
 

@@ -125,6 +125,8 @@ class Generator(Endpoint):
         self.use_model(call, asked)
         call.check_count(asked.count)
         contract = call.pin()
+        signature = contract.signatures[self.task.signature]
+        call.hold(asked.count, signature.count_bytes())
         facts = self.decide(asked, contract)
         names = self._names(asked, contract.labels)
         rows = await call.decode(
