@@ -19,7 +19,7 @@ from pydantic import (
 from service.contract.contract import Contract
 from service.engine.batching.tensors import Tensors
 from service.errors import TooManyRows
-from service.tasks.endpoint import Endpoint, Wanted, response_name
+from service.tasks.endpoint import QUICK_NUMBERS, Endpoint, Wanted, response_name
 from service.tasks.pictures import PNG, ZIP, Pictures
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import BINARY, WHOLE, Schema
@@ -129,23 +129,25 @@ class Generator(Endpoint):
         call.hold(asked.count, signature.count_bytes())
         facts = self.decide(asked, contract)
         names = self._names(asked, contract.labels)
-        rows = await call.decode(
-            lambda: self._draw(facts, names, asked.count, contract), in_thread=False
-        )
+        rows = await self._draw(call, facts, names, asked.count, contract)
         answer = await call.infer(rows, self.task.signature)
-        _check_pixels(answer.outputs[0].size * asked.scale**2)
-        pictures = Pictures(
-            name=self.name,
-            field=self.field,
-            facts=facts,
-            labels=names,
-            more=self.tell(rows[0]),
-            images=to_pixels(answer.outputs[0], self.task.value_range),
-            kinds=self._kinds(asked, contract.labels),
-            scale=asked.scale,
-        )
-        much = is_much(pictures.images.size, asked.scale)
-        response = await call.encode(lambda: pictures.respond(kind), in_thread=much)
+        drawn = answer.outputs[0]
+        _check_pixels(drawn.size * asked.scale**2)
+
+        def respond() -> Response:
+            return Pictures(
+                name=self.name,
+                field=self.field,
+                facts=facts,
+                labels=names,
+                more=self.tell(rows[0]),
+                images=to_pixels(drawn, self.task.value_range),
+                kinds=self._kinds(asked, contract.labels),
+                scale=asked.scale,
+            ).respond(kind)
+
+        much = is_much(drawn.size, asked.scale)
+        response = await call.encode(respond, in_thread=much)
         call.count(names)
         return response
 
@@ -182,14 +184,24 @@ class Generator(Endpoint):
         alone = getattr(asked, self.field, None) is not None
         return 0 if alone or asked.count < len(labels) else len(labels)
 
-    def _draw(
-        self, facts: Schema, names: Sequence[str], count: int, contract: Contract
+    async def _draw(
+        self,
+        call: ModelCall,
+        facts: Schema,
+        names: Sequence[str],
+        count: int,
+        contract: Contract,
     ) -> Tensors:
         inputs = contract.signatures[self.task.signature].inputs
         length = inputs[0].shape[1]
         assert length is not None  # `check_task` says so  # noqa: S101
-        drawn = draw(facts["seed"], count, length) * facts["temperature"]
-        latents = self.settle(drawn)
+
+        def settled() -> npt.NDArray[np.float32]:
+            drawn = draw(facts["seed"], count, length)
+            return self.settle(drawn * facts["temperature"])
+
+        much = count * length > QUICK_NUMBERS
+        latents = await call.decode(settled, in_thread=much)
         return (latents, weigh(names, contract.labels)) if names else (latents,)
 
 
@@ -254,10 +266,19 @@ def to_pixels(
     grey = np.asarray(images[..., 0] if alone else images)
     if grey.dtype == np.uint8:
         return grey
-    low, high = value_range
-    shades = (grey.astype(np.float64) - low) * (255 / (high - low))
-    whole: npt.NDArray[np.float64] = np.rint(np.nan_to_num(shades).clip(0, 255))
-    return whole.astype(np.uint8)
+    return np.stack([_to_shades(image, *value_range) for image in grey])
+
+
+def _to_shades(
+    image: npt.NDArray[Any], low: float, high: float
+) -> npt.NDArray[np.uint8]:
+    """One at a time and in place: as float64 all of them would need much memory."""
+    shades = image.astype(np.float64)
+    shades -= low
+    shades *= 255 / (high - low)
+    np.nan_to_num(shades, copy=False)
+    np.rint(shades.clip(0, 255, out=shades), out=shades)
+    return shades.astype(np.uint8)
 
 
 def is_much(pixels: int, scale: int) -> bool:

@@ -13,7 +13,12 @@ from service.contract.dtypes import numpy_dtype
 from service.contract.signature import TensorSpec
 from service.contract.task import SERVING
 from service.tasks.classes import Classifier
-from service.tasks.endpoint import FileEndpoint, Given, declared_example
+from service.tasks.endpoint import (
+    QUICK_ITEMS,
+    FileEndpoint,
+    Given,
+    declared_example,
+)
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import ImagesRequest
 from service.web.imaging.encode import to_png
@@ -60,7 +65,9 @@ class SizedImages(ImageEndpoint):
     async def read_all(self, call: ModelCall, rows: Sequence[bytes]) -> Given:
         """See `TaskEndpoint`."""
         ((pixels,),) = (await super().read_all(call, rows)).groups
-        return Given([(as_input(pixels, self._input, self._range),)])
+        work = partial(as_input, pixels, self._input, self._range)
+        much = pixels.size > QUICK_ITEMS
+        return Given([(await call.decode(work, in_thread=much),)])
 
 
 class ImageClassifier(SizedImages, Classifier):

@@ -239,7 +239,7 @@ class ModelCall:
         """
         began = time.perf_counter()
         result: T = await self._record.wait_for(asyncio.ensure_future(work))
-        self._record.stages["decode"] = time.perf_counter() - began
+        self._took("decode", began)
         return result
 
     async def encode(self, work: Callable[[], T], *, in_thread: bool) -> T:
@@ -328,8 +328,12 @@ class ModelCall:
     async def _timed(self, stage: str, work: Callable[[], T], *, in_thread: bool) -> T:
         began = time.perf_counter()
         result = await self.state.in_thread(work) if in_thread else work()
-        self._record.stages[stage] = time.perf_counter() - began
+        self._took(stage, began)
         return result
+
+    def _took(self, stage: str, began: float) -> None:
+        stages = self._record.stages
+        stages[stage] = stages.get(stage, 0.0) + time.perf_counter() - began
 
     def _check_there(self) -> None:
         """Fail before the body is read; a model of ours is never unknown."""
