@@ -20,7 +20,7 @@ from service.contract.contract import Contract
 from service.engine.batching.tensors import Tensors
 from service.errors import TooManyRows
 from service.tasks.endpoint import QUICK_NUMBERS, Endpoint, Wanted, response_name
-from service.tasks.pictures import PNG, ZIP, Pictures
+from service.tasks.pictures import PNG, ZIP, Pictures, to_pixels
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import BINARY, WHOLE, Schema
 from service.web.http.body import JSON, RequestModel
@@ -251,34 +251,6 @@ def weigh(names: Sequence[str], labels: Sequence[str]) -> npt.NDArray[np.float32
     weights = np.zeros((len(names), len(labels)), np.float32)
     weights[range(len(names)), [labels.index(name) for name in names]] = 1
     return weights
-
-
-def to_pixels(
-    images: npt.NDArray[Any], value_range: tuple[float, float]
-) -> npt.NDArray[np.uint8]:
-    """What a model draws to uint8 (images, height, width), or (…, 3) in colour.
-
-    Args:
-        images: The same; or with one channel; or floats between the range's ends.
-        value_range: Of black and white, where they are floats.
-    """
-    alone = images.ndim == 4 and images.shape[3] == 1
-    grey = np.asarray(images[..., 0] if alone else images)
-    if grey.dtype == np.uint8:
-        return grey
-    return np.stack([_to_shades(image, *value_range) for image in grey])
-
-
-def _to_shades(
-    image: npt.NDArray[Any], low: float, high: float
-) -> npt.NDArray[np.uint8]:
-    """One at a time and in place: as float64 all of them would need much memory."""
-    shades = image.astype(np.float64)
-    shades -= low
-    shades *= 255 / (high - low)
-    np.nan_to_num(shades, copy=False)
-    np.rint(shades.clip(0, 255, out=shades), out=shades)
-    return shades.astype(np.uint8)
 
 
 def is_much(pixels: int, scale: int) -> bool:
