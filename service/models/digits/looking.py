@@ -18,6 +18,7 @@ from service.errors import InvalidImage
 from service.models.digits.finding import Box, Found, find_written
 from service.models.digits.form import SIDE
 from service.models.digits.picture import (
+    ROW_BYTES,
     Picture,
     fit_square,
     pack_picture,
@@ -72,6 +73,7 @@ async def look(call: ModelCall, files: Sequence[bytes], most: int) -> list[Seen]
     Raises:
         ServeryError: See `ModelCall.read_images` and `ModelCall.infer`.
     """
+    call.hold(len(files), ROW_BYTES)
     (packed,) = await call.read_images(files, pack_picture)
     pictures = [unpack_picture(row) for row in packed]
     unprepared = [each for each in pictures if not each.is_prepared]

@@ -20,6 +20,7 @@ Pixels = npt.NDArray[np.uint8]
 GREY = 127  # around what is not square
 FAINTEST = 12  # grey levels of 255 between paper and ink: less is nothing at all
 HEAD = 2 * 4  # bytes before the pixels: width and height, int32
+ROW_BYTES = HEAD + SIDE * SIDE + FINE * FINE * 3
 
 
 @dataclass(frozen=True, slots=True)
