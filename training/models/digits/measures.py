@@ -10,7 +10,7 @@ from training.core.prediction import predict
 from training.core.split import Rows
 from training.metrics.classification import summarise_classifier
 from training.models.digits.card import LABELS
-from training.models.digits.evaluation.corruptions import CORRUPTIONS
+from training.models.digits.evaluation.corruptions import accuracies
 from training.models.digits.writing import NO_DIGIT
 
 Floats = npt.NDArray[np.float32]
@@ -54,24 +54,15 @@ def measure(
     on_validation = classify(validation.inputs)
     flagged = on_validation[:, NO_DIGIT] > threshold
     is_digit = validation.labels != NO_DIGIT
-    spoilt = {
-        name: round(float(np.mean(classify(images).argmax(axis=1) == test.labels)), 4)
-        for name, images in corrupt(test.inputs).items()
-    }
+    spoilt = accuracies(
+        test.inputs, test.labels, lambda images: classify(images).argmax(axis=1)
+    )
     return {
         "test": summarise_classifier(test.labels, on_test, LABELS),
         "validation": summarise_classifier(validation.labels, on_validation, LABELS),
         "test_flagged": round(float(np.mean(on_test[:, NO_DIGIT] > threshold)), 5),
         "validation_digits_flagged": round(float(flagged[is_digit].mean()), 5),
         "validation_others_flagged": round(float(flagged[~is_digit].mean()), 5),
-        "mnist_c": {"mean": round(float(np.mean([*spoilt.values()])), 4), **spoilt},
-    }
-
-
-def corrupt(images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.uint8]]:
-    """The images, spoilt in each of MNIST-C's fifteen ways."""
-    random = np.random.default_rng(0)
-    return {
-        name: np.stack([spoil(image, random) for image in images])
-        for name, spoil in CORRUPTIONS.items()
+        "mnist_c_mean": round(float(np.mean([*spoilt.values()])), 4),
+        "mnist_c": {name: round(share, 4) for name, share in spoilt.items()},
     }
