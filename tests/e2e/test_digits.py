@@ -155,3 +155,13 @@ def test_one_bad_picture_leaves_the_others_of_a_request_alone(
     assert [predictions[at]["digit"] for at in (0, 2, 3)] == [7, 3, 7]
     assert "warning" in predictions[1]
     assert "warning" not in predictions[0]
+
+
+def test_version_that_finds_nothing_reads_what_is_in_its_form(
+    server: Server, seven: bytes
+) -> None:
+    assert predict(server, seven, version=1)["digit"] == 7
+    photo = (DATA / "scenes" / "blinds-3.jpg").read_bytes()
+    response = server.client.post(PATH, files={"file": photo}, params={"version": 1})
+    assert response.status_code == 422
+    assert "expected images in MNIST's form" in response.json()["error"]
