@@ -149,7 +149,7 @@ def _garment(pixels: np.ndarray, paper: np.ndarray, grain: float) -> np.ndarray:
 def _largest(garment: np.ndarray) -> np.ndarray:
     """Without the specks: shoes may be two, and a sandal's straps lie apart."""
     components = connected(garment)
-    if not components.first.size:
+    if not components.area.size:
         return garment
     return components.painted(components.area >= SMALLEST * components.area.max())
 

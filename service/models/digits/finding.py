@@ -20,7 +20,9 @@ CORE = 0.36  # a core's half axes, as a share of the sides of what was written
 LEAST_CORE, NARROWEST = 2.0, 0.4  # its least width; the least ratio of its sides
 LIKELY = 0.5  # that a pixel is a core's, or is ink
 FAINTEST, DARKEST = 0.25, 0.75  # what is between is the outline of a stroke
-FARTHEST = 3.2  # from a place, in half the sides of what was written there, squared
+# From a place, in half the sides of what was written there, squared: pixels that may be
+# ink of it, and the nearest of those that hang together. A ring is all far.
+FARTHEST, NEAREST = 3.6, 1.3
 
 Box = tuple[int, int, int, int]
 
@@ -55,14 +57,11 @@ def find_written(
         most: How many to look at, the largest ones.
     """
     places = _places(connected(cores > LIKELY))[:, :most]
-    rows, columns = np.nonzero(ink > FAINTEST)
+    parts = connected(ink > FAINTEST)
+    rows, columns = np.nonzero(parts.labels >= 0)
     if not places.size or not rows.size:
         return []
-    y, x, half_height, half_width = places[:, :, np.newaxis]
-    far = ((rows + 0.5 - y) / half_height) ** 2 + (
-        (columns + 0.5 - x) / half_width
-    ) ** 2
-    owner = np.where(far.min(axis=0) < FARTHEST, far.argmin(axis=0), -1)
+    owner = _owners(rows, columns, places, parts.labels[rows, columns])
     share = (ink[rows, columns] - FAINTEST) / (DARKEST - FAINTEST)
     level = np.clip(share * 255, 0, 255).astype(np.uint8)
     found = (
@@ -85,6 +84,23 @@ def _places(parts: Components) -> npt.NDArray[np.float64]:
     )
     places = np.stack([top + height / 2, left + width / 2, half_height, half_width])
     return places[:, np.argsort(-half_height * half_width, kind="stable")]
+
+
+def _owners(
+    rows: npt.NDArray[np.intp],
+    columns: npt.NDArray[np.intp],
+    places: npt.NDArray[np.float64],
+    part: npt.NDArray[np.intp],
+) -> npt.NDArray[np.intp]:
+    """The place that each pixel of ink belongs to; -1 = none."""
+    y, x, half_height, half_width = places[:, :, np.newaxis]
+    down, right = (rows + 0.5 - y) / half_height, (columns + 0.5 - x) / half_width
+    far = down * down + right * right
+    owner, nearest = far.argmin(axis=0), far.min(axis=0)
+    reach = np.full((len(y), int(part.max()) + 1), np.inf)
+    np.minimum.at(reach, (owner, part), nearest)
+    is_near = (nearest < FARTHEST) & (reach[owner, part] < NEAREST)
+    return np.where(is_near, owner, -1)
 
 
 def _cut_out(

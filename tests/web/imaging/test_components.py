@@ -2,7 +2,6 @@
 
 import numpy as np
 from hypothesis import given
-from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from service.web.imaging.components import connected
@@ -41,7 +40,7 @@ def flooded(mask: np.ndarray) -> list[set[tuple[int, int]]]:
 def test_parts_are_those_that_flooding_finds(mask: np.ndarray) -> None:
     parts = connected(mask)
     expected = flooded(mask)
-    assert len(parts.first) == len(expected)
+    assert len(parts.area) == len(expected)
     for number, pixels in enumerate(expected):
         alone = parts.painted(np.arange(len(expected)) == number)
         assert {(int(y), int(x)) for y, x in np.argwhere(alone)} == pixels
@@ -50,58 +49,18 @@ def test_parts_are_those_that_flooding_finds(mask: np.ndarray) -> None:
 @given(MASKS)
 def test_measures_are_those_of_the_pixels(mask: np.ndarray) -> None:
     parts = connected(mask)
-    height, width = mask.shape
     for number, pixels in enumerate(flooded(mask)):
         rows, columns = [y for y, _ in pixels], [x for _, x in pixels]
         box = (min(rows), min(columns), max(rows), max(columns))
         assert tuple(parts.box[:, number]) == box
-        assert parts.size[number] == max(box[2] - box[0], box[3] - box[1]) + 1
         assert parts.area[number] == len(pixels)
-        assert tuple(parts.contact[:, number]) == (
-            rows.count(0),
-            columns.count(0),
-            rows.count(height - 1),
-            columns.count(width - 1),
-        )
 
 
 @given(MASKS)
 def test_all_parts_together_are_the_mask(mask: np.ndarray) -> None:
     parts = connected(mask)
-    assert np.array_equal(parts.painted(np.ones(len(parts.first), bool)), mask)
-
-
-@given(MASKS, st.integers(1, 3))
-def test_what_lies_beside_is_seen(mask: np.ndarray, distance: int) -> None:
-    parts = connected(mask)
-    column = np.tile(np.arange(mask.shape[1], dtype=float), (len(mask), 1))
-    seen = parts.beside(column, np.full(len(parts.first), distance))
-    for number, pixels in enumerate(flooded(mask)):
-        found = []
-        for y, x in pixels:
-            if (y, x - 1) not in pixels:
-                found.append(x - distance - 1)
-            if (y, x + 1) not in pixels:
-                found.append(x + distance + 1)
-        within = [each for each in found if 0 <= each < mask.shape[1]]
-        if within:
-            assert np.isclose(seen[number], np.mean(within))
-        else:
-            assert np.isnan(seen[number])
+    assert np.array_equal(parts.painted(np.ones(len(parts.area), bool)), mask)
 
 
 def test_a_spiral_is_one_part() -> None:
-    assert len(connected(SPIRAL).first) == 1
-
-
-def test_gap_and_depth_of_boxes() -> None:
-    mask = np.zeros((20, 30), bool)
-    mask[2:12, [2, 15]] = mask[[2, 11], 2:16] = True  # a frame
-    mask[5:8, 6:9] = True  # within it
-    mask[3:5, 20] = True  # beside it
-    parts = connected(mask)
-    frame, inside, beside = (int(np.argmax(parts.area == n)) for n in (44, 9, 2))
-    assert parts.depth_in(frame)[inside] == 3
-    assert parts.depth_in(frame)[beside] < 0
-    assert parts.gap_to(frame)[beside] == 5
-    assert parts.gap_to(frame)[inside] < 0
+    assert len(connected(SPIRAL).area) == 1

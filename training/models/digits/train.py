@@ -73,7 +73,7 @@ class Recipe:
         finder: the other network's.
     """
 
-    epochs: int = 26
+    epochs: int = 22
     train_rows: int = 55_000
     validation_rows: int = 5_000
     traced: int = 20_000
