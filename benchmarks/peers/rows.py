@@ -68,10 +68,15 @@ def read_photo(data: bytes) -> np.ndarray:
 
 
 def answer_digit(probabilities: np.ndarray) -> Prediction:
-    """float32 (10,) to what Servery answers."""
-    digit = int(probabilities.argmax())
-    every = probabilities.tolist()
-    return {"digit": digit, "confidence": every[digit], "probabilities": every}
+    """float32 (11,), of ten digits and of none, to what Servery answers."""
+    *every, no_digit = probabilities.tolist()
+    confidence = max(every)
+    return {
+        "digit": every.index(confidence),
+        "confidence": confidence,
+        "probabilities": every,
+        "no_digit": no_digit,
+    }
 
 
 def answer_photo(probabilities: np.ndarray) -> Prediction:

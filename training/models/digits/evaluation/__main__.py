@@ -12,6 +12,7 @@ from training.models.digits.evaluation.files import HeldOut
 from training.models.digits.evaluation.kinds import GROUPS, KINDS
 from training.models.digits.evaluation.measurement import Row, measure
 from training.models.digits.evaluation.outcomes import Outcome
+from training.models.digits.evaluation.page import write_page
 
 HEAD = (
     f"{'kind':20} {'rows':>5} {'right %':>8} {'95 % interval':>14} {'digits %':>9} "
@@ -42,6 +43,7 @@ def _chosen(ctx: click.Context, param: click.Parameter, text: str | None) -> lis
 @click.option("--boxes", is_flag=True, help="Ask where the ink was found, too.")
 @click.option("--save-mistakes", type=FOLDER, help="Where pictures read wrong go.")
 @click.option("--json", "json_file", type=FILE, help="Where the table goes, as JSON.")
+@click.option("--page", type=FILE, help="A page in Markdown whose tables are renewed.")
 def cli(
     url: str,
     each: int,
@@ -50,6 +52,7 @@ def cli(
     boxes: bool,  # noqa: FBT001  # click's way
     save_mistakes: Path | None,
     json_file: Path | None,
+    page: Path | None,
 ) -> None:
     """Send pictures of every kind to a service, and print what it read right."""
     images = mnist.load()
@@ -69,6 +72,8 @@ def cli(
             rows.append(row)
     if json_file:
         json_file.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    if page:
+        write_page(page, rows)
 
 
 def line(row: Row) -> str:
