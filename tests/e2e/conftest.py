@@ -52,9 +52,9 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of artifacts with one model, so that a server is there soon."""
+    """A folder of artifacts with one version, so that a server is there soon."""
     folder = tmp_path_factory.mktemp("artifacts")
-    shutil.copytree(DIGITS, folder / "digits")
+    shutil.copytree(DIGITS / "2", folder / "digits" / "2")
     return folder
 
 

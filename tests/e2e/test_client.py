@@ -178,7 +178,7 @@ def test_images_are_drawn_again_by_their_seed(client: servery.Client) -> None:
 
 def test_models_are_listed_and_described(client: servery.Client) -> None:
     listed = {each.name: each for each in client.models()}
-    assert listed["digits"].versions == (1,)
+    assert listed["digits"].versions == (2, 1)
     assert client.model("digits").raw["versions"][0]["manifest"]["labels"]
 
 
@@ -189,9 +189,9 @@ def test_who_waits_for_a_model_is_told_when_it_is_there(
         async with servery.AsyncClient(server.url) as other:
             return await other.wait_for("digits")
 
-    assert client.wait_for("digits", version=1).version == 1
-    assert asyncio.run(wait()).version == 1
-    with pytest.raises(servery.DeadlineExceeded, match="received 1 ready"):
+    assert client.wait_for("digits", version=2).version == 2
+    assert asyncio.run(wait()).version == 2
+    with pytest.raises(servery.DeadlineExceeded, match="1 ready"):
         client.wait_for("digits", version=9, timeout_s=0.1)
 
 

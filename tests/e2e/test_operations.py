@@ -23,8 +23,10 @@ def metric(server: Server, name: str, **labels: str) -> float:
 def test_models_are_listed_with_their_versions(server: Server) -> None:
     models = server.client.get("/v1/models").json()["models"]
     (digits,) = [each for each in models if each["name"] == "digits"]
-    assert digits["default_version"] == 1
-    assert digits["versions"] == [{"version": 1, "state": "ready", "reason": None}]
+    assert digits["default_version"] == 2
+    assert digits["versions"] == [
+        {"version": version, "state": "ready", "reason": None} for version in (2, 1)
+    ]
 
 
 def test_a_model_shows_its_manifest(server: Server) -> None:
@@ -49,7 +51,7 @@ def test_the_reports_of_a_model_are_pictures(server: Server) -> None:
         assert response.headers["content-type"] == "image/png"
         assert response.content.startswith(b"\x89PNG")
     for nothing in ("none.png", "..%2fmanifest.json", "%2e%2e/manifest.json"):
-        path = f"/v1/models/digits/versions/1/report/{nothing}"
+        path = f"/v1/models/digits/versions/2/report/{nothing}"
         assert server.client.get(path).status_code == 404
 
 
@@ -106,7 +108,7 @@ def test_metrics_add_up_over_all_processes(
 
 
 def test_metrics_say_what_is_loaded_and_what_is_refused(server: Server) -> None:
-    state = {"model": "digits", "version": "1", "state": "ready"}
+    state = {"model": "digits", "version": "2", "state": "ready"}
     assert metric(server, "servery_model_state", **state) == 1
     assert metric(server, "servery_model_load_seconds", model="digits") > 0
     before = metric(server, "servery_rejections_total", reason="not_found")
