@@ -1,5 +1,10 @@
-"""The manifest that lies beside each SavedModel: `manifest.json`."""
+"""The manifest that lies beside each SavedModel: `manifest.json`.
 
+Beside it lies its own hash, `manifest.sha256`, as `sha256sum` writes it and checks it:
+what was measured of a version is not edited afterwards either.
+"""
+
+import hashlib
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +14,7 @@ from pydantic import Field
 from service.contract.signature import Frozen, Signature
 from service.contract.task import Task
 
-FILENAME = "manifest.json"
+FILENAME, DIGEST = "manifest.json", "manifest.sha256"
 
 
 class ManifestError(ValueError):
@@ -69,7 +74,7 @@ class Manifest(Frozen):
     metrics: dict[str, Any] = Field(
         default_factory=dict, description="measured on data never trained on"
     )
-    files: dict[str, str] = Field(description="path → SHA-256, all files but this one")
+    files: dict[str, str] = Field(description="path → SHA-256, all other files")
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -82,3 +87,11 @@ def read_manifest(folder: Path) -> Manifest:
         return Manifest.model_validate_json((folder / FILENAME).read_bytes())
     except (OSError, ValueError) as error:
         raise ManifestError(f"{folder / FILENAME}: {error}") from error
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest.json` and its hash into a version's folder."""
+    content = (manifest.model_dump_json(indent=2) + "\n").encode()
+    (folder / FILENAME).write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    (folder / DIGEST).write_text(f"{digest}  {FILENAME}\n")
