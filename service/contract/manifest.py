@@ -74,7 +74,7 @@ class Manifest(Frozen):
     metrics: dict[str, Any] = Field(
         default_factory=dict, description="measured on data never trained on"
     )
-    files: dict[str, str] = Field(description="path → SHA-256, all other files")
+    files: dict[str, str] = Field(description="path → SHA-256, all but the manifest and its hash")
 
 
 def read_manifest(folder: Path) -> Manifest:
