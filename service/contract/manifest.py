@@ -72,7 +72,7 @@ class Manifest(Frozen):
     )
     training: Training | None = None
     metrics: dict[str, Any] = Field(
-        default_factory=dict, description="measured on data never trained on"
+        default_factory=dict, description="what was measured, and on what"
     )
     files: dict[str, str] = Field(description="path → SHA-256, all but the manifest and its hash")
 

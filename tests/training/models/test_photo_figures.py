@@ -1,13 +1,17 @@
 """The photo model's figures on made-up answers, and on files as they lie in folders."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from training.models.photo import figures
-from training.models.photo.measure import read_photos
+from training.models.photo.measure import MEASURED, read_photos
+
+ROOT = Path(__file__).parents[3]
 
 
 def spread(best: list[int], confidence: list[float], classes: int = 6) -> np.ndarray:
@@ -105,3 +109,33 @@ def test_a_folder_that_names_no_class_is_refused(folder: Path) -> None:
         read_photos(folder, ["n00", "n01"])
     with pytest.raises(ValueError, match="received none"):
         read_photos(folder / "n01", ["n00"])
+
+
+def row(found: dict[str, Any]) -> str:
+    share, low, high = (100 * each for each in (found["share"], *found["interval"]))
+    counts = f"| {found['right']} | {found['rows']} |"
+    return f"{counts} {share:.1f} % | {low:.1f} to {high:.1f} |"
+
+
+def test_page_and_readme_say_what_was_measured() -> None:
+    measured = json.loads(MEASURED.read_text())
+    page = " ".join((ROOT / "docs" / "models" / "photo.md").read_text().split())
+    readme = (ROOT / "README.md").read_text()
+    first, five, warning = (measured[name] for name in ("top1", "top5", "warning"))
+    calibration, photos = measured["calibration"], measured["photos"]
+
+    for found in (first, five, measured["top1_fresh"]):
+        assert row(found) in page
+    for found in (warning["warned"], warning["others"]):
+        assert row(found) in page
+    assert f"below {warning['below']}" in page
+    for judged in (calibration, calibration["temperature"]):
+        assert f"calibration error {judged['expected_calibration_error']:.3f}" in page
+        assert f"log loss {judged['log_loss']:.3f}" in page
+    for name, taken in measured["confusion"].items():
+        assert f"| {name} | {taken[name]}, {sum(taken.values())} |" in page
+    shares = f"first answer {first['share']:.0%}, one of five {five['share']:.0%}"
+    assert shares.replace("%", " %") in readme
+    learnt = f"{photos['rows']} photographs", f"learned from {photos['learnt_from']}"
+    for words in learnt:
+        assert words in readme
