@@ -74,7 +74,9 @@ class Manifest(Frozen):
     metrics: dict[str, Any] = Field(
         default_factory=dict, description="what was measured, and on what"
     )
-    files: dict[str, str] = Field(description="path → SHA-256, all but the manifest and its hash")
+    files: dict[str, str] = Field(
+        description="path → SHA-256, all but the manifest and its hash"
+    )
 
 
 def read_manifest(folder: Path) -> Manifest:
