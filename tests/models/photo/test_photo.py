@@ -247,7 +247,7 @@ def test_the_middle_is_what_cropping_the_scaled_photo_gives() -> None:
     tiles = rng.integers(0, 256, (32, 48, 3), np.uint8)
     image = Image.fromarray(tiles.repeat(16, axis=0).repeat(16, axis=1))  # 768×512
 
-    scaled = image.resize((384, 256), Image.Resampling.BILINEAR)
+    scaled = image.resize((384, 256), Image.Resampling.BICUBIC)
     cropped = np.asarray(scaled.crop((80, 16, 304, 240)), np.int16)
 
     assert np.abs(prepare_photo(image).astype(np.int16) - cropped).max() <= 1

@@ -58,23 +58,16 @@ def test_a_temperature_is_judged_on_rows_that_it_was_not_fitted_on() -> None:
     assert sum(each["rows"] for each in found["reliability"]) == 4000
 
 
-def test_a_warning_is_due_below_what_is_more_often_wrong_than_right() -> None:
-    best = [0] * 300
+def test_a_warning_is_worth_the_mistakes_that_it_finds() -> None:
     confidence = [0.35] * 100 + [0.55] * 100 + [0.95] * 100
     labels = np.array([0] * 30 + [1] * 70 + [0] * 60 + [1] * 40 + [0] * 99 + [1])
 
-    found = figures.choose_warning(labels, spread(best, confidence))
+    found = figures.measure_warning(labels, spread([0] * 300, confidence), below=0.5)
 
-    assert found["below"] == 0.5  # of the 200 below 0.6, 90 are right: it may be half
     assert (found["warned"]["right"], found["warned"]["rows"]) == (30, 100)
     assert (found["others"]["right"], found["others"]["rows"]) == (159, 200)
     assert found["wrong_warned"] == pytest.approx(70 / 111, abs=1e-4)
-
-
-def test_without_mistakes_no_warning_is_due() -> None:
-    answers = spread([0, 1], [0.4, 0.9])
-
-    assert figures.choose_warning(np.array([0, 1]), answers) == {"below": 0.0}
+    assert found["right_warned"] == pytest.approx(30 / 189, abs=1e-4)
 
 
 def test_confusion_names_what_a_class_is_taken_for() -> None:

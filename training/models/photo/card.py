@@ -3,12 +3,12 @@
 from typing import Any
 
 from service.contract.manifest import Training
-from service.models.photo.middle import SHORT_SIDE, SIDE
+from service.models.photo.middle import RESAMPLING, SHORT_SIDE, SIDE
 from training.core.export import Card
 from training.datasets.imagenet import Classes
 
 BATCH_SIZES = (1, 2, 3, 4)  # docs/models/photo.md says why no more
-WARN_BELOW = 0.5  # what `figures.choose_warning` found
+WARN_BELOW = 0.5  # a calibrated answer is as likely wrong as right
 
 
 def describe(ran: Training, metrics: dict[str, Any], classes: Classes) -> Card:
@@ -40,6 +40,7 @@ def describe(ran: Training, metrics: dict[str, Any], classes: Classes) -> Card:
         constants={
             "short_side": SHORT_SIDE,
             "side": SIDE,
+            "resampling": RESAMPLING.name.lower(),
             "wnids": classes.wnids,
             "warn_below": WARN_BELOW,
         },

@@ -74,29 +74,25 @@ def measure_calibration(labels: Labels, probabilities: Probabilities) -> dict[st
     }
 
 
-def choose_warning(labels: Labels, probabilities: Probabilities) -> dict[str, Any]:
-    """Find the confidence below which answers are more often wrong than right.
-
-    The highest tenth of which the 95 % interval says so; 0 where there is none.
+def measure_warning(
+    labels: Labels, probabilities: Probabilities, below: float
+) -> dict[str, Any]:
+    """Say what a warning below a confidence is worth.
 
     Args:
         labels: (rows,) true class.
-        probabilities: (rows, classes).
+        probabilities: (rows, classes), some best ones below it, some not.
+        below: the confidence, 0 to 1.
     """
-    right, confidence = is_among_best(labels, probabilities, 1), probabilities.max(1)
-    for tenth in range(9, 0, -1):
-        below = confidence < tenth / 10
-        if (
-            0 < below.sum() < len(right)
-            and count_right(right[below])["interval"][1] < 0.5
-        ):
-            return {
-                "below": tenth / 10,
-                "warned": count_right(right[below]),
-                "others": count_right(right[~below]),
-                "wrong_warned": round(float(below[~right].mean()), 4),
-            }
-    return {"below": 0.0}
+    right = is_among_best(labels, probabilities, 1)
+    is_warned = probabilities.max(axis=1) < below
+    return {
+        "below": below,
+        "warned": count_right(right[is_warned]),
+        "others": count_right(right[~is_warned]),
+        "wrong_warned": round(float(is_warned[~right].mean()), 4),
+        "right_warned": round(float(is_warned[right].mean()), 4),
+    }
 
 
 def count_confusion(

@@ -20,16 +20,17 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from service.contract.manifest import Manifest, read_manifest
-from service.models.photo.middle import SHORT_SIDE, SIDE, read_middle
+from service.models.photo.middle import RESAMPLING, SHORT_SIDE, SIDE, read_middle
+from training.models.photo.card import WARN_BELOW
 from training.models.photo.figures import (
     Labels,
     Mask,
     Probabilities,
-    choose_warning,
     count_confusion,
     count_right,
     is_among_best,
     measure_calibration,
+    measure_warning,
 )
 
 MEASURED = Path(__file__).with_name("measured.json")
@@ -113,7 +114,7 @@ def summarise(
         "top5": count_right(five),
         "top1_fresh": count_right(first[fresh]) if fresh.any() else None,
         "calibration": measure_calibration(labels, probabilities),
-        "warning": choose_warning(labels, probabilities),
+        "warning": measure_warning(labels, probabilities, WARN_BELOW),
         "confusion": count_confusion(labels, probabilities, manifest.labels),
     }
 
@@ -130,6 +131,7 @@ def identify(weights: str, epsilon: float) -> dict[str, Any]:
         "epsilon": epsilon,
         "short_side": SHORT_SIDE,
         "side": SIDE,
+        "resampling": RESAMPLING.name.lower(),
     }
 
 
