@@ -1,4 +1,4 @@
-"""Two hundred short texts, to measure short inputs by: negation, contrast, emoji, words.
+"""Two hundred short texts to measure by: negation, contrast, emoji, single words.
 
 Written and labelled by hand before the model that they measure was trained; never
 trained on and never chosen by. Each kind has as many kind texts as unkind ones. The
