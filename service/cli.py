@@ -10,6 +10,13 @@ from pydantic import ValidationError
 
 from service.settings import Settings
 
+OPEN = """\
+*******************************************************************************
+  WARNING: everybody who reaches this address may ask every model, as much as
+  they like. `servery keys add NAME` makes an API key, SERVERY_API_KEYS names
+  the file; or put a proxy in front that asks who calls. See docs/security.md.
+*******************************************************************************"""
+
 
 class _Commands(click.Group):
     """Those below, and those of other modules, which `serve` does not wait for."""
@@ -24,9 +31,10 @@ class _Commands(click.Group):
 
 def _other_commands() -> dict[str, click.Command]:
     from service.cli_admin import COMMANDS
+    from service.cli_keys import keys
     from service.cli_predict import predict
 
-    return {command.name or "": command for command in (*COMMANDS, predict)}
+    return {command.name or "": command for command in (*COMMANDS, keys, predict)}
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -46,6 +54,11 @@ def cli() -> None:
     type=click.Path(path_type=Path),
     help="Folder that holds <model>/<version>/.  [default: artifacts]",
 )
+@click.option(
+    "--api-keys",
+    type=click.Path(path_type=Path),
+    help="File of hashed API keys; see `servery keys`.  [default: none are asked for]",
+)
 @click.option("--http-processes", type=int, help="Processes that speak HTTP.")
 @click.option("--root-path", help="Where a proxy has put the service: /servery.")
 @click.option(
@@ -60,6 +73,7 @@ def serve(**options: Any) -> None:
     """
     from service.processes.sockets import (
         AddressTakenError,
+        is_private,
         listen_together,
         show_address,
     )
@@ -68,6 +82,7 @@ def serve(**options: Any) -> None:
 
     given = {name: value for name, value in options.items() if value is not None}
     settings = _settings(given)
+    _check_keys(settings.api_keys)
     number = settings.number_of_http_processes()
     with ExitStack() as ports:
         try:
@@ -89,6 +104,8 @@ def serve(**options: Any) -> None:
         with suppress(OSError):  # nobody needs to read it
             text = f"Servery on http://{address}, documented at /docs{grpc}"
             click.echo(text, err=True)
+            if settings.api_keys is None and not is_private(listeners[0]):
+                click.secho(OPEN, err=True, fg="yellow", bold=True)
         raise SystemExit(asyncio.run(supervisor.run()))
 
 
@@ -205,6 +222,17 @@ class _LoadTest(click.Group):
 cli.add_command(
     _LoadTest("loadtest", help="Load a running service: what its users would see.")
 )
+
+
+def _check_keys(path: Path | None) -> None:
+    """Better no service than one that knows nobody."""
+    if path is not None:
+        from service.access.keys import KeysError, read_keys
+
+        try:
+            read_keys(path)
+        except KeysError as error:
+            raise click.ClickException(f"SERVERY_API_KEYS: {error}") from error
 
 
 def _settings(given: dict[str, Any]) -> Settings:

@@ -27,6 +27,7 @@
     │   └── SignatureNotFound        404  signature_not_found
     ├── MethodNotAllowed             405  method_not_allowed
     ├── NotAcceptable                406  not_acceptable
+    ├── RateExceeded                 429  rate_exceeded
     ├── NotSupported                 501  not_supported
     ├── Unavailable                  503  unavailable
     │   ├── QueueFull                503  queue_full
@@ -184,7 +185,7 @@ class HttpVersionUnknown(ProtocolError):
 
 
 class Unauthenticated(ServeryError):
-    """Administration asks for a token, and none or a wrong one was sent."""
+    """A token or an API key is asked for, and none or a wrong one was sent."""
 
     status = 401
     code = "unauthenticated"
@@ -195,7 +196,7 @@ class Unauthenticated(ServeryError):
 
 
 class Forbidden(ServeryError):
-    """Nobody may do this here, whoever asks."""
+    """Nobody may do this here, or not whoever asks."""
 
     status = 403
     code = "forbidden"
@@ -248,6 +249,22 @@ class NotAcceptable(ServeryError):
 
     status = 406
     code = "not_acceptable"
+
+
+class RateExceeded(ServeryError):
+    """This caller may have no more now: answered with `Retry-After`.
+
+    Args:
+        message: Of what.
+        retry_after_s: Whole seconds after which it may.
+    """
+
+    status = 429
+    code = "rate_exceeded"
+
+    def __init__(self, message: str, *, retry_after_s: int):
+        super().__init__(message)
+        self.headers = {"retry-after": str(retry_after_s)}
 
 
 class NotSupported(ServeryError):

@@ -2,7 +2,8 @@
 
 Where there are several processes, each counts in memory that all can read, and the HTTP
 process that is scraped adds up (`service.processes.samples`). Labels come from fixed
-sets: route templates, status codes, models and labels of loaded manifests.
+sets: route templates, status codes, names of API keys, models and labels of loaded
+manifests.
 """
 
 import asyncio
@@ -233,6 +234,24 @@ class Metrics:
             "servery_policies_in_force",
             "1 if models.toml is absent or in force, 0 if an older state of it is.",
             multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self.api_keys_broken = Gauge(
+            "servery_api_keys_broken",
+            "1 if the file of API keys cannot be taken, and an older state holds.",
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self.key_requests = Counter(
+            "servery_key_requests_total",
+            "Requests with an API key, by its name and outcome: ok, limited or failed.",
+            ["key", "outcome"],
+            registry=registry,
+        )
+        self.key_rows = Counter(
+            "servery_key_rows_total",
+            "Rows of those that were answered.",
+            ["key"],
             registry=registry,
         )
         self.load_seconds = Gauge(

@@ -36,6 +36,11 @@ class Settings(BaseSettings):
         description="Whoever sends it as `Authorization: Bearer` may load, unload and "
         "label versions; without one nobody may.",
     )
+    api_keys: Path | None = Field(
+        None,
+        description="File of hashed API keys, one of which is asked of whoever has a "
+        "model compute; empty = everybody may.",
+    )
 
     playground: bool = Field(
         True,
@@ -86,7 +91,10 @@ class Settings(BaseSettings):
         2, ge=1, le=32, description="Newest versions of each model to hold in memory."
     )
     poll_seconds: float = Field(
-        2.0, gt=0, le=3600, description="How often the artifacts folder is looked at."
+        2.0,
+        gt=0,
+        le=3600,
+        description="How often the artifacts folder and the API keys are looked at.",
     )
 
     max_crashes: int = Field(
@@ -286,9 +294,9 @@ class Settings(BaseSettings):
         "beyond, lines are dropped and counted.",
     )
 
-    @field_validator("cache", mode="before")
+    @field_validator("cache", "api_keys", mode="before")
     @classmethod
-    def _find_cache(cls, value: object) -> object:
+    def _find_path(cls, value: object) -> object:
         return None if value == "" else value
 
     @field_validator("forwarded_allow_ips")

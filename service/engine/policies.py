@@ -14,6 +14,7 @@ from service.contract.policy import (
 )
 from service.engine.overrides import Overrides
 from service.engine.reconciler import Retention
+from service.watched import WatchedFile
 
 logger = logging.getLogger(__name__)
 
@@ -39,13 +40,11 @@ class PolicySource:
         self.overrides = overrides
         self.broken: str | None = None
         self._policies = Policies()
-        self._seen: object = None  # what the file was when it was last read
+        self._file = WatchedFile(self._path)
 
     def look(self) -> None:
         """Read the file if it has changed. May take as long as the disk does."""
-        seen = _identify(self._path)
-        if seen != self._seen:
-            self._seen = seen
+        if self._file.has_changed():
             self.read()
 
     def read(self) -> None:
@@ -121,12 +120,3 @@ class PolicySource:
 
 
 _NOTHING = ModelPolicy()
-
-
-def _identify(path: Path) -> object:
-    """Another value after every change of the file, also where a link is moved."""
-    try:
-        found = path.stat()
-    except OSError as error:
-        return error.errno
-    return found.st_ino, found.st_dev, found.st_size, found.st_mtime_ns

@@ -31,6 +31,7 @@ class Handover(BaseModel):
         engine: The name of the Unix socket behind which the engine is.
         journal: Where engines leave word of what they are doing, should they die of it.
         overrides: Where they leave word of what operators have told them.
+        rates: Where HTTP processes count what each API key has used of its rates.
         predecessor_ended: The exit code of the one that it replaces, negative for a
             signal; None for the first.
         last_words: What that one said on stderr at last.
@@ -47,6 +48,7 @@ class Handover(BaseModel):
     engine: str
     journal: int | None = None
     overrides: int | None = None
+    rates: int | None = None
     predecessor_ended: int | None = None
     last_words: tuple[str, ...] = ()
 

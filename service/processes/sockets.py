@@ -3,6 +3,7 @@
 import os
 import secrets
 import socket
+from ipaddress import ip_address
 
 BACKLOG = 2048
 
@@ -54,6 +55,11 @@ def listen_together(host: str, port: int, number: int) -> list[socket.socket]:
 def show_address(host: str, port: int) -> str:
     """Host and port as in a URL: an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_private(listener: socket.socket) -> bool:
+    """Whether only programs of this machine can connect to a TCP socket."""
+    return ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
 
 
 def listen_privately() -> tuple[socket.socket, str]:

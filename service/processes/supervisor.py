@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable
 from functools import partial
 
+from service.access.rates import create_levels
 from service.logs import configure_logging
 from service.metrics import share_metrics
 from service.processes.handover import Handover
@@ -53,6 +54,7 @@ class Supervisor:
         self._lifeline, self._lifeline_end = os.pipe()
         self._journal = os.memfd_create("servery-journal")
         self._overrides = os.memfd_create("servery-overrides")
+        self._rates = create_levels()
         self._engine = self._keep("engine", self._engine_listener, engine)
         self._https = [
             self._keep(name, listener, engine)
@@ -89,6 +91,7 @@ class Supervisor:
             blocks=self._blocks,
             journal=self._journal,
             overrides=self._overrides,
+            rates=self._rates,
         )
         module, kind = ("engine", "engine") if name == "engine" else ("web", "http")
         self._metrics.restarts.labels(kind)  # a series from the start
@@ -99,6 +102,7 @@ class Supervisor:
                 self._lifeline,
                 self._journal,
                 self._overrides,
+                self._rates,
                 listener.fileno(),
                 *self._blocks.values(),
             ],

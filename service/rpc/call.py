@@ -110,14 +110,17 @@ class RpcCall:
             timeout_ms: What the caller's protocol says of time, beside gRPC.
 
         Raises:
-            ServeryError: See `arrange` and `Engine.submit`.
+            ServeryError: See `Access`, `arrange` and `Engine.submit`.
         """
+        access = self.state.access
+        access.check(self.record, contract.name)
         arrays = arrange(contract, signature, inputs)
         record = self.record
         record.stages["decode"] = time.monotonic() - record.started
         record.version = contract.version
         if contract.batches(signature):
             record.rows = len(arrays[0])
+        access.take(record, record.rows or 1)
         deadline = self.deadline
         if timeout_ms is not None:
             deadline = min(deadline, record.started + timeout_ms / 1000)

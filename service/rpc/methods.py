@@ -1,8 +1,8 @@
 """Makes a service of a table of handlers: identity, limits, errors, log and metrics.
 
-bytes ─▶ record ─▶ room? ─▶ parse ─▶ handler ─▶ bytes
-            │        │        │         │
-            └────────┴────────┴─────────┴─▶ a line in the log, counted, a gRPC status
+bytes ─▶ record ─▶ room? ─▶ caller? ─▶ parse ─▶ handler ─▶ bytes
+            │        │         │         │         │
+            └────────┴─────────┴─────────┴─────────┴─▶ logged, counted, a gRPC status
 """
 
 import asyncio
@@ -85,9 +85,11 @@ class _Serving:
         """Serve one RPC of one message each way."""
         record = self._record(context)
         answer = await self._serve(data, context, record)
-        context.set_trailing_metadata(_metadata(record))
         if isinstance(answer, ServeryError):
+            metadata = [*_metadata(record), *answer.headers.items()]
+            context.set_trailing_metadata(metadata)
             await context.abort(status_of(answer), _fit(answer.message))
+        context.set_trailing_metadata(_metadata(record))
         result: bytes = answer.SerializeToString()
         return result
 
@@ -119,6 +121,8 @@ class _Serving:
         try:
             if full:
                 raise Unavailable(FULL)
+            if self._method.computes:
+                state.access.identify(record)
             call.is_long = len(data) > LONG_BYTES
             request = await call.decode(partial(self._parse, data))
             answer = await self._method.handler(request, call)

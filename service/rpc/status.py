@@ -11,6 +11,7 @@ CODES = {
     404: grpc.StatusCode.NOT_FOUND,
     413: grpc.StatusCode.INVALID_ARGUMENT,
     422: grpc.StatusCode.INVALID_ARGUMENT,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
     501: grpc.StatusCode.UNIMPLEMENTED,
     503: grpc.StatusCode.UNAVAILABLE,
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -23,6 +24,6 @@ def status_of(error: ServeryError) -> grpc.StatusCode:
 
     Too many requests are UNAVAILABLE, as Triton's and TensorFlow Serving's full queues
     are: clients try again by themselves. RESOURCE_EXHAUSTED is what gRPC itself says of
-    messages that are too long.
+    messages that are too long, and we of a caller who has used up a rate of its own.
     """
     return CODES.get(error.status, grpc.StatusCode.INTERNAL)

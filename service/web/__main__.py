@@ -42,7 +42,7 @@ def main(name: str, handover: str) -> None:
         silence_s=settings.engine_silence_ms / 1000,
         max_backlog_bytes=settings.max_engine_backlog_bytes,
     )
-    state = AppState(settings, engine, metrics, access_log)
+    state = AppState(settings, engine, metrics, access_log, given.rates)
     state.decoders.start()  # while we go on
     app = create_app(state)
     limits = HttpLimits.of(settings, raise_descriptor_limit())

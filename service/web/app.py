@@ -1,5 +1,6 @@
 """Wires the application: routes, errors, and the middleware around them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -46,7 +47,9 @@ def create_api(state: AppState) -> tuple[FastAPI, DirectEndpoints]:
         state.decoders.start()
         if rpc is not None:
             await rpc.start()
+        watching = asyncio.create_task(state.access.watch(state.settings.poll_seconds))
         yield
+        watching.cancel()
         if rpc is not None:
             await rpc.stop()
         await state.engine.stop()

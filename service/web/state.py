@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
+from service.access.access import Access
 from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors
 from service.engine.canary import VersionChooser
@@ -54,6 +55,7 @@ class AppState:
     """Settings, engine, metrics, accounting, and help with what would block the loop.
 
     Attributes:
+        access: Who may ask which model, and how much of it.
         chooser: Finds the version that a request means.
         tasks: The typed endpoints that models declare.
         decoders: Processes that read images.
@@ -68,11 +70,13 @@ class AppState:
         engine: EngineHandle,
         metrics: Metrics,
         access_log: AccessLog | None = None,
+        rates: int | None = None,
     ):
         self.settings = settings
         self.engine = engine
         self.metrics = metrics
         self.accounting = Accounting(metrics, access_log)
+        self.access = Access(settings.api_keys, metrics, rates)
         self.chooser = VersionChooser()
         self.tasks = TaskEndpoints()
         self.draining = False

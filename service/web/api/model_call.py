@@ -78,7 +78,9 @@ class ModelCall:
 
         Raises:
             ModelNotReady, VersionNotFound: It cannot answer.
+            ServeryError: The caller may not ask it; see `Access.check`.
         """
+        self.state.access.check(self._record, model)
         self._model = model
         if self._shipped:
             self._record.model = model
@@ -255,10 +257,11 @@ class ModelCall:
         """Have the engine compute `rows`; a caller that hangs up takes them back.
 
         Raises:
+            RateExceeded: They are more than the caller may have computed now.
             ServeryError: See `Engine.submit` and `Batcher.submit`.
             ClientDisconnectedError: Nobody waits for the answer any more.
         """
-        self._record.rows = count_rows(rows)
+        self._take(count_rows(rows))
         return await self._infer(rows, signature)
 
     async def infer_in_turn(self, groups: Sequence[Tensors]) -> Answer:
@@ -270,12 +273,16 @@ class ModelCall:
         Raises:
             ServeryError, ClientDisconnectedError: See `infer`.
         """
-        self._record.rows = sum(map(count_rows, groups))
+        self._take(sum(map(count_rows, groups)))
         if len(groups) > 1:
             self.pin()
         answers = [await self._infer(rows, "serving_default") for rows in groups]
         outputs = merge_rows([answer.outputs for answer in answers])
         return replace(answers[-1], outputs=outputs)
+
+    def _take(self, rows: int) -> None:
+        self._record.rows = rows
+        self.state.access.take(self._record, rows)
 
     async def _infer(self, rows: Tensors, signature: str) -> Answer:
         self._asked = self.state.engine.catalog

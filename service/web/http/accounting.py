@@ -8,12 +8,13 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.errors import Unavailable
+from service.errors import RateExceeded, Unavailable
 from service.logs import AccessLog
 from service.metrics import DelayedCall, Metrics
 from service.web.http.record import RequestRecord
 
 OK = 200
+OUTCOMES = {OK: "ok", RateExceeded.status: "limited"}
 STAGES = ("decode", "queue", "compute", "encode")
 
 
@@ -100,6 +101,8 @@ class Accounting:
                 metrics.rejections.labels(each.code).inc()
             for label in each.labels:
                 predictions[each.model, label] += 1
+            if each.caller is not None:
+                _count_key(metrics, each.caller.name, each)
         for names, seconds in requests.items():
             metrics.request_seconds.labels(*names).observe_all(seconds)
         for labels, number in predictions.items():
@@ -139,6 +142,13 @@ class Accounting:
                 seconds[each.model].append(each.stages[stage])
             for model, values in seconds.items():
                 histogram.labels(model).observe_all(values)
+
+
+def _count_key(metrics: Metrics, name: str, asked: RequestRecord) -> None:
+    outcome = OUTCOMES.get(asked.status, "failed")
+    metrics.key_requests.labels(name, outcome).inc()
+    if outcome == "ok" and asked.rows:
+        metrics.key_rows.labels(name).inc(asked.rows)
 
 
 def _refusals(route: str, names: Sequence[str]) -> dict[str, Any]:

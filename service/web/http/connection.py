@@ -267,7 +267,7 @@ class Connection(asyncio.Protocol):
                 f"received an announcement of {length:,}."
             )
         if head.is_chunked or len(self._pending) < length:
-            self._begin_body(head)
+            self._begin_body(head, record)
         else:
             body, self._pending = self._pending[:length], self._pending[length:]
             self._start(head, record, body)
@@ -279,9 +279,9 @@ class Connection(asyncio.Protocol):
             self._prefix = self._all.proxies.prefix(head.fields) or self._prefix
         self._path = strip_prefix(head.path, self._prefix)
 
-    def _begin_body(self, head: RequestHead) -> None:
+    def _begin_body(self, head: RequestHead, record: RequestRecord) -> None:
         if head.is_chunked or head.length > SMALL_BODY_BYTES or head.expects_continue:
-            self._all.app.check_upload(head.method, self._path)
+            self._all.app.check_upload(record, self._path)
             if self.is_last:
                 raise ShuttingDown("The service is shutting down.")
             if self._all.state.full:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Message, Receive, Scope, Send
 
-from service.errors import MethodNotAllowed, NotFound, Unavailable
+from service.errors import MethodNotAllowed, NotFound, ServeryError, Unavailable
 from service.web.http.direct import DirectEndpoints
 from service.web.http.forwarded import strip_prefix
 from service.web.http.head import METHODS
@@ -52,15 +52,16 @@ class RequestMiddleware:
         found = self.direct.find(path)
         if found is not None:
             record.route = found.route
-        full = self.state.is_full_for(scope["method"], path)
+        is_asked = found is not None and scope["method"] == "POST"
+        refusal = self._find_refusal(record, path, is_asked=is_asked)
         work: Awaitable[Response | None]
         self.state.accounting.enter(record)
         try:
-            if full:
-                work = _refuse()
+            if refusal is not None:
+                work = _refuse(refusal)
             elif path == "*":  # OPTIONS: the server as a whole
                 work = _answer_options()
-            elif found and scope["method"] == "POST" and not scope["query_string"]:
+            elif found and is_asked and not scope["query_string"]:
                 scope["path_params"] = found.params
                 work = found.endpoint(Request(scope, receive))
             else:
@@ -74,23 +75,38 @@ class RequestMiddleware:
                 record.route = getattr(scope.get("route"), "path", "unmatched")
             self.state.accounting.leave(record)
 
-    def check_upload(self, method: str, path: str) -> None:
+    def _find_refusal(
+        self, record: RequestRecord, path: str, *, is_asked: bool
+    ) -> ServeryError | None:
+        """Why not, as far as it can be said before it is read what is asked."""
+        if self.state.is_full_for(record.method, path):
+            return Unavailable(FULL)
+        try:
+            if is_asked:
+                self.state.access.identify(record)
+        except ServeryError as error:
+            return error
+        return None
+
+    def check_upload(self, record: RequestRecord, path: str) -> None:
         """See by its head whether a request with a large body can come to anything.
 
         Args:
-            method: The request's.
+            record: Of the request.
             path: Its path, without a prefix.
 
         Raises:
             NotFound, MethodNotAllowed: It cannot.
+            ServeryError: See `Access.identify`.
         """
         if path in self.direct:
-            if method != "POST":
+            if record.method != "POST":
                 raise MethodNotAllowed(
-                    f"{path}: expected POST, received {method}.", allowed="POST"
+                    f"{path}: expected POST, received {record.method}.", allowed="POST"
                 )
+            self.state.access.identify(record)
             return
-        scope = {"type": "http", "method": method, "path": path, "headers": []}
+        scope = {"type": "http", "method": record.method, "path": path, "headers": []}
         if all(route.matches(scope)[0] is Match.NONE for route in self.app.routes):
             raise NotFound(f"There is nothing at {path}; /docs lists what is.")
 
@@ -116,8 +132,8 @@ class RequestMiddleware:
         await self.app(scope, receive, send_recorded)
 
 
-async def _refuse() -> Response:
-    raise Unavailable(FULL)
+async def _refuse(error: ServeryError) -> Response:
+    raise error
 
 
 async def _answer_options() -> Response:

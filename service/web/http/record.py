@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service.access.caller import Caller
 from service.errors import InvalidInput, ServeryError
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class RequestRecord:
     Attributes:
         started: `time.monotonic()` when its head had come.
         seconds: From then to the end of the answer.
+        caller: Whose API key was shown, where keys are asked for.
         labels: What a model answered with.
         stages: Seconds, by what they were spent on.
         held_bytes: Of what was decoded, and is counted while it is under way.
@@ -51,7 +53,7 @@ class RequestRecord:
     """
 
     __slots__ = (
-        "_awaited", "_ended", "abandoned", "batch_rows", "code", "headers",
+        "_awaited", "_ended", "abandoned", "batch_rows", "caller", "code", "headers",
         "held_bytes", "invalid_status", "labels",
         "method", "model", "path", "request_id", "route", "rows", "seconds", "stages",
         "started", "status", "version",
@@ -65,6 +67,7 @@ class RequestRecord:
         self.seconds = self._ended = 0.0
         self.status = 0
         self.code: str | None = None
+        self.caller: Caller | None = None
         self.model = ""
         self.version: int | None = None
         self.rows: int | None = None
@@ -131,6 +134,7 @@ class RequestRecord:
             "status": self.status,
             "code": self.code,
             "ms": _milliseconds(self.seconds),
+            "key": self.caller.name if self.caller else None,
             "model": self.model or None,
             "version": self.version,
             "rows": self.rows,

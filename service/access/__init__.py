@@ -1,0 +1,1 @@
+"""Who may ask which model, and how much of it."""
