@@ -77,6 +77,9 @@ COMMON = [
     _option("--deadline", TIME, None, DEADLINE_HELP),
     _option("--processes", click.IntRange(0, 64), 0, AS_NEEDED),
     _option("--seed", int, 0, "Of the times and order of requests."),
+    click.Option(
+        ["--api-key"], envvar="SERVERY_API_KEY", help="Better in the variable."
+    ),
     _option("--json json_file", FILE, None, "Write every figure here."),
 ]
 RUN = [
@@ -204,6 +207,7 @@ def _read_load(given: dict[str, Any]) -> Load:
         images=given["images"],
         seed=given["seed"],
         declared={name: each for name, each in declared.items() if name in mix},
+        api_key=given["api_key"],
     )
 
 

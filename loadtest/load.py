@@ -91,6 +91,7 @@ class Load:
         timeout_s: After which a request is given up.
         deadline_s: After which an answer is worthless; the service is told.
         seed: Of the times and the order of the requests.
+        api_key: Shown with every request, where the service asks for one.
     """
 
     url: str
@@ -106,6 +107,7 @@ class Load:
     images: ImageForm = ImageForm.RAW
     seed: int = 0
     declared: Mapping[str, Declared] = field(default_factory=dict)
+    api_key: str | None = field(default=None, repr=False)
 
     def at(self, rates: Rates) -> "Load":
         """The same as an open loop at these rates, warm-up included."""
@@ -127,9 +129,10 @@ class Load:
 
     def headers(self) -> dict[str, str]:
         """What every request carries besides its content."""
-        if self.deadline_s is None:
-            return {}
-        return {TIMEOUT_HEADER: str(max(1, round(1000 * self.deadline_s)))}
+        headers = {"x-api-key": self.api_key} if self.api_key else {}
+        if self.deadline_s is not None:
+            headers[TIMEOUT_HEADER] = str(max(1, round(1000 * self.deadline_s)))
+        return headers
 
     def __str__(self) -> str:
         if self.rates is None:

@@ -4,7 +4,7 @@
     ├── InvalidInput        400, 405 … 431  what was given, also before anything is sent
     ├── AccessRefused       401, 403        a key or token is missing or wrong
     ├── NotFound            404             no such model, version, signature or address
-    ├── Unavailable         503             overloaded, loading, restarting
+    ├── Unavailable         429, 503        a rate is used up; overloaded, loading
     ├── DeadlineExceeded    504             the time was up, the server's clock or ours
     ├── ServerFailed        500 …           the model failed, or it is no Servery at all
     └── ConnectionFailed    none            nobody answers there, or they hung up
@@ -52,7 +52,7 @@ class InvalidInput(ServeryError, ValueError):
 
 
 class AccessRefused(ServeryError):
-    """A key or token is missing, or is another one than the server's."""
+    """A key or token is missing, is another one, or may not ask this model."""
 
 
 class NotFound(ServeryError):
@@ -89,6 +89,7 @@ def by_status(status: int) -> type[ServeryError]:
         401: AccessRefused,
         403: AccessRefused,
         404: NotFound,
+        429: Unavailable,
         503: Unavailable,
         504: DeadlineExceeded,
     }

@@ -6,11 +6,10 @@ take at the same moment, one of them may be forgotten: a few requests in thousan
 a check that costs less than a microsecond.
 """
 
-import math
 import mmap
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 SLOTS = 1 << 14  # four times as many as there may be keys
 NUMBERS = 2  # of each: one for requests, one for rows
@@ -62,20 +61,29 @@ class Rate:
         levels: See `open_levels`.
         index: Of its number among them.
         per_s: Requests or rows per second.
+        clock: In nanoseconds, the same for all processes.
 
     Attributes:
         per_s: See above.
     """
 
-    __slots__ = ("_cost_ns", "_index", "_levels", "per_s")
+    __slots__ = ("_clock", "_cost_ns", "_index", "_levels", "per_s")
 
-    def __init__(self, levels: memoryview, index: int, per_s: float):
-        self._levels, self._index, self.per_s = levels, index, per_s
-        self._cost_ns = SECOND_NS / per_s
+    def __init__(
+        self,
+        levels: memoryview,
+        index: int,
+        per_s: float,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ):
+        self._levels, self._index = levels, index
+        self.per_s, self._cost_ns = per_s, SECOND_NS / per_s
+        self._clock = clock
 
     def wait_s(self, amount: int) -> float:
         """Seconds until so many can be taken; 0 if they can be now."""
-        return self._wait_ns(math.ceil(amount * self._cost_ns)) / SECOND_NS
+        cost = int(amount * self._cost_ns)
+        return _wait_ns(self._levels[self._index] - self._clock(), cost) / SECOND_NS
 
     def take(self, amount: int) -> float:
         """Take so many, if they can be now.
@@ -83,14 +91,13 @@ class Rate:
         Returns:
             0 if they are taken, else the seconds until they can be.
         """
-        cost = math.ceil(amount * self._cost_ns)
-        wait = self._wait_ns(cost)
+        cost, now = int(amount * self._cost_ns), self._clock()
+        unpaid = self._levels[self._index] - now
+        wait = _wait_ns(unpaid, cost)
         if not wait:
-            now = time.monotonic_ns()
-            paid = max(self._levels[self._index], now) + cost
-            self._levels[self._index] = min(paid, now + MOST_DEBT_NS)
+            self._levels[self._index] = now + min(max(unpaid, 0) + cost, MOST_DEBT_NS)
         return wait / SECOND_NS
 
-    def _wait_ns(self, cost: int) -> int:
-        paid = max(self._levels[self._index] - time.monotonic_ns(), 0)
-        return max(paid + cost - max(BURST_NS, cost), 0)
+
+def _wait_ns(unpaid: int, cost: int) -> int:
+    return max(max(unpaid, 0) + cost - max(BURST_NS, cost), 0)
