@@ -67,7 +67,7 @@ def create_api(state: AppState) -> tuple[FastAPI, DirectEndpoints]:
         dependencies=[Depends(refuse_unknown)],
     )
     add_error_handlers(api)
-    direct = routes.mount(api)
+    direct = api.state.direct = routes.mount(api)
     state.tasks.shipped = api.state.shipped
     return api, direct
 

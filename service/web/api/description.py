@@ -14,11 +14,17 @@ from pydantic_core import to_json
 
 from service.web.api.predict import describe_endpoints
 from service.web.api.schemas import describe_error
+from service.web.http.direct import DirectEndpoints
 from service.web.state import AppState
 
 # What the connection, the parser and the way to a route can refuse, whatever the route.
 ANYWHERE = (400, 408, 413, 414, 417, 422, 431, 500, 501, 503, 505)
 BOUNDS = ("minItems", "maxItems", "maximum")
+BY_KEY = (401, 403, 429)  # where API keys are asked for
+KEY_SCHEMES: dict[str, Any] = {
+    "ApiKey": {"type": "http", "scheme": "bearer"},
+    "ApiKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
 
 
 class Api(FastAPI):
@@ -58,6 +64,8 @@ class Api(FastAPI):
         for operation in _operations(document):
             for status in ANYWHERE:
                 operation["responses"].setdefault(str(status), describe_error(status))
+        if self._servery.settings.api_keys is not None:
+            _ask_for_keys(document, self.state.direct)
         _fill(document, self._find_bound)
         return document
 
@@ -74,6 +82,17 @@ class Api(FastAPI):
 def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for methods in document["paths"].values():
         yield from methods.values()
+
+
+def _ask_for_keys(document: dict[str, Any], direct: DirectEndpoints) -> None:
+    """Say of all that has a model compute that it takes an API key."""
+    document["components"].setdefault("securitySchemes", {}).update(KEY_SCHEMES)
+    for path, methods in document["paths"].items():
+        if path in direct and "post" in methods:
+            operation = methods["post"]
+            operation["security"] = [{scheme: []} for scheme in KEY_SCHEMES]
+            for status in BY_KEY:
+                operation["responses"].setdefault(str(status), describe_error(status))
 
 
 def _fill(node: Any, find: Callable[[str], int | None]) -> None:

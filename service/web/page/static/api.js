@@ -3,6 +3,9 @@
 /** Where the service is: below whatever prefix a proxy puts before it. */
 export const ROOT = new URL("../", import.meta.url);
 
+const KEY = "servery-api-key"; // where the browser keeps it until the tab is closed
+let wasDeclined = false;
+
 /** The service said no; `message` is what it said. */
 export class Refused extends Error {
   constructor(message, status, code) {
@@ -37,7 +40,12 @@ export async function readText(path) {
  */
 export async function ask(call) {
   const began = performance.now();
-  const response = await reach(addressOf(call), requestOf(call));
+  const key = sessionStorage.getItem(KEY);
+  let response = await reach(addressOf(call), requestOf(call, key));
+  if (response.status === 401 && hasNewKey(key)) {
+    const other = sessionStorage.getItem(KEY);
+    response = await reach(addressOf(call), requestOf(call, other));
+  }
   if (!response.ok) await refuse(response);
   const data = await response.json();
   const total = performance.now() - began;
@@ -53,8 +61,19 @@ export function addressOf(call) {
   return address;
 }
 
-function requestOf(call) {
+/** Whether there is another key than the one that was refused; people are asked once. */
+function hasNewKey(refused) {
+  if (sessionStorage.getItem(KEY) === refused && !wasDeclined) {
+    const given = prompt("This service asks for an API key; it is kept until you leave.");
+    if (given?.trim()) sessionStorage.setItem(KEY, given.trim());
+    wasDeclined = !given?.trim();
+  }
+  return sessionStorage.getItem(KEY) !== refused;
+}
+
+function requestOf(call, key) {
   const headers = { "content-type": call.file ? call.file.type : "application/json" };
+  if (key) headers["x-api-key"] = key;
   return { method: "POST", headers, body: call.file ?? JSON.stringify(call.json) };
 }
 
