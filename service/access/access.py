@@ -39,6 +39,7 @@ class Access:
     def __init__(self, path: Path | None, metrics: Metrics, levels: int | None = None):
         self._path, self._metrics = path, metrics
         self._callers: Callers | None = None  # until the file could be read
+        self._problem = ""  # with it, as it lies there: read again until there is none
         if path is not None:
             self._file = WatchedFile(path)
             self._levels = open_levels(levels)
@@ -46,17 +47,19 @@ class Access:
 
     def look(self) -> None:
         """Read the file if it has changed. May take as long as the disk does."""
-        if self._path is None or not self._file.has_changed():
+        if self._path is None or not (self._file.has_changed() or self._problem):
             return
         try:
             keys = read_keys(self._path)
         except KeysError as error:
             self._metrics.api_keys_broken.set(1)
-            logger.error("%s; what it said before holds", error)
+            if str(error) != self._problem:
+                logger.error("%s; what it said before holds", error)
+            self._problem = str(error)
             return
-        self._callers = Callers(keys, self._levels)
+        self._callers, self._problem = Callers(keys, self._levels), ""
         self._metrics.api_keys_broken.set(0)
-        logger.info("API keys in force: %s", ", ".join(keys) or "none")
+        logger.info("%d API keys are in force", len(keys))
 
     async def watch(self, every_s: float) -> None:
         """Look at the file now and then, until cancelled."""
@@ -106,12 +109,16 @@ class Access:
     def take(self, record: RequestRecord, rows: int) -> None:
         """Count rows that are about to be computed.
 
+        A request that asks again, after its first rows, is not refused any more: it
+        would be each time that it comes.
+
         Raises:
             RateExceeded: They are more than the key may have computed now.
         """
         caller = record.caller
         if caller is not None and caller.rows is not None:
-            _check(caller, "rows", caller.rows.per_s, caller.rows.take(rows))
+            wait_s = caller.rows.take(rows, always=record.rows is not None)
+            _check(caller, "rows", caller.rows.per_s, wait_s)
 
     def _find(self, headers: Mapping[bytes, bytes]) -> Caller:
         if self._callers is None:

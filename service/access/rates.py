@@ -85,15 +85,15 @@ class Rate:
         cost = int(amount * self._cost_ns)
         return _wait_ns(self._levels[self._index] - self._clock(), cost) / SECOND_NS
 
-    def take(self, amount: int) -> float:
-        """Take so many, if they can be now.
+    def take(self, amount: int, *, always: bool = False) -> float:
+        """Take so many, if they can be now; or `always`, to be paid for afterwards.
 
         Returns:
             0 if they are taken, else the seconds until they can be.
         """
         cost, now = int(amount * self._cost_ns), self._clock()
         unpaid = self._levels[self._index] - now
-        wait = _wait_ns(unpaid, cost)
+        wait = 0 if always else _wait_ns(unpaid, cost)
         if not wait:
             self._levels[self._index] = now + min(max(unpaid, 0) + cost, MOST_DEBT_NS)
         return wait / SECOND_NS

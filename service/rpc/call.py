@@ -118,9 +118,10 @@ class RpcCall:
         record = self.record
         record.stages["decode"] = time.monotonic() - record.started
         record.version = contract.version
-        if contract.batches(signature):
+        batches = contract.batches(signature)
+        access.take(record, len(arrays[0]) if batches else 1)
+        if batches:
             record.rows = len(arrays[0])
-        access.take(record, record.rows or 1)
         deadline = self.deadline
         if timeout_ms is not None:
             deadline = min(deadline, record.started + timeout_ms / 1000)

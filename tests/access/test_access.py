@@ -144,6 +144,20 @@ def test_who_is_behind_with_rows_is_stopped_before_the_body(
         access.identify(record(x_api_key="the key of narrow"))
 
 
+def test_a_request_that_asks_again_is_not_refused_half_way(
+    path: Path, access: Access
+) -> None:
+    write(path, "narrow", rows_per_s=0.001)
+    access.look()
+    asked = record(x_api_key="the key of narrow")
+    access.check(asked, "digits")
+    access.take(asked, 5)
+    asked.rows = 5
+    access.take(asked, 30)
+    with pytest.raises(RateExceeded):
+        access.identify(record(x_api_key="the key of narrow"))
+
+
 def test_what_was_used_is_not_given_back_by_a_change_of_the_file(
     path: Path, access: Access
 ) -> None:

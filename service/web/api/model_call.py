@@ -281,8 +281,8 @@ class ModelCall:
         return replace(answers[-1], outputs=outputs)
 
     def _take(self, rows: int) -> None:
-        self._record.rows = rows
         self.state.access.take(self._record, rows)
+        self._record.rows = rows
 
     async def _infer(self, rows: Tensors, signature: str) -> Answer:
         self._asked = self.state.engine.catalog
