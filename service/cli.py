@@ -1,6 +1,7 @@
 """The `servery` command line."""
 
 import asyncio
+import socket
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -73,9 +74,7 @@ def serve(**options: Any) -> None:
     """
     from service.processes.sockets import (
         AddressTakenError,
-        is_private,
         listen_together,
-        show_address,
     )
     from service.processes.supervisor import Supervisor
     from service.rpc.port import reserve
@@ -96,17 +95,23 @@ def serve(**options: Any) -> None:
                 f"{error}. Choose another port with --port or --grpc-port."
             ) from error
         supervisor = Supervisor(settings, listeners)
-        address = show_address(*listeners[0].getsockname()[:2])
-        grpc = ""
         if held is not None:
             ports.enter_context(held)
-            grpc = f", gRPC on {show_address(settings.host, settings.grpc_port)}"
         with suppress(OSError):  # nobody needs to read it
-            text = f"Servery on http://{address}, documented at /docs{grpc}"
-            click.echo(text, err=True)
-            if settings.api_keys is None and not is_private(listeners[0]):
-                click.secho(OPEN, err=True, fg="yellow", bold=True)
+            _greet(settings, listeners[0])
         raise SystemExit(asyncio.run(supervisor.run()))
+
+
+def _greet(settings: Settings, listener: socket.socket) -> None:
+    """Say where the service is, and whether it is open to more than this machine."""
+    from service.processes.sockets import is_loopback, show_address
+
+    address, grpc = show_address(*listener.getsockname()[:2]), ""
+    if settings.grpc_port:
+        grpc = f", gRPC on {show_address(settings.host, settings.grpc_port)}"
+    click.echo(f"Servery on http://{address}, documented at /docs{grpc}", err=True)
+    if settings.api_keys is None and not is_loopback(listener):
+        click.secho(OPEN, err=True, fg="yellow", bold=True)
 
 
 @cli.command(name="inspect")

@@ -15,7 +15,7 @@ from service.wording import describe_faults
 T = TypeVar("T")
 
 file_option = click.option(
-    "--file", "path", envvar="SERVERY_API_KEYS", required=True,
+    "--file", "path", envvar="SERVERY_API_KEYS", show_envvar=True, required=True,
     type=click.Path(dir_okay=False, path_type=Path),
     help="The file of keys, of which the service is told by SERVERY_API_KEYS.",
 )  # fmt: skip

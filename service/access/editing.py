@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -50,10 +49,19 @@ def remove_key(path: Path, name: str) -> None:
         if name not in known:
             names = ", ".join(known) or "none"
             raise KeysError(f"{path}: expected one of {names}; received {name}")
-        table = rf'^\[keys\.(?:{name}|"{name}")\][^\n]*\n?(?:(?!\[)[^\n]*(?:\n|\Z))*?'
-        table += r"(?=^\[|\Z)"
         left = {each: key for each, key in known.items() if each != name}
-        _write(path, re.sub(table, "", text, count=1, flags=re.MULTILINE), left)
+        _write(path, _without(text, name), left)
+
+
+def _without(text: str, name: str) -> str:
+    """The text without the table of a key: from its head up to that of the next."""
+    left, is_other = [], True
+    for line in text.splitlines(keepends=True):
+        if line.startswith("["):
+            is_other = line.partition("]")[0].replace('"', "") != f"[keys.{name}"
+        if is_other:
+            left.append(line)
+    return "".join(left)
 
 
 @contextmanager

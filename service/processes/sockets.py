@@ -57,7 +57,7 @@ def show_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def is_private(listener: socket.socket) -> bool:
+def is_loopback(listener: socket.socket) -> bool:
     """Whether only programs of this machine can connect to a TCP socket."""
     return ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
 
