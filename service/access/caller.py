@@ -4,11 +4,13 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from service.access.keys import ApiKey
 from service.access.rates import Rate, place
 
-INDEX_BYTES = 8
+INDEX_BYTES = 8  # of a hash, by which it is found
+MOST_REMEMBERED = 4096  # answers to who may ask what
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,12 @@ class Caller:
 
     def may_ask(self, model: str) -> bool:
         """Whether it may have this model compute."""
-        return any(fnmatchcase(model, pattern) for pattern in self.models)
+        return _match(self.models, model)
+
+
+@lru_cache(MOST_REMEMBERED)
+def _match(patterns: tuple[str, ...], model: str) -> bool:
+    return any(fnmatchcase(model, pattern) for pattern in patterns)
 
 
 class Callers:

@@ -38,3 +38,10 @@ def test_a_deadline_is_told_to_the_service() -> None:
 
     assert request.headers[TIMEOUT_HEADER] == "250"
     assert TIMEOUT_HEADER not in next(Client(Share(LOAD)).choices)[1].headers
+
+
+def test_an_api_key_is_shown_with_every_request_and_in_no_report() -> None:
+    load = replace(LOAD, api_key="secret")
+    _, request = next(Client(Share(load)).choices)
+    assert request.headers["x-api-key"] == "secret"
+    assert "secret" not in f"{load!r} {load}"

@@ -7,6 +7,7 @@ import pytest
 
 from service.processes.sockets import (
     AddressTakenError,
+    is_loopback,
     is_ours,
     listen_privately,
     listen_together,
@@ -20,6 +21,16 @@ def test_port_0_gives_all_listeners_one_port() -> None:
     assert len({each.getsockname() for each in listeners}) == 1
     for each in listeners:
         each.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", True), ("localhost", True), ("0.0.0.0", False), ("", False)],
+)
+def test_it_is_known_whether_others_can_connect(host: str, *, expected: bool) -> None:
+    (listener,) = listen_together(host, 0, 1)
+    with listener:
+        assert is_loopback(listener) is expected
 
 
 def test_connections_are_spread_evenly() -> None:
