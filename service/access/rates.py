@@ -2,8 +2,7 @@
 
 What is kept of a rate is one number, the time until which all that was taken is paid
 for: the generic cell rate algorithm, ITU-T I.371. Nobody locks it. Where two processes
-take at the same moment, one of them may be forgotten: a few requests in thousands, for
-a check that costs less than a microsecond.
+take in the same microsecond, one of them may be forgotten.
 """
 
 import mmap

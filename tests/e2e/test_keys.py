@@ -208,7 +208,7 @@ def test_a_broken_file_changes_nothing_and_is_told(
     broken = "servery_api_keys_broken 1.0"
     until(lambda: broken in server.client.get("/metrics").text)
     assert ask_all(server, known["app"]) == {200}
-    assert server.log_lines(level="ERROR")
+    assert server.log_lines(level="error")
     keys.path.write_text(good)
     until(lambda: broken not in server.client.get("/metrics").text)
 
