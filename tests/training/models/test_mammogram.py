@@ -12,6 +12,12 @@ from sklearn.metrics import roc_auc_score
 
 from service.contract.integrity import verify_files
 from service.contract.manifest import Manifest, read_manifest
+from tests.training.models.held_out_tables import (
+    list_groups,
+    list_lines,
+    read_page,
+    read_readme,
+)
 from training.core.crossval import Plan, assign_folds, validate_baseline
 from training.core.linear import AdditiveLogisticRegression
 from training.core.options import RunOptions
@@ -196,6 +202,29 @@ def test_the_card_says_what_the_figures_say(manifest: Manifest) -> None:
     assert f"of 100 benign ones {alarmed} are false alarms" in manifest.limits
     for name, group in manifest.metrics["groups"].items():
         assert f"{name}, {group['missed']:.0%}" in manifest.limits
+
+
+def test_page_and_readme_show_the_shipped_figures(manifest: Manifest) -> None:
+    page, constants = read_page("mammogram"), manifest.constants
+    for rows in ("all_rows", "complete_rows", "rows_without_a_twin"):
+        for line in list_lines(manifest.metrics[rows]):
+            assert line in page
+    for line in list_groups(manifest.metrics["groups"]):
+        assert line in page
+    point = manifest.metrics["operating_point"]
+    for figure in ("sensitivity", "specificity", "malignant_if_not_called"):
+        cells = (
+            f"{100 * found['mean']:.1f} ± {100 * found['standard_error']:.1f} %"
+            for found in (point[rows][figure] for rows in ("all_rows", "complete_rows"))
+        )
+        assert f"| {' | '.join(cells)} |" in page
+    assert "{:.3f} to {:.3f}".format(*constants["abstain"]) in page
+    found = manifest.metrics["all_rows"]["methods"]["servery"]
+    accuracy, auc = found["accuracy"], found["auc"]
+    shown = read_readme("mammogram")
+    assert f"AUC {auc['mean']:.3f} ± {auc['standard_error']:.3f}" in shown
+    shares = (100 * accuracy["mean"], 100 * accuracy["standard_error"])
+    assert "{:.1f} ± {:.1f} % (standard error)".format(*shares) in shown
 
 
 def test_the_shipped_model_takes_what_is_missing(served: Any) -> None:

@@ -10,6 +10,12 @@ import tensorflow as tf
 
 from service.contract.integrity import verify_files
 from service.contract.manifest import Manifest, read_manifest
+from tests.training.models.held_out_tables import (
+    list_groups,
+    list_lines,
+    read_page,
+    read_readme,
+)
 from training.core.crossval import (
     Plan,
     assign_folds,
@@ -152,6 +158,19 @@ def test_the_card_says_what_the_figures_say(manifest: Manifest) -> None:
     assert "93 of the 435 rows repeat an earlier one" in manifest.limits
     missed = manifest.metrics["groups"]["democrat"]["missed"]
     assert f"of 100 democrats {100 * missed:.0f} republicans" in manifest.limits
+
+
+def test_page_and_readme_show_the_shipped_figures(manifest: Manifest) -> None:
+    page = read_page("party")
+    figures = manifest.metrics["cross_validation"]
+    for found in figures.values():
+        for line in list_lines(found):
+            assert line in page
+    for line in list_groups(manifest.metrics["groups"]):
+        assert line in page
+    accuracy = figures["all"]["methods"]["servery"]["accuracy"]
+    shown = (100 * accuracy["mean"], 100 * accuracy["standard_error"])
+    assert "{:.1f} ± {:.1f} % (standard error)".format(*shown) in read_readme("party")
 
 
 def test_the_shipped_model_knows_the_members(served: Any, data: votes.Votes) -> None:
