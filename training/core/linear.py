@@ -59,3 +59,7 @@ class AdditiveLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignor
         """(rows, 2) float64, of 0 and of 1."""
         ones = expit(self.decision_function(features))
         return np.column_stack([1 - ones, ones])
+
+    def predict(self, features: Floats) -> Any:
+        """(rows,) int64, the likelier class."""
+        return (self.decision_function(features) > 0).astype(np.int64)

@@ -11,6 +11,7 @@ METHODS = {
     "tuned_logistic_regression": "tuned",
     "network": "networks",
 }
+_OF_GROUPS = ("share_of_ones", "mean_probability", "missed", "false_alarms")
 _PLACES = {
     "auc": 4,
     "log_loss": 3,
