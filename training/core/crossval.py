@@ -147,7 +147,7 @@ def compare_methods(
     estimators = {
         "servery": AdditiveLogisticRegression(),
         "tuned_logistic_regression": GridSearchCV(
-            LogisticRegression(max_iter=1000),
+            LogisticRegression(solver="newton-cholesky"),  # few features
             {"C": np.logspace(-2, 1, 7).tolist()},
             scoring="neg_log_loss",
             cv=plan.inner_folds,
