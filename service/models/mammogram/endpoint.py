@@ -82,8 +82,8 @@ class MammogramPrediction(BaseModel):
     probability: float = Field(
         ge=0,
         le=1,
-        description="Of malignancy; calibrated for masses like those of the data set. By a "
-        "logistic regression, which is the baseline itself: small networks, as in "
+        description="Of malignancy; calibrated for masses like those of the data set. "
+        "By a logistic regression, which is the baseline itself: small networks, as in "
         "version 1, are no better on these findings.",
     )
     label: Literal["benign", "malignant"] = Field(
