@@ -82,9 +82,9 @@ class MammogramPrediction(BaseModel):
     probability: float = Field(
         ge=0,
         le=1,
-        description="Of malignancy, as often as in the data set. By a logistic "
-        "regression, which is the baseline itself: small networks, as in version 1, "
-        "are no better on these findings.",
+        description="Of malignancy; calibrated for masses like those of the data set. "
+        "By a logistic regression, which is the baseline itself: small networks, as in "
+        "version 1, are no better on these findings.",
     )
     label: Literal["benign", "malignant"] = Field(
         description="On which side of the threshold the probability is."
