@@ -127,7 +127,8 @@ def export(
 
     Raises:
         ExportRefused: The model cannot be exported, cannot do that task, answers
-            otherwise once reloaded, or the version exists; the message says what to do.
+            otherwise once reloaded or than an example of the task says, or the version
+            exists; the message says what to do.
     """
     from servery.exporter import export_model  # which imports TensorFlow: seconds
 

@@ -14,6 +14,7 @@ from servery.versions import ExportRefused
 from service.contract.signature import Signature
 from service.contract.table import TaskError
 from service.contract.task import Task, check_task
+from service.wording import describe_faults
 
 _TASK: TypeAdapter[Task] = TypeAdapter(Task)
 
@@ -29,7 +30,7 @@ def read_task(task: Task | Mapping[str, Any] | str | None) -> Task | str | None:
     try:
         return _TASK.validate_json(json.dumps(task))
     except ValidationError as error:
-        raise ExportRefused("; ".join(map(_say, error.errors()[:5]))) from error
+        raise ExportRefused(describe_faults(error.errors(), "task")) from error
     except TypeError as error:
         raise ExportRefused(f"task: expected what JSON can say: {error}") from error
 
@@ -96,12 +97,3 @@ def read_expected(expected: Any, labels: Sequence[str], rows: int) -> npt.NDArra
 
 def _is_toml(path: Path) -> bool:
     return path.suffix.lower() == ".toml"
-
-
-def _say(error: Any) -> str:
-    """One of Pydantic's errors: where, what was expected, what was received."""
-    place = ".".join(map(str, ("task", *error["loc"])))
-    message = str(error["msg"]).removeprefix("Value error, ")
-    if error["type"] == "value_error":
-        return f"{place}: {message}"
-    return f"{place}: {message}, received {str(error['input'])[:60]!r}"

@@ -18,6 +18,7 @@ import tensorflow as tf
 from servery.comparison import Comparison
 from servery.copying import copy_saved_model
 from servery.declaration import check_declared, read_task
+from servery.examples import check_examples
 from servery.saved_model import (
     DEFAULT_SIGNATURE,
     Call,
@@ -178,14 +179,15 @@ def _write(
         _refuse_operations(saved, allowed=allow_operations)
         labels = known.get("labels", ())
         check_declared(known.get("task"), saved.signatures, labels)
-        comparison = Comparison(saved, tf.saved_model.load(str(draft)).signatures)
+        reloaded = tf.saved_model.load(str(draft)).signatures
+        comparison = Comparison(saved, reloaded)
         for signature, call in calls.items():
             comparison.check(signature, call, samples)
         comparison.add_expected(expected, labels)
         golden = Golden("drawn" if samples is None else "given", comparison.golden)
         write_golden(draft / GOLDEN, golden, saved.signatures)
         if known:
-            _write_manifest(known, name, number, saved, draft)
+            check_examples(_write_manifest(known, name, number, saved, draft), reloaded)
         found.update(
             saved=saved,
             rows=comparison.rows,
@@ -252,14 +254,14 @@ def _read_known(path: Path) -> dict[str, Any]:
         manifest = read_manifest(path)
         verify_files(path, manifest)
     except ManifestError as error:
-        raise ExportRefused(str(error)) from error
+        raise ExportRefused(f"{path.name}: {error}") from error
     return {name: getattr(manifest, name) for name in Manifest.model_fields}
 
 
 def _write_manifest(
     known: Mapping[str, Any], name: str, version: int, saved: SavedModel, draft: Path
-) -> None:
-    """Write what is known of a version: nothing is invented."""
+) -> Manifest:
+    """Write what is known of a version, and give it: nothing is invented."""
     default = {
         "created": datetime.now(UTC).replace(microsecond=0),
         "signatures": saved.signatures,
@@ -269,3 +271,4 @@ def _write_manifest(
     own = {"name": name, "version": version, "files": hash_files(draft)}
     manifest = Manifest.model_validate({**default, **known, **own})
     (draft / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+    return manifest

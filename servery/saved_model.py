@@ -96,7 +96,7 @@ def compare(
     reloaded = written(**inputs)
     measure, largest = difference or largest_difference, 0.0
     for output, tensor in live(**inputs).items():
-        found = measure(_as_array(tensor), _as_array(reloaded[output]))
+        found = measure(as_array(tensor), as_array(reloaded[output]))
         if not found <= tolerance:  # also refuses NaN
             raise ExportRefused(
                 f"{output}: the reloaded model differs from the live one; "
@@ -140,7 +140,7 @@ def answer(
     found = call(**{name: tf.constant(each) for name, each in kept.items()})
     return Samples(
         tuple(kept[spec.name] for spec in signature.inputs),
-        tuple(_as_array(found[spec.name]) for spec in signature.outputs),
+        tuple(as_array(found[spec.name]) for spec in signature.outputs),
         None if labels is None else labels[:GOLDEN_ROWS],
     )
 
@@ -163,7 +163,7 @@ def find_tables(owner: Any) -> Iterator[Any]:
             yield each
 
 
-def _as_array(tensor: Any) -> npt.NDArray[Any]:
+def as_array(tensor: Any) -> npt.NDArray[Any]:
     """A tensor's values; of one text alone TensorFlow makes no array."""
     value = tensor.numpy()
     return np.array(value, dtype=object) if isinstance(value, bytes) else value

@@ -161,6 +161,13 @@ class Settings(BaseSettings):
         description="Samples that are decoded of all sounds of a request together, "
         "every channel counted; beyond: 413.",
     )
+    max_decoded_bytes: int = Field(
+        256 * 1024 * 1024,
+        ge=1,
+        description="Bytes of what one HTTP process makes of pictures, sounds and "
+        "seeds, in the dtype that models take, and of what these give for it, until "
+        "that is answered; of one request beyond: 413, of all together: 503.",
+    )
     max_waiting_images: int = Field(
         64,
         ge=1,

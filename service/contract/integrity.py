@@ -26,7 +26,7 @@ def verify_files(folder: Path, manifest: Manifest) -> None:
     unlisted = check_files(folder, manifest)
     if unlisted:
         wrong = "; ".join(f"{path}: not in the manifest" for path in unlisted)
-        raise ManifestError(f"{folder}: files are not as listed; {wrong}")
+        raise ManifestError(f"files are not as listed; {wrong}")
 
 
 def check_files(folder: Path, manifest: Manifest) -> list[str]:
@@ -44,7 +44,7 @@ def check_files(folder: Path, manifest: Manifest) -> list[str]:
         if (problem := _find_problem(folder / path, expected))
     ]
     if wrong:
-        raise ManifestError(f"{folder}: files are not as listed; " + "; ".join(wrong))
+        raise ManifestError("files are not as listed; " + "; ".join(wrong))
     return [
         name
         for path in sorted(folder.rglob("*"))

@@ -4,12 +4,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from service.contract.signature import Frozen, Signature
 from service.contract.task import Task
+from service.wording import describe_faults
 
 FILENAME = "manifest.json"
+NAMED = ("task", "str")  # what Pydantic finds wrong with a task that is no mere name
 
 
 class ManifestError(ValueError):
@@ -80,5 +82,8 @@ def read_manifest(folder: Path) -> Manifest:
     """
     try:
         return Manifest.model_validate_json((folder / FILENAME).read_bytes())
-    except (OSError, ValueError) as error:
-        raise ManifestError(f"{folder / FILENAME}: {error}") from error
+    except OSError as error:
+        raise ManifestError(f"{FILENAME} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        faults = [each for each in error.errors() if each["loc"] != NAMED]
+        raise ManifestError(f"{FILENAME}: {describe_faults(faults)}") from error

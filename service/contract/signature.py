@@ -1,9 +1,13 @@
 """What goes into a model and what comes out: names, dtypes, shapes."""
 
+import math
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from service.contract.dtypes import numpy_dtype
 
 
 class Frozen(BaseModel):
@@ -23,6 +27,13 @@ class TensorSpec(Frozen):
         None, description="what an input is that is left out; strings in base64"
     )
 
+    def count_bytes(self, sizes: Sequence[int] = ()) -> int:
+        """Of one row, where a free dimension has its size of `sizes`, or else 1."""
+        shape = self.shape[1:]
+        both = zip_longest(shape, sizes[: len(shape)], fillvalue=1)
+        items = math.prod(size if known is None else known for known, size in both)
+        return items * numpy_dtype(self.dtype).itemsize
+
     @property
     def has_rows(self) -> bool:
         """Whether the first dimension is free: any number of rows."""
@@ -37,6 +48,10 @@ class Signature(Frozen):
     method: str = Field(
         "tensorflow/serving/predict", description="TensorFlow's name of what it does"
     )
+
+    def count_bytes(self, sizes: Sequence[int] = ()) -> int:
+        """Of one row of all inputs and outputs; see `TensorSpec.count_bytes`."""
+        return sum(each.count_bytes(sizes) for each in (*self.inputs, *self.outputs))
 
     @property
     def can_batch(self) -> bool:

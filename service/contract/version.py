@@ -66,8 +66,8 @@ def read_version(
     manifest = read_manifest(folder)
     if (manifest.name, manifest.version) != (name, version):
         raise ManifestError(
-            f"{folder}: expected the manifest of {name} {version}, received that of "
-            f"{manifest.name} {manifest.version}"
+            f"{manifests.FILENAME}: expected that of {name} {version}, received that "
+            f"of {manifest.name} {manifest.version}"
         )
     unlisted = check_files(folder, manifest) if verify else []
     contract = from_manifest(manifest)

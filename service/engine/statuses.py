@@ -6,6 +6,7 @@ from service.contract.version import Version
 from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionStatus
 from service.engine.labels import describe, resolve
 from service.engine.policies import PolicySource
+from service.engine.reasons import for_strangers
 from service.engine.reconciler import Key, Known
 from service.metrics import Metrics
 
@@ -59,6 +60,9 @@ class Statuses:
         known = version if version is not None else before
         if known is not None:
             manifest, contract, runtime = known.manifest, known.contract, known.runtime
+        if runtime is not None:
+            told = {"reason": for_strangers(runtime.reason)}
+            runtime = runtime.model_copy(update=told)
         if before is not None:
             self._count(before, key, 0)
         if fingerprint is not None:
@@ -66,7 +70,7 @@ class Statuses:
         status = VersionStatus(
             version=key[1],
             state=state,
-            reason=reason,
+            reason=for_strangers(reason) if reason is not None else None,
             manifest=manifest,
             contract=contract,
             runtime=runtime,

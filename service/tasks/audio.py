@@ -14,7 +14,12 @@ from service.contract.signature import TensorSpec
 from service.contract.task import SERVING
 from service.errors import InvalidInput
 from service.tasks.classes import Classifier
-from service.tasks.endpoint import FileEndpoint, Given, declared_example
+from service.tasks.endpoint import (
+    QUICK_ITEMS,
+    FileEndpoint,
+    Given,
+    declared_example,
+)
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import AudiosRequest
 from service.web.sound import Samples, read_sound, to_wav
@@ -34,13 +39,18 @@ class AudioClassifier(FileEndpoint, Classifier):
 
     def __init__(self, contract: Contract):
         Classifier.__init__(self, contract)
-        self._input = contract.signatures[SERVING].inputs[0]
+        signature = contract.signatures[SERVING]
+        self._input = signature.inputs[0]
+        self._row_bytes = signature.count_bytes([self.task.samples])
         self.example = declared_example(self.task, "audio") or _tone(self.task.rate)
 
     async def read_all(self, call: ModelCall, rows: Sequence[bytes]) -> Given:
         """See `TaskEndpoint`."""
+        call.hold(len(rows), self._row_bytes)
         sounds = await call.wait_for_decoders(self._decode(call, rows))
-        return Given([(_as_input(np.stack(sounds), self._input),)])
+        much = len(rows) * self.task.samples > QUICK_ITEMS
+        work = partial(_as_input, sounds, self._input)
+        return Given([(await call.decode(work, in_thread=much),)])
 
     async def _decode(self, call: ModelCall, files: Sequence[bytes]) -> list[Samples]:
         """One after the other, so that others get their turn between them."""
@@ -70,12 +80,12 @@ def _naming(index: int, error: InvalidInput) -> InvalidInput:
     return type(error)(f"Sound {index}: {error.message}", details=details)
 
 
-def _as_input(sounds: Samples, spec: TensorSpec) -> npt.NDArray[Any]:
-    """float32 (rows, samples), -1 to 1, to the dtype and dimensions of an input."""
-    dtype = numpy_dtype(spec.dtype)
-    rows = np.rint(sounds * LOUDEST) if dtype.kind == "i" else sounds
+def _as_input(rows: Sequence[Samples], spec: TensorSpec) -> npt.NDArray[Any]:
+    """Each float32 (samples,), -1 to 1, to the dtype and dimensions of an input."""
+    sounds, dtype = np.stack(rows), numpy_dtype(spec.dtype)
+    values = np.rint(sounds * LOUDEST) if dtype.kind == "i" else sounds
     shape = (*sounds.shape, 1) if len(spec.shape) == 3 else sounds.shape
-    return rows.astype(dtype, copy=False).reshape(shape)
+    return values.astype(dtype, copy=False).reshape(shape)
 
 
 def _tone(rate: int) -> str:

@@ -29,6 +29,7 @@ from service.web.api.schemas import (
 )
 
 QUICK_NUMBERS = 4096  # of an output, of which predictions are made in less than 10 ms
+QUICK_ITEMS = 2**20  # of an input, which get another dtype in about a millisecond
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,10 @@ class Endpoint(ABC):
     takes_top_k: ClassVar[bool] = False
     other_answers: ClassVar[Mapping[str, Schema]] = {}
 
+    def path(self, model: str) -> str:
+        """Where this model is asked."""
+        return f"/v1/{self.verb}/{model}"
+
     @abstractmethod
     def body(self) -> Schema:
         """The request body, for the OpenAPI document, with an example that works."""
@@ -98,13 +103,11 @@ class TaskEndpoint(Endpoint):
         prediction: Of one row.
         request: What a body in JSON is, one row or several.
         label: The field of a prediction that is counted, by its values; empty = none.
-        slow: Whether to predict takes so long that others should not wait for it.
     """
 
     prediction: type[BaseModel]
     request: Any
     label: ClassVar[str] = "label"
-    slow: ClassVar[bool] = False
 
     @abstractmethod
     async def read(self, call: ModelCall) -> Given:
@@ -151,7 +154,7 @@ class TaskEndpoint(Endpoint):
         answer = await call.infer_in_turn(given.groups)
         contract = call.contract(answer)
         work = partial(self.predict, given, answer.outputs, contract, wanted)
-        much = self.slow or answer.outputs[0].size > QUICK_NUMBERS
+        much = answer.outputs[0].size > QUICK_NUMBERS
         predictions = await call.encode(work, in_thread=True) if much else work()
         call.count(self.labels(predictions))
         return answer, predictions

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from service.contract.table import TableField
 from service.web.api.schemas import Schema
 from service.web.http.body import RequestModel
-from service.web.http.wording import UNKNOWN_WORD, show
+from service.wording import UNKNOWN_WORD, show
 
 YES, NO = ("true", "yes", "1"), ("false", "no", "0")
 

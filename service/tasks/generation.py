@@ -19,12 +19,12 @@ from pydantic import (
 from service.contract.contract import Contract
 from service.engine.batching.tensors import Tensors
 from service.errors import TooManyRows
-from service.tasks.endpoint import Endpoint, Wanted, response_name
-from service.tasks.pictures import PNG, ZIP, Pictures
+from service.tasks.endpoint import QUICK_NUMBERS, Endpoint, Wanted, response_name
+from service.tasks.pictures import PNG, ZIP, Pictures, to_pixels
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import BINARY, WHOLE, Schema
 from service.web.http.body import JSON, RequestModel
-from service.web.http.wording import show, suggest
+from service.wording import show, suggest
 
 MOST_IMAGES = 256
 HOTTEST = 1.5
@@ -125,25 +125,29 @@ class Generator(Endpoint):
         self.use_model(call, asked)
         call.check_count(asked.count)
         contract = call.pin()
+        signature = contract.signatures[self.task.signature]
+        call.hold(asked.count, signature.count_bytes())
         facts = self.decide(asked, contract)
         names = self._names(asked, contract.labels)
-        rows = await call.decode(
-            lambda: self._draw(facts, names, asked.count, contract), in_thread=False
-        )
+        rows = await self._draw(call, facts, names, asked.count, contract)
         answer = await call.infer(rows, self.task.signature)
-        _check_pixels(answer.outputs[0].size * asked.scale**2)
-        pictures = Pictures(
-            name=self.name,
-            field=self.field,
-            facts=facts,
-            labels=names,
-            more=self.tell(rows[0]),
-            images=to_pixels(answer.outputs[0], self.task.value_range),
-            kinds=self._kinds(asked, contract.labels),
-            scale=asked.scale,
-        )
-        much = is_much(pictures.images.size, asked.scale)
-        response = await call.encode(lambda: pictures.respond(kind), in_thread=much)
+        drawn = answer.outputs[0]
+        _check_pixels(drawn.size * asked.scale**2)
+
+        def respond() -> Response:
+            return Pictures(
+                name=self.name,
+                field=self.field,
+                facts=facts,
+                labels=names,
+                more=self.tell(rows[0]),
+                images=to_pixels(drawn, self.task.value_range),
+                kinds=self._kinds(asked, contract.labels),
+                scale=asked.scale,
+            ).respond(kind)
+
+        much = is_much(drawn.size, asked.scale)
+        response = await call.encode(respond, in_thread=much)
         call.count(names)
         return response
 
@@ -180,14 +184,24 @@ class Generator(Endpoint):
         alone = getattr(asked, self.field, None) is not None
         return 0 if alone or asked.count < len(labels) else len(labels)
 
-    def _draw(
-        self, facts: Schema, names: Sequence[str], count: int, contract: Contract
+    async def _draw(
+        self,
+        call: ModelCall,
+        facts: Schema,
+        names: Sequence[str],
+        count: int,
+        contract: Contract,
     ) -> Tensors:
         inputs = contract.signatures[self.task.signature].inputs
         length = inputs[0].shape[1]
         assert length is not None  # `check_task` says so  # noqa: S101
-        drawn = draw(facts["seed"], count, length) * facts["temperature"]
-        latents = self.settle(drawn)
+
+        def settled() -> npt.NDArray[np.float32]:
+            drawn = draw(facts["seed"], count, length)
+            return self.settle(drawn * facts["temperature"])
+
+        much = count * length > QUICK_NUMBERS
+        latents = await call.decode(settled, in_thread=much)
         return (latents, weigh(names, contract.labels)) if names else (latents,)
 
 
@@ -237,25 +251,6 @@ def weigh(names: Sequence[str], labels: Sequence[str]) -> npt.NDArray[np.float32
     weights = np.zeros((len(names), len(labels)), np.float32)
     weights[range(len(names)), [labels.index(name) for name in names]] = 1
     return weights
-
-
-def to_pixels(
-    images: npt.NDArray[Any], value_range: tuple[float, float]
-) -> npt.NDArray[np.uint8]:
-    """What a model draws to uint8 (images, height, width), or (…, 3) in colour.
-
-    Args:
-        images: The same; or with one channel; or floats between the range's ends.
-        value_range: Of black and white, where they are floats.
-    """
-    alone = images.ndim == 4 and images.shape[3] == 1
-    grey = np.asarray(images[..., 0] if alone else images)
-    if grey.dtype == np.uint8:
-        return grey
-    low, high = value_range
-    shades = (grey.astype(np.float64) - low) * (255 / (high - low))
-    whole: npt.NDArray[np.float64] = np.rint(np.nan_to_num(shades).clip(0, 255))
-    return whole.astype(np.uint8)
 
 
 def is_much(pixels: int, scale: int) -> bool:

@@ -13,7 +13,12 @@ from service.contract.dtypes import numpy_dtype
 from service.contract.signature import TensorSpec
 from service.contract.task import SERVING
 from service.tasks.classes import Classifier
-from service.tasks.endpoint import FileEndpoint, Given, declared_example
+from service.tasks.endpoint import (
+    QUICK_ITEMS,
+    FileEndpoint,
+    Given,
+    declared_example,
+)
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import ImagesRequest
 from service.web.imaging.encode import to_png
@@ -25,13 +30,16 @@ class ImageEndpoint(FileEndpoint):
 
     Attributes:
         read_image: From a file and `max_pixels` to one row, in a decoder's process.
+        row_bytes: Of what the model takes and gives for one.
     """
 
     request = ImagesRequest
     read_image: Callable[..., np.ndarray]
+    row_bytes: int
 
     async def read_all(self, call: ModelCall, rows: Sequence[bytes]) -> Given:
         """See `TaskEndpoint`."""
+        call.hold(len(rows), self.row_bytes)
         return Given([await call.read_images(rows, self.read_image)])
 
 
@@ -44,7 +52,10 @@ class SizedImages(ImageEndpoint):
 
     def __init__(self, contract: Contract):
         task: Any = contract.task
-        self._input = contract.signatures[SERVING].inputs[0]
+        signature = contract.signatures[SERVING]
+        self._input = signature.inputs[0]
+        channels = 1 if task.colour == "grey" else 3
+        self.row_bytes = signature.count_bytes((*task.size, channels))
         self._range = task.value_range
         self.read_image = partial(
             read_sized, size=task.size, colour=task.colour, resize=task.resize
@@ -54,7 +65,9 @@ class SizedImages(ImageEndpoint):
     async def read_all(self, call: ModelCall, rows: Sequence[bytes]) -> Given:
         """See `TaskEndpoint`."""
         ((pixels,),) = (await super().read_all(call, rows)).groups
-        return Given([(as_input(pixels, self._input, self._range),)])
+        work = partial(as_input, pixels, self._input, self._range)
+        much = pixels.size > QUICK_ITEMS
+        return Given([(await call.decode(work, in_thread=much),)])
 
 
 class ImageClassifier(SizedImages, Classifier):
@@ -79,7 +92,8 @@ def as_input(
     rows = pixels
     if dtype.kind not in "iu":
         low, high = value_range
-        rows = low + pixels * np.float32((high - low) / 255)
+        rows = pixels * np.float32((high - low) / 255)
+        rows += np.float32(low)
     if len(spec.shape) == rows.ndim + 1:
         rows = rows[..., np.newaxis]
     return rows.astype(dtype, copy=False)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from pydantic_core import to_json
 from starlette.responses import Response
 
@@ -91,6 +92,34 @@ class Pictures:
         return to_zip({f"{self.name}.json": index} | files)
 
 
+def to_pixels(
+    images: npt.NDArray[Any], value_range: tuple[float, float]
+) -> npt.NDArray[np.uint8]:
+    """What a model draws to uint8 (images, height, width), or (…, 3) in colour.
+
+    Args:
+        images: The same; or with one channel; or floats between the range's ends.
+        value_range: Of black and white, where they are floats.
+    """
+    alone = images.ndim == 4 and images.shape[3] == 1
+    grey = np.asarray(images[..., 0] if alone else images)
+    if grey.dtype == np.uint8:
+        return grey
+    return np.stack([_to_shades(image, *value_range) for image in grey])
+
+
 def to_base64(pixels: np.ndarray, scale: int = 1) -> str:
     """A PNG of uint8 (height, width), or (height, width, 3), in base64."""
     return base64.b64encode(to_png(pixels, scale)).decode()
+
+
+def _to_shades(
+    image: npt.NDArray[Any], low: float, high: float
+) -> npt.NDArray[np.uint8]:
+    """One at a time and in place: as float64 all of them would need much memory."""
+    shades = image.astype(np.float64)
+    shades -= low
+    shades *= 255 / (high - low)
+    np.nan_to_num(shades, copy=False)
+    np.rint(shades.clip(0, 255, out=shades), out=shades)
+    return shades.astype(np.uint8)

@@ -44,7 +44,7 @@ class ImageSegmenter(SizedImages):
         contract: Whose task is a segmentation.
     """
 
-    prediction, label, slow = Segmentation, "", True
+    prediction, label = Segmentation, ""
     other_answers: ClassVar = {PNG: BINARY}
 
     def __init__(self, contract: Contract):

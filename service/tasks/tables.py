@@ -26,7 +26,7 @@ from service.web.api.model_call import ModelCall
 from service.web.api.schemas import Schema
 from service.web.http.body import JSON, check_count, validate
 from service.web.http.json_cost import SHARE
-from service.web.http.wording import show
+from service.wording import show
 
 CSV = "text/csv"
 

@@ -20,8 +20,9 @@ from service.web.http.direct import DirectEndpoints
 from service.web.http.forwarded import strip_prefix
 from service.web.http.middleware import RequestMiddleware
 from service.web.http.record import INTERNAL, error_response
-from service.web.http.wording import describe, show
+from service.web.http.wording import describe
 from service.web.state import AppState
+from service.wording import show
 
 if TYPE_CHECKING:
     from service.rpc.server import RpcServer

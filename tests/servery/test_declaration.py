@@ -60,7 +60,11 @@ def test_a_name_alone_is_only_written_down(model: Any, tmp_path: Path) -> None:
         (DICT, LABELS[:2], r"expected an output whose rows are \(2,\)"),
         (DICT, [], "expected at least two labels, received 0"),
         (DICT | {"sise": 4}, LABELS, "task.image-classification.sise"),
-        ({"kind": "image"}, LABELS, "task: Input tag 'image'"),
+        (
+            {"kind": "image"},
+            LABELS,
+            "task: expected a 'kind' of image-classification, .* received 'image'",
+        ),
         ({"kind": object()}, LABELS, "expected what JSON can say"),
     ],
     ids=["size", "labels", "no-labels", "field", "kind", "no-json"],
@@ -129,7 +133,7 @@ def test_servery_add_takes_the_task_from_a_file(
     ("content", "message"),
     [
         ("size = [", "task: task.toml: "),
-        ("size = [4, 4]", "task: Unable to extract tag using discriminator 'kind'"),
+        ("size = [4, 4]", "task: expected an object with 'kind', received object of 1"),
         (TOML, "expected at least two labels"),
     ],
 )

@@ -1,5 +1,7 @@
 """What a model says of its task, and what becomes of it."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from service.contract.manifest import ManifestError
+from service.contract.manifest import FILENAME, ManifestError
 from service.contract.signature import Signature, TensorSpec
 from service.contract.table import TaskError
 from service.contract.task import (
@@ -17,6 +19,7 @@ from service.contract.task import (
     check_task,
 )
 from service.contract.version import read_version
+from service.engine.reasons import for_strangers
 from service.errors import ModelFailed
 from service.tasks.classes import classify
 from service.tasks.endpoint import Wanted
@@ -146,6 +149,72 @@ def test_a_task_that_the_signature_cannot_do_refuses_the_version(
     with pytest.raises(ManifestError) as caught:
         read_version(folder, "model", 1)
     assert said in str(caught.value)
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "kind": (
+        {"task": {"kind": "image", "size": [8, 8]}},
+        "manifest.json: task: expected a 'kind' of image-classification, .* received "
+        "'image'",
+    ),
+    "size": (
+        {"task": {"kind": "image-classification", "size": [0, 9000]}},
+        "manifest.json: task.image-classification.size.0: expected a value greater "
+        "than or equal to 1, received '0'; task.*size.1: .* received '9000'",
+    ),
+    "input": (
+        {"task": {"kind": "image-classification", "size": [8, 8]}, "labels": ["a"]},
+        r"task: expected an input whose rows are \(8, 8, 3\), received x, .* \(\)",
+    ),
+    "field": (
+        {"sizes": [1]},
+        "manifest.json: sizes: expected no such field, received list of 1",
+    ),
+    "owner": (
+        {"version": 7},
+        "manifest.json: expected that of owner 1, received that of owner 7",
+    ),
+    "files": (
+        {"files": {"saved_model.pb": "0" * 64}},
+        "files are not as listed; saved_model.pb: expected SHA-256 0.*, received .*",
+    ),
+}
+
+
+def test_a_refused_version_says_why_in_a_sentence_for_strangers(tmp_path: Path) -> None:
+    for name, (wrong, _) in REFUSED.items():
+        saved_models.half_plus_two(tmp_path / name / "1")
+        path = declared.declare(tmp_path, name, TABLE) / FILENAME
+        path.write_text(json.dumps(json.loads(path.read_text()) | wrong))
+    (tmp_path / "text" / "1").mkdir(parents=True)
+    (tmp_path / "text" / "1" / FILENAME).write_text("{")
+    application = Application(tmp_path)
+    models = application.get("/v1/models").json()["models"]
+    application.close()
+    reasons = {each["name"]: each["versions"][0] for each in models if each["versions"]}
+    assert "manifest.json: expected JSON, received EOF" in reasons["text"]["reason"]
+    for name, (_, said) in REFUSED.items():
+        reason = reasons[name]["reason"]
+        assert re.fullmatch(said, reason), reason
+        assert str(tmp_path) not in reason
+        assert "pydantic" not in reason
+        assert len(reason) < 300
+
+
+def test_what_a_library_says_is_told_without_the_folders_of_the_machine() -> None:
+    said = (
+        (
+            "cannot open '/srv/models/x/1/vars.bin':\n  see /usr/lib/python3/x.py, or "
+            "POST /v1/models and layers/dense/kernel\n"
+        )
+        + "!" * 2000
+        + " the end"
+    )
+    told = for_strangers(said)
+    assert told.startswith("cannot open '")
+    assert "vars.bin': see x.py, or POST models and layers/dense/kernel !!" in told
+    assert len(told) == 1000
+    assert told.endswith("! the end")
 
 
 @pytest.mark.parametrize(

@@ -293,3 +293,30 @@ def test_sentiment_computes_many_characters_in_turn(application: Application) ->
         (expected,) = single["predictions"]
         assert found["tokens"] == expected["tokens"]
         assert found["probability"] == pytest.approx(expected["probability"], abs=1e-4)
+
+
+def test_the_list_says_the_same_kind_of_task_as_the_model(
+    application: Application,
+) -> None:
+    listed = application.get("/v1/models").json()["models"]
+    kinds = {each["name"]: each["task"] for each in listed}
+    for name in (*PREDICT, "clothing_vae"):
+        assert (
+            kinds[name] == application.get(f"/v1/models/{name}").json()["task"]["kind"]
+        )
+    assert kinds["photo"] == "image-classification"  # though it is missing
+
+
+@pytest.mark.parametrize(
+    ("asked", "there"),
+    [
+        ("generate/clothing_vae", "generate/clothing"),
+        ("predict/clothing_gan", "generate/clothing"),
+        ("generate/digits", "predict/digits"),
+    ],
+)
+def test_a_model_that_is_asked_elsewhere_says_where(
+    application: Application, asked: str, there: str
+) -> None:
+    said = refused(application.ask(f"/v1/{asked}", json={}), 404, "not_found")
+    assert f"Nothing is at /v1/{asked}: expected POST /v1/{there}, which" in said

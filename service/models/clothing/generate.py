@@ -81,6 +81,10 @@ class Clothing(Generator):
     def __init__(self) -> None:
         """Its request is known before its models are."""
 
+    def path(self, model: str) -> str:
+        """See `Endpoint`; that of both models."""
+        return super().path(self.name)
+
     def use_model(self, call: ModelCall, asked: Any) -> None:
         """See `Generator`."""
         call.use_model(GENERATORS[asked.generator])

@@ -59,6 +59,7 @@ class Photo(ImageEndpoint):
     task = ImageClassification(size=(SIDE, SIDE), top_k=DEFAULT_TOP_K)
     prediction, label = PhotoPrediction, ""
     read_image, example = staticmethod(read_middle), EXAMPLE
+    row_bytes = SIDE * SIDE * 3
 
     def predict(
         self, given: Given, outputs: Tensors, contract: Contract, wanted: Wanted

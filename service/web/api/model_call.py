@@ -15,7 +15,7 @@ from starlette.responses import Response
 from service.contract.contract import Contract
 from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors, count_rows, merge_rows
-from service.errors import EngineGone, ModelNotFound, ModelNotReady
+from service.errors import EngineGone, ModelNotFound, ModelNotReady, TooManyRows
 from service.web.api.schemas import FilesRequest, how_to_get
 from service.web.http.body import (
     JSON,
@@ -182,6 +182,25 @@ class ModelCall:
         """
         check_count(count, self.state.settings.max_request_rows)
 
+    def hold(self, rows: int, row_bytes: int) -> None:
+        """Take room for what is decoded, and what the model gives for it, to the end.
+
+        Args:
+            rows: How many.
+            row_bytes: Of one.
+
+        Raises:
+            TooManyRows: More bytes than one process holds at all.
+            Unavailable: More than it can hold beside those of other requests.
+        """
+        most, size = self.state.settings.max_decoded_bytes, rows * row_bytes
+        if size > most:
+            raise TooManyRows(
+                f"The request is too large: expected at most {most:,} bytes as the "
+                f"model takes and gives them, received {rows:,} × {row_bytes:,}."
+            )
+        self.state.accounting.hold(self._record, size, most)
+
     async def decode(self, work: Callable[[], T], *, in_thread: bool) -> T:
         """Make rows of what was sent, on the clock of the stage `decode`.
 
@@ -220,7 +239,7 @@ class ModelCall:
         """
         began = time.perf_counter()
         result: T = await self._record.wait_for(asyncio.ensure_future(work))
-        self._record.stages["decode"] = time.perf_counter() - began
+        self._took("decode", began)
         return result
 
     async def encode(self, work: Callable[[], T], *, in_thread: bool) -> T:
@@ -309,8 +328,12 @@ class ModelCall:
     async def _timed(self, stage: str, work: Callable[[], T], *, in_thread: bool) -> T:
         began = time.perf_counter()
         result = await self.state.in_thread(work) if in_thread else work()
-        self._record.stages[stage] = time.perf_counter() - began
+        self._took(stage, began)
         return result
+
+    def _took(self, stage: str, began: float) -> None:
+        stages = self._record.stages
+        stages[stage] = stages.get(stage, 0.0) + time.perf_counter() - began
 
     def _check_there(self) -> None:
         """Fail before the body is read; a model of ours is never unknown."""

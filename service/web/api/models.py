@@ -35,7 +35,10 @@ class ModelSummary(BaseModel):
     """One model, in brief."""
 
     name: str
-    task: str | None
+    task: str | None = Field(
+        description="the kind of it; or what its author calls it, where it is no more "
+        "than named"
+    )
     default_version: int | None = Field(
         description="the one that answers; null if none"
     )
@@ -85,13 +88,13 @@ class ModelResponse(BaseModel):
 @router.get("/v1/models", tags=["models"])
 async def list_models(request: Request) -> ModelsResponse:
     """Every model, its versions and their states."""
-    catalog = _state(request).engine.catalog
+    catalog, shipped = _state(request).engine.catalog, _state(request).tasks.shipped
     models = catalog.models
-    missing = sorted(_state(request).tasks.shipped.keys() - models.keys())
+    missing = sorted(shipped.keys() - models.keys())
     return ModelsResponse(
         models=[
-            *(_summary(each) for each in models.values()),
-            *(_missing(name) for name in missing),
+            *(_summary(each, shipped) for each in models.values()),
+            *(_missing(name, shipped[name].task) for name in missing),
         ],
         problem=catalog.policy_problem,
     )
@@ -170,10 +173,10 @@ def _reports(name: str, status: VersionStatus) -> list[str]:
     ]
 
 
-def _missing(name: str) -> ModelSummary:
+def _missing(name: str, task: Task) -> ModelSummary:
     return ModelSummary(
         name=name,
-        task=None,
+        task=task.kind,
         default_version=None,
         versions=[],
         notes=[],
@@ -181,16 +184,16 @@ def _missing(name: str) -> ModelSummary:
     )
 
 
-def _summary(model: ModelStatus) -> ModelSummary:
+def _summary(model: ModelStatus, shipped: Mapping[str, Endpoint]) -> ModelSummary:
     default = model.default
-    known = [each.manifest for each in model.versions if each.manifest]
+    named = [each.manifest.task for each in model.versions if each.manifest]
     versions: list[Any] = [
         VersionSummary(version=each.version, state=each.state, reason=each.reason)
         for each in model.versions
     ]
     return ModelSummary(
         name=model.name,
-        task=kind_of(known[-1].task) if known else None,
+        task=kind_of(_find_task(model, shipped) or (named[-1] if named else None)),
         default_version=default.version if default else None,
         versions=versions,
         labels=model.labels,

@@ -53,19 +53,21 @@ async def _answer(
     call = ModelCall(request, request.path_params["name"], version, shipped=False)
     contract = call.pin()
     endpoint = state.tasks.find(contract)
-    if endpoint is None:
-        raise NotFound(_describe_missing(contract))
-    if endpoint.verb != verb:
-        raise NotFound(
-            f"{contract.name} does not {verb}: expected POST "
-            f"/v1/{endpoint.verb}/{contract.name}."
-        )
+    if endpoint is None or endpoint.verb != verb:
+        known = endpoint or state.tasks.shipped.get(contract.name)
+        raise NotFound(_describe_missing(contract, verb, known))
     return await endpoint.answer(call, wanted)
 
 
-def _describe_missing(contract: Contract) -> str:
-    name, known = contract.name, kind_of(contract.task)
-    named = f"only names its task ({known})" if known else "declares no task"
+def _describe_missing(contract: Contract, verb: str, known: Endpoint | None) -> str:
+    """Where else a model answers that has nothing at this address."""
+    name, task = contract.name, kind_of(contract.task)
+    if known is not None:
+        return (
+            f"Nothing is at /v1/{verb}/{name}: expected POST {known.path(name)}, which "
+            f"{name} answers."
+        )
+    named = f"only names its task ({task})" if task else "declares no task"
     return (
         f"{name} {contract.version} {named}, so it has no typed endpoint: POST tensors "
         f"to /v1/models/{name}:predict or /v2/models/{name}/infer."
@@ -88,7 +90,7 @@ def describe_endpoints(
         endpoint = tasks.find(contract)
         if endpoint is not None:
             operation = _describe(contract, endpoint, catalog)
-            yield f"/v1/{endpoint.verb}/{model.name}", {"post": operation}
+            yield endpoint.path(model.name), {"post": operation}
 
 
 def _describe(contract: Contract, endpoint: Endpoint, catalog: Catalog) -> Schema:

@@ -30,7 +30,7 @@ class Accounting:
     """
 
     def __init__(self, metrics: Metrics, access_log: AccessLog | None):
-        self.in_flight = 0
+        self.in_flight = self._held_bytes = 0
         self._metrics = metrics
         self._access_log = access_log
         self._finished: list[RequestRecord] = []
@@ -42,9 +42,23 @@ class Accounting:
         self.in_flight += record.method == "POST"
         self._flush.plan()
 
+    def hold(self, record: RequestRecord, size: int, most: int) -> None:
+        """Count bytes that a request holds until it is over.
+
+        Raises:
+            Unavailable: Those under way would hold more than `most`.
+        """
+        if self._held_bytes + size > most:
+            raise Unavailable(
+                "What is decoded of other requests takes all room; try again soon."
+            )
+        self._held_bytes += size
+        record.held_bytes += size
+
     def leave(self, record: RequestRecord) -> None:
         """This one is over; each that has entered leaves."""
         self.in_flight -= record.method == "POST"
+        self._held_bytes -= record.held_bytes
         record.finish()
         self._finished.append(record)
         self._flush.plan()

@@ -24,7 +24,8 @@ from service.errors import (
 )
 from service.web.http.json_cost import check_cost
 from service.web.http.record import ClientDisconnectedError
-from service.web.http.wording import ECHO_CHARACTERS, check_names, cut, describe
+from service.web.http.wording import check_names, describe
+from service.wording import ECHO_CHARACTERS, cut
 
 if TYPE_CHECKING:
     from service.web.state import AppState

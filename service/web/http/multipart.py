@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from service.errors import InvalidInput, MalformedBody, TooManyRows
-from service.web.http.wording import cut, show
+from service.wording import cut, show
 
 MULTIPART = "multipart/form-data"
 FIELD = "file"  # of a form, that files are taken from

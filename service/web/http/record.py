@@ -45,13 +45,14 @@ class RequestRecord:
         seconds: From then to the end of the answer.
         labels: What a model answered with.
         stages: Seconds, by what they were spent on.
+        held_bytes: Of what was decoded, and is counted while it is under way.
         abandoned: Whether the caller has hung up.
         invalid_status: What the protocol answers to input that is wrong: ours 422.
     """
 
     __slots__ = (
         "_awaited", "_ended", "abandoned", "batch_rows", "code", "headers",
-        "invalid_status", "labels",
+        "held_bytes", "invalid_status", "labels",
         "method", "model", "path", "request_id", "route", "rows", "seconds", "stages",
         "started", "status", "version",
     )  # fmt: skip
@@ -70,6 +71,7 @@ class RequestRecord:
         self.batch_rows: int | None = None
         self.labels: Sequence[str] = ()
         self.stages: dict[str, float] = {}
+        self.held_bytes = 0
         self.abandoned = False
         self.invalid_status = InvalidInput.status
         self._awaited: asyncio.Future[Any] | None = None

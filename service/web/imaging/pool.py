@@ -296,7 +296,9 @@ class DecoderPool:
             parts.append(np.frombuffer(rows, facts["dtype"]).reshape(shape))
             done += facts["rows"]
             left -= facts["pixels"]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        if len(parts) == 1:
+            return parts[0]
+        return await asyncio.to_thread(np.concatenate, parts)
 
     async def _decode(self, job: Job) -> tuple[dict[str, Any], bytes]:
         """The reply of the small lane, or of the large where that says so."""

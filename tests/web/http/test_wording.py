@@ -14,7 +14,8 @@ from service import models as model_packages
 from service.errors import InvalidInput, ServeryError
 from service.web.api import routes
 from service.web.http.body import RequestModel, parse_json, validate
-from service.web.http.wording import describe, show, suggest
+from service.web.http.wording import describe
+from service.wording import show, suggest
 
 MOST_BYTES = 16_384
 PYDANTIC_S = ("Input should", "Extra inputs", "Value error", "None", "NoneType")

@@ -39,7 +39,7 @@ export class Mask {
   paint(image) {
     const { naturalWidth: width, naturalHeight: height } = image;
     Object.assign(this.canvas, { width, height });
-    const brush = this.canvas.getContext("2d");
+    const brush = this.canvas.getContext("2d", { willReadFrequently: true });
     brush.drawImage(image, 0, 0);
     const { data } = brush.getImageData(0, 0, width, height);
     for (let pixel = 0; pixel < width * height; pixel += 1) {
