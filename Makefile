@@ -1,7 +1,7 @@
 # One command for each thing a person does. Everything bootstraps itself into .venv.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-PHOTO := artifacts/photo/1/manifest.json
+PHOTO := artifacts/photo/2/manifest.json
 WORKERS ?= 2
 PEERS := mosec litserve bentoml mlserver ray pytriton
 

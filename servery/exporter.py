@@ -38,7 +38,12 @@ from service.contract.golden import Golden, write_golden
 from service.contract.inspection import KERAS_FILES, find_saved_model
 from service.contract.integrity import hash_files, verify_files
 from service.contract.manifest import FILENAME as MANIFEST
-from service.contract.manifest import Manifest, ManifestError, read_manifest
+from service.contract.manifest import (
+    Manifest,
+    ManifestError,
+    read_manifest,
+    write_manifest,
+)
 from service.contract.samples import Rows
 from service.contract.saved_model import (
     SavedModel,
@@ -270,5 +275,5 @@ def _write_manifest(
     }
     own = {"name": name, "version": version, "files": hash_files(draft)}
     manifest = Manifest.model_validate({**default, **known, **own})
-    (draft / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+    write_manifest(draft, manifest)
     return manifest

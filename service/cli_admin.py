@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import click
 
-from service.contract.integrity import verify_files
+from service.contract.integrity import is_covered, verify_files
 from service.contract.manifest import FILENAME as MANIFEST
 from service.contract.manifest import Manifest, ManifestError, read_manifest
 from service.contract.policy import (
@@ -186,9 +186,10 @@ def _show_version(folder: Path, name: str, version: int, *, verify: bool) -> boo
         click.echo(f"{name:12} {version:>4}  broken: {error}", err=True)
         return False
     shown, date = _accuracy(manifest), manifest.created.date()
-    click.echo(
-        f"{name:12} {version:>4}  {date}  {shown:>7}  {kind_of(manifest.task) or ''}"
-    )
+    about = [kind_of(manifest.task) or ""]
+    if verify and not is_covered(home):
+        about.append("manifest not covered by a hash")
+    click.echo(f"{name:12} {version:>4}  {date}  {shown:>7}  {', '.join(about)}")
     return True
 
 

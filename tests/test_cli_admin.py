@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 
 from service.cli import cli
 from service.cli_admin import ADMIN, COMMANDS, describe_policy
+from service.contract.manifest import DIGEST
 from service.contract.policy import parse_policies
 from service.web import state
 
@@ -20,7 +21,7 @@ def run(*words: str) -> Result:
 
 @pytest.fixture
 def artifacts(tmp_path: Path) -> Path:
-    shutil.copytree(SHIPPED, tmp_path / "party")
+    shutil.copytree(SHIPPED / "1", tmp_path / "party" / "1")
     return tmp_path
 
 
@@ -42,6 +43,22 @@ def test_a_broken_file_is_said_and_the_models_are_shown(artifacts: Path) -> None
     assert result.exit_code == 1
     assert "did you mean 'versions'?" in result.output
     assert "tabular classification" in result.output
+
+
+def test_edited_measures_fail_and_a_manifest_without_a_hash_is_said(
+    artifacts: Path,
+) -> None:
+    home = artifacts / "party" / "1"
+    (home / DIGEST).unlink(missing_ok=True)
+    result = run("models", "--verify", "--artifacts", str(artifacts))
+    assert result.exit_code == 0
+    assert "party           1" in result.output
+    assert "manifest not covered by a hash" in result.output
+
+    (home / DIGEST).write_text(f"{'0' * 64}  manifest.json\n")
+    result = run("models", "--verify", "--artifacts", str(artifacts))
+    assert result.exit_code == 1
+    assert "manifest.json: expected SHA-256 000000000000" in result.output
 
 
 def test_a_policy_is_one_line() -> None:

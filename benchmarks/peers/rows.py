@@ -60,7 +60,7 @@ def read_photo(data: bytes) -> np.ndarray:
     left, top = (width - side) / 2, (height - side) / 2
     middle = upright.resize(
         (SIDE, SIDE),
-        Image.Resampling.BILINEAR,
+        Image.Resampling.BICUBIC,
         box=(left, top, left + side, top + side),
         reducing_gap=3.0,
     )

@@ -1,5 +1,10 @@
-"""The manifest that lies beside each SavedModel: `manifest.json`."""
+"""The manifest that lies beside each SavedModel: `manifest.json`.
 
+Beside it lies its own hash, `manifest.sha256`, as `sha256sum` writes it and checks it:
+what was measured of a version is not edited afterwards either.
+"""
+
+import hashlib
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +15,7 @@ from service.contract.signature import Frozen, Signature
 from service.contract.task import Task
 from service.wording import describe_faults
 
-FILENAME = "manifest.json"
+FILENAME, DIGEST = "manifest.json", "manifest.sha256"
 NAMED = ("task", "str")  # what Pydantic finds wrong with a task that is no mere name
 
 
@@ -69,9 +74,11 @@ class Manifest(Frozen):
     )
     training: Training | None = None
     metrics: dict[str, Any] = Field(
-        default_factory=dict, description="measured on data never trained on"
+        default_factory=dict, description="what was measured, and on what"
     )
-    files: dict[str, str] = Field(description="path → SHA-256, all files but this one")
+    files: dict[str, str] = Field(
+        description="path → SHA-256, all but the manifest and its hash"
+    )
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -87,3 +94,11 @@ def read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         faults = [each for each in error.errors() if each["loc"] != NAMED]
         raise ManifestError(f"{FILENAME}: {describe_faults(faults)}") from error
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest.json` and its hash into a version's folder."""
+    content = (manifest.model_dump_json(indent=2) + "\n").encode()
+    (folder / FILENAME).write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    (folder / DIGEST).write_text(f"{digest}  {FILENAME}\n")

@@ -26,7 +26,7 @@ from servery.versions import ExportRefused, write_version
 from service.contract.golden import FILENAME as GOLDEN
 from service.contract.golden import Golden, write_golden
 from service.contract.integrity import hash_files
-from service.contract.manifest import FILENAME, Manifest, Training
+from service.contract.manifest import Manifest, Training, write_manifest
 from service.contract.signature import Signature
 from service.contract.task import Task
 
@@ -151,4 +151,4 @@ def _write_manifest(
         metrics=dict(card.metrics),
         files=hash_files(draft),
     )
-    (draft / FILENAME).write_text(manifest.model_dump_json(indent=2) + "\n")
+    write_manifest(draft, manifest)

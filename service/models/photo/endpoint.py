@@ -17,6 +17,10 @@ from service.web.api.schemas import DirectRoute, Version
 
 MODEL = "photo"
 DEFAULT_TOP_K, MOST_TOP_K = 5, 20
+DOUBTFUL = (
+    "No class has a probability of {:.0%} or more: the first one is more likely wrong "
+    "than right, and the photo may show something that the model does not know."
+)
 
 # tests/data/photos/coffee.jpg, 64×64, as WebP.
 EXAMPLE = (
@@ -44,13 +48,16 @@ class PhotoClass(BaseModel):
 
     label: str = Field(description="In English.")
     wnid: str = Field(description="Its WordNet id, as in ImageNet: n07920052.")
-    probability: float = Field(ge=0, le=1, description="Not calibrated.")
+    probability: float = Field(ge=0, le=1)
 
 
 class PhotoPrediction(BaseModel):
     """What one photo shows."""
 
     classes: list[PhotoClass] = Field(description="The most probable, best first.")
+    warning: str | None = Field(
+        None, description="Why the answer means little, where it does."
+    )
 
 
 class Photo(ImageEndpoint):
@@ -77,7 +84,9 @@ PHOTO = Photo()
 ENDPOINTS = {MODEL: PHOTO}
 
 
-@router.post("/v1/predict/photo", **PHOTO.route(MODEL))
+@router.post(
+    "/v1/predict/photo", response_model_exclude_none=True, **PHOTO.route(MODEL)
+)
 async def predict_photo(
     request: Request, version: Version = None, top_k: TopK = DEFAULT_TOP_K
 ) -> Response:
@@ -85,7 +94,8 @@ async def predict_photo(
 
     Takes photos of any size: JPEG, PNG, WebP, GIF (the first frame), HEIC, AVIF, BMP or
     TIFF. Only the middle is looked at: a square of 7/8 of the short side.
-    `top_k` goes into the query.
+    `top_k` goes into the query. Where even the best class is improbable, a warning says
+    so.
     """
     return await PHOTO.answer(ModelCall(request, MODEL, version), Wanted(top_k))
 
@@ -96,13 +106,15 @@ def _prediction(
     """float32 (1000,) to the fields of `PhotoPrediction`."""
     wnids = contract.constants["wnids"]
     best = np.argsort(-probabilities, kind="stable")[:top_k].tolist()
-    return {
-        "classes": [
-            {
-                "label": contract.labels[index],
-                "wnid": wnids[index],
-                "probability": round(float(probabilities[index]), 6),
-            }
-            for index in best
-        ]
-    }
+    classes = [
+        {
+            "label": contract.labels[index],
+            "wnid": wnids[index],
+            "probability": round(float(probabilities[index]), 6),
+        }
+        for index in best
+    ]
+    limit = contract.constants.get("warn_below", 0)  # version 1 has none
+    if probabilities[best[0]] >= limit:
+        return {"classes": classes}
+    return {"classes": classes, "warning": DOUBTFUL.format(limit)}

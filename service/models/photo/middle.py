@@ -6,6 +6,7 @@ from PIL import Image
 from service.web.imaging.decode import read_photo
 
 SHORT_SIDE, SIDE = 256, 224  # of the photo, and of the middle that is cut out of it
+RESAMPLING = Image.Resampling.BICUBIC  # docs/models/photo.md has what else was measured
 
 
 def read_middle(data: bytes, *, max_pixels: int) -> np.ndarray:
@@ -27,14 +28,14 @@ def prepare_photo(image: Image.Image) -> np.ndarray:
         image: RGB, of any size.
 
     Returns:
-        uint8 (224, 224, 3), RGB; antialiased, bilinear.
+        uint8 (224, 224, 3), RGB; antialiased, bicubic.
     """
     width, height = image.size
     side = min(width, height) * SIDE / SHORT_SIDE
     left, top = (width - side) / 2, (height - side) / 2
     middle = image.resize(
         (SIDE, SIDE),
-        Image.Resampling.BILINEAR,
+        RESAMPLING,
         box=(left, top, left + side, top + side),
         reducing_gap=3.0,  # of which Pillow says that it cannot be told from none
     )

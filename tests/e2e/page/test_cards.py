@@ -19,7 +19,7 @@ PICTURES = Path(__file__).parents[2] / "data" / "images"
 SAYS = ".says"
 DROP = ("drop", "#digits .pad", "dataTransfer", "DragEvent")
 PASTE = ("paste", "body", "clipboardData", "ClipboardEvent")
-PHOTO = ARTIFACTS / "photo" / "1" / "manifest.json"
+PHOTO = ARTIFACTS / "photo" / "2" / "manifest.json"
 
 
 def expect_says(page: "Page", model: str, words: str) -> None:

@@ -27,7 +27,7 @@ from service.web.app import create_app
 from service.web.state import AppState
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
-PATH = "/v1/predict/photo"
+PATH, PNG = "/v1/predict/photo", {"content-type": "image/png"}
 
 MANIFEST = Manifest(
     name="photo",
@@ -72,8 +72,8 @@ class ReddestEngine(InstantEngine):
         seen: (224, 224, 3) uint8, every photo that came.
     """
 
-    def __init__(self) -> None:
-        super().__init__(MANIFEST, self._find_reddest)
+    def __init__(self, manifest: Manifest = MANIFEST) -> None:
+        super().__init__(manifest, self._find_reddest)
         self.seen: list[npt.NDArray[np.uint8]] = []
 
     def _find_reddest(self, signature: str, rows: Tensors) -> Tensors:
@@ -247,7 +247,7 @@ def test_the_middle_is_what_cropping_the_scaled_photo_gives() -> None:
     tiles = rng.integers(0, 256, (32, 48, 3), np.uint8)
     image = Image.fromarray(tiles.repeat(16, axis=0).repeat(16, axis=1))  # 768×512
 
-    scaled = image.resize((384, 256), Image.Resampling.BILINEAR)
+    scaled = image.resize((384, 256), Image.Resampling.BICUBIC)
     cropped = np.asarray(scaled.crop((80, 16, 304, 240)), np.int16)
 
     assert np.abs(prepare_photo(image).astype(np.int16) - cropped).max() <= 1
@@ -287,6 +287,26 @@ def test_as_many_classes_come_as_were_asked_for(query: str, count: int) -> None:
         "wnid": "n00000255",
         "probability": round(21 / 231, 6),
     }
+
+
+def test_where_even_the_best_class_is_improbable_a_warning_says_so() -> None:
+    def answer(limits: dict[str, float]) -> Any:
+        constants = {"wnids": MANIFEST.constants["wnids"]} | limits
+        engine = ReddestEngine(MANIFEST.model_copy(update={"constants": constants}))
+        data = encode(halves(RED, RED), "PNG")
+        response = serve(
+            engine, lambda http: http.post(PATH, content=data, headers=PNG)
+        )
+        (prediction,) = response.json()["predictions"]
+        return prediction
+
+    sure, doubtful = answer({"warn_below": 0.09}), answer({"warn_below": 0.1})
+    first_version = answer({})
+
+    assert "warning" not in sure  # its best class has 0.0909
+    assert "warning" not in first_version
+    assert doubtful["warning"].startswith("No class has a probability of 10% or more")
+    assert doubtful["classes"] == sure["classes"]
 
 
 @pytest.mark.parametrize("value", ["0", "21", "-1", "many", "2.5", ""])

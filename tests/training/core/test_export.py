@@ -1,5 +1,6 @@
 """What is written is what was trained, lean and whole, or nothing at all."""
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,16 @@ import pytest
 import tensorflow as tf
 
 from servery.versions import next_version
-from service.contract.integrity import verify_files
-from service.contract.manifest import Data, ManifestError, Training, read_manifest
+from service.contract.integrity import is_covered, verify_files
+from service.contract.manifest import (
+    DIGEST,
+    Data,
+    ManifestError,
+    Training,
+    read_manifest,
+)
 from service.contract.signature import TensorSpec
+from service.contract.version import read_version
 from training.core.export import (
     Card,
     ExportRefused,
@@ -132,6 +140,40 @@ def test_any_change_afterwards_is_noticed(
 
     with pytest.raises(ManifestError, match="extra" if change == "add" else graph.name):
         verify_files(folder, read_manifest(folder))
+
+
+def test_measures_edited_afterwards_are_noticed(
+    card: Card, function: Function, tmp_path: Path
+) -> None:
+    folder = export_version(card, {"serving_default": function}, tmp_path)
+    manifest = folder / "manifest.json"
+    manifest.write_text(
+        manifest.read_text().replace('"accuracy": 0.5', '"accuracy": 1')
+    )
+
+    with pytest.raises(ManifestError, match=r"manifest\.json: expected SHA-256"):
+        verify_files(folder, read_manifest(folder))
+    with pytest.raises(ManifestError, match=r"manifest\.json: expected SHA-256"):
+        read_version(folder, "tiny", 1)
+
+
+def test_anybody_s_sha256sum_checks_the_manifest(
+    card: Card, function: Function, tmp_path: Path
+) -> None:
+    folder = export_version(card, {"serving_default": function}, tmp_path)
+
+    subprocess.run(["sha256sum", "--check", DIGEST], cwd=folder, check=True)
+
+
+def test_a_version_from_before_manifests_were_hashed_is_whole_and_uncovered(
+    card: Card, function: Function, tmp_path: Path
+) -> None:
+    folder = export_version(card, {"serving_default": function}, tmp_path)
+    assert is_covered(folder)
+    (folder / DIGEST).unlink()
+
+    verify_files(folder, read_manifest(folder))
+    assert not is_covered(folder)
 
 
 def test_versions_count_up_from_the_highest(

@@ -31,11 +31,13 @@ from training.datasets.fetch import (
     Website,
 )
 from training.models.photo import train as photo
+from training.models.photo.card import BATCH_SIZES, WARN_BELOW, describe_measures
+from training.models.photo.measure import MEASURED, load_measured
 from training.models.photo.network import build_keras_model, read_keras_file
 from training.models.photo.tfjs import Weights, parse_model, rename_layer
 
 ROOT = Path(__file__).parents[3]
-BUILT = ROOT / "artifacts" / "photo" / "1"
+BUILT = ROOT / "artifacts" / "photo" / str(photo.VERSION)
 PHOTOS = ROOT / "tests" / "data" / "photos"
 TFJS = [
     Path(os.environ.get("SERVERY_DATA_DIR", DEFAULT_DATA_DIR), imagenet.FOLDER, name)
@@ -319,7 +321,7 @@ def test_building_again_changes_nothing(manifest: Manifest) -> None:
 
 def test_the_built_files_are_those_of_the_manifest(manifest: Manifest) -> None:
     verify_files(BUILT, manifest)
-    assert manifest.batch_sizes == photo.BATCH_SIZES
+    assert manifest.batch_sizes == BATCH_SIZES
     conversion = manifest.metrics["conversion"]
     assert conversion["tensors_checked"] == 320
     assert conversion["largest_difference_from_keras"] < 1e-5
@@ -328,6 +330,32 @@ def test_the_built_files_are_those_of_the_manifest(manifest: Manifest) -> None:
 def test_the_service_prepares_photos_as_the_manifest_says(manifest: Manifest) -> None:
     assert manifest.constants["short_side"] == SHORT_SIDE
     assert manifest.constants["side"] == SIDE
+
+
+def test_figures_go_into_the_manifest_of_the_weights_that_were_measured() -> None:
+    of = json.loads(MEASURED.read_text())["of"]
+
+    assert load_measured(of["tensors_sha256"], of["epsilon"])["top1"]["rows"] > 0
+    assert load_measured(of["tensors_sha256"], epsilon=0.5) == {}
+    assert load_measured("0" * 64, of["epsilon"]) == {}
+    assert (of["short_side"], of["side"]) == (SHORT_SIDE, SIDE)
+    assert describe_measures({}).endswith("was not measured with these weights.")
+
+
+def test_the_warning_is_where_the_measures_put_it() -> None:
+    assert json.loads(MEASURED.read_text())["warning"]["below"] == WARN_BELOW
+
+
+def test_the_manifest_has_what_was_measured_and_nothing_else(
+    manifest: Manifest,
+) -> None:
+    known = manifest.training.hyperparameters if manifest.training else {}
+    measured = load_measured(known["tensors_sha256"], known["epsilon"])
+    counted = {"conversion", "mflop", "parameters"}
+
+    assert manifest.metrics.keys() == measured.keys() | counted
+    assert manifest.metrics.items() >= measured.items()
+    assert manifest.constants["warn_below"] == WARN_BELOW
 
 
 def test_real_photos_are_named(

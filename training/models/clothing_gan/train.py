@@ -100,5 +100,5 @@ def export(
     reports["epochs.gif"] = animate(trained, temperature)
     card = describe(trained.ran, metrics, temperature)
     place = export_version(card, {"decode": decode}, artifacts_dir, reports=reports)
-    log.info("Wrote %s: Fréchet distance %.2f", place, found["frechet_distance"])
+    log.info("Wrote %s", place)
     return place

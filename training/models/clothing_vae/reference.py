@@ -126,10 +126,8 @@ def train_reference(pixels: Splits, recipe: ReferenceRecipe, seed: int) -> Refer
         )
     )
     stream = stream_batches((pixels.train.inputs,), recipe.batch_size, seed).prefetch(4)
-    held_out = tf.data.Dataset.from_tensor_slices((pixels.validation.inputs,)).batch(
-        500
-    )
-    history = fit_best(model, stream, held_out, recipe.epochs, steps)
+    judged = tf.data.Dataset.from_tensor_slices((pixels.validation.inputs,)).batch(500)
+    history = fit_best(model, stream, judged, recipe.epochs, steps)
     test = pixels.test
     parts = {"train": pixels.train.first(10_000), "validation": pixels.validation}
     measured = {

@@ -136,7 +136,7 @@ def train(options: RunOptions) -> None:
         reports=draw_reports(functions, temperature, metrics, splits.test)
         | draw_curves(history, reference, splits.test),
     )
-    log.info("Wrote %s: %s", folder, drawing["category_accuracy"])
+    log.info("Wrote %s", folder)
 
 
 def build_vae(recipe: Recipe) -> ConditionalVae:
@@ -163,10 +163,8 @@ def fit(vae: Any, pixels: Splits, recipe: Recipe, seed: int) -> dict[str, list[f
     )
     seen, validation = pixels.train, pixels.validation
     stream = stream_batches((seen.inputs, seen.labels), recipe.batch_size, seed)
-    held_out = tf.data.Dataset.from_tensor_slices(
-        (validation.inputs, validation.labels)
-    )
-    return fit_best(vae, stream.prefetch(4), held_out.batch(500), recipe.epochs, steps)
+    judged = tf.data.Dataset.from_tensor_slices((validation.inputs, validation.labels))
+    return fit_best(vae, stream.prefetch(4), judged.batch(500), recipe.epochs, steps)
 
 
 def build_functions(vae: Any, validation: Rows) -> dict[str, Function]:

@@ -85,7 +85,7 @@ def train(options: RunOptions) -> None:
     ran = run.finish((data_used,), recipe.epochs, asdict(recipe))
 
     metrics = measure(model, {"validation": splits.validation, "test": splits.test})
-    log.info("Test accuracy %.2f %%", 100 * metrics["test"]["accuracy"])
+    log.info("Validation accuracy %.2f %%", 100 * metrics["validation"]["accuracy"])
     if not options.quick:
         write_judge(model, ran, metrics, JUDGE_DIR)
 
@@ -106,9 +106,9 @@ def fit(
     )
     validation = splits.validation
     untouched = (validation.inputs.astype(np.float32), one_hot(validation.labels))
-    held_out = tf.data.Dataset.from_tensor_slices(untouched).batch(500)
+    judged = tf.data.Dataset.from_tensor_slices(untouched).batch(500)
     stream = stream_varied(splits.train, recipe, seed)
-    return fit_best(model, stream, held_out, recipe.epochs, steps)
+    return fit_best(model, stream, judged, recipe.epochs, steps)
 
 
 def stream_varied(training: Rows, recipe: Recipe, seed: int) -> Any:

@@ -21,7 +21,7 @@ from training.models.photo.tfjs import Weights
 SIDE = 224
 BGR_MEANS = (103.939, 116.779, 123.68)  # of ImageNet, as He et al. trained with them
 BLOCKS = {2: 3, 3: 4, 4: 6, 5: 3}  # stage → residual blocks; He et al., table 1
-KERAS_EPSILON = 1.001e-5  # keras.src.applications.resnet, for Keras's own file
+KERAS_EPSILON = 1e-3  # of the time of Keras's own file; docs/models/photo.md says more
 
 
 @dataclass(frozen=True, slots=True)

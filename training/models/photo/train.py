@@ -1,6 +1,8 @@
-"""Convert the photo model: ResNet50's ImageNet weights → artifacts/photo/1.
+"""Convert the photo model: ResNet50's ImageNet weights → artifacts/photo/2.
 
-fetch ─▶ verify ─▶ Keras's own ResNet50 ─▶ fold ─▶ compare ─▶ artifacts/photo/1
+fetch ─▶ verify ─▶ Keras's own ResNet50 ─▶ fold ─▶ compare ─▶ artifacts/photo/2
+
+Who converts it has no photographs to measure it with: `measured.json` has the figures.
 """
 
 import hashlib
@@ -13,12 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from service.contract.manifest import Data, Training
+from service.contract.manifest import Data
 from service.contract.signature import TensorSpec
 from training.core import provenance
 from training.core.export import (
     DEFAULT_SIGNATURE,
-    Card,
     ExportRefused,
     Function,
     export_version,
@@ -26,6 +27,8 @@ from training.core.export import (
 from training.core.options import RunOptions
 from training.datasets import imagenet
 from training.datasets.fetch import CorruptedData, SourceFailed
+from training.models.photo.card import describe
+from training.models.photo.measure import load_measured
 from training.models.photo.network import (
     SIDE,
     build_keras_model,
@@ -37,34 +40,8 @@ from training.models.photo.tfjs import Weights, parse_model
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
-SHORT_SIDE = 256  # of the picture that the middle is cut out of
-BATCH_SIZES = (1, 2, 3, 4)  # docs/models/photo.md says why no more
+VERSION = 2  # 1 quoted figures of others, and warned of nothing
 TOLERANCE = 1e-5  # of probabilities, between Keras's layers and the folded ones
-
-# Measured elsewhere, with these weights; docs/models/photo.md has the sources.
-QUOTED: dict[str, Any] = {
-    "imagenet_validation": {
-        "rows": 50_000,
-        "top1": 0.749,
-        "top5": 0.921,
-        "source": "https://keras.io/api/applications/",
-    },
-    "one_photograph_a_class": {
-        "rows": 1_000,
-        "top1": 0.905,
-        "top5": 0.985,
-        "top1_squashed_nearest": 0.781,
-        "source": "measured before this project began, with this pre-processing; the "
-        "network may have been trained on some of these photographs",
-    },
-    "imagenette_validation": {
-        "rows": 302,
-        "top1": 0.778,
-        "source": "measured before this project began, over all 1,000 classes; the "
-        "network may have been trained on some of these photographs",
-    },
-}
 
 
 def train(options: RunOptions) -> None:
@@ -85,21 +62,23 @@ def train(options: RunOptions) -> None:
     model = build_keras_model(weights)
     function = build_function(weights, sample)
     difference = compare(model, function)
+    tensors = hash_tensors(weights)
     ran = run.finish(
         (data,),
         epochs=0,
         hyperparameters={
             "epsilon": weights.epsilon,
             "batch_normalisation": "folded into the convolutions",
-            "tensors_sha256": hash_tensors(weights),
+            "tensors_sha256": tensors,
         },
     )
+    conversion = {
+        "tensors_checked": len(weights.tensors),
+        "largest_difference_from_keras": difference,
+    }
     metrics = {
-        "conversion": {
-            "tensors_checked": len(weights.tensors),
-            "largest_difference_from_keras": difference,
-        },
-        "quoted": QUOTED,
+        "conversion": conversion,
+        **load_measured(tensors, weights.epsilon),
         "mflop": round(provenance.count_mflop(model)),
         "parameters": model.count_params(),
     }
@@ -174,35 +153,3 @@ def hash_tensors(weights: Weights) -> str:
     for name in sorted(weights.tensors):
         digest.update(weights.tensors[name].astype("<f4").tobytes())
     return digest.hexdigest()
-
-
-def describe(ran: Training, metrics: dict[str, Any], classes: imagenet.Classes) -> Card:
-    """Say what the model is, what it is for and what it is not for."""
-    return Card(
-        name="photo",
-        task="image classification",
-        description=(
-            "What is in a photo, of ImageNet's 1,000 classes: ResNet50 (v1) with the "
-            "weights that Keras distributes. Input: 224×224 RGB pixels, cut out of the "
-            "middle of the photo after its short side was brought to 256. Output: "
-            "probabilities, which are not calibrated."
-        ),
-        intended_use=(
-            "Naming the main object of an ordinary photo, to sort, search or suggest; "
-            "five answers are much more often right than one."
-        ),
-        limits=(
-            "Knows 1,000 classes, 118 of them breeds of dogs and three of them people "
-            "(ballplayer, groom, scuba diver), and gives one of them whatever is "
-            "shown. Only the middle of the photo is seen. The photos it learned from "
-            "are from the web before 2012, most of them from North America and Europe; "
-            "drawings, screenshots and unusual views go wrong more often. Accuracy was "
-            "not measured here but quoted: expect 75 % for the first answer and 92 % "
-            "for the first five."
-        ),
-        labels=classes.labels,
-        batch_sizes=BATCH_SIZES,
-        constants={"short_side": SHORT_SIDE, "side": SIDE, "wnids": classes.wnids},
-        training=ran,
-        metrics=metrics,
-    )

@@ -119,7 +119,7 @@ def describe(ran: Training, metrics: dict[str, Any], reach: Reach) -> Card:
             "tokens of a text and pools over all steps; beside it, logistic "
             f"regression on naive Bayes features reads all runs of 1 to {NGRAM_WORDS} "
             "words of the whole text; a blend that knows the text's length weighs "
-            "both and is calibrated on held-out reviews and short pieces of them."
+            "both and is calibrated on validation reviews and short pieces of them."
         ),
         intended_use=(
             "Sorting reviews and remarks about films, in English, from a sentence to "

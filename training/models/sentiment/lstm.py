@@ -126,14 +126,12 @@ def fit_network(
         for corpus in itertools.cycle(epochs):
             yield from iterate_batches(corpus, batch_size, MULTIPLE, random)
 
-    def hold_out() -> Iterator[Any]:
+    def judge() -> Iterator[Any]:
         yield from iterate_batches(validation, _VALIDATION_BATCH, MULTIPLE, None)
 
     batches = -(-len(validation) // _VALIDATION_BATCH)
-    held_out = _as_dataset(hold_out).apply(
-        tf.data.experimental.assert_cardinality(batches)
-    )
-    return fit_best(network, _as_dataset(stream), held_out, len(epochs), steps)
+    judged = _as_dataset(judge).apply(tf.data.experimental.assert_cardinality(batches))
+    return fit_best(network, _as_dataset(stream), judged, len(epochs), steps)
 
 
 def _as_dataset(generator: Any) -> Any:

@@ -2,7 +2,7 @@
 
 reviews ─▶ tokens ─┬─▶ n-grams ─▶ logistic regression ─┐
            │       └─▶ LSTM, on reviews and pieces ────┼─▶ blend ─▶ test, once
-           └── neighbouring reviews held out ──────────┘
+           └── neighbouring reviews to choose by ──────┘
 """
 
 import logging
@@ -110,9 +110,9 @@ def train(options: RunOptions) -> None:
     recipe = options.choose_recipe(Recipe(), QUICK)
     data = imdb.load(options.data_dir)
     repeated = imdb.mark_repeated(data.train, data.test)
-    held_out = mark_blocks(data.train.labels, recipe.validation_share, recipe.block)
-    training = _thin(data.train.select(~repeated & ~held_out), recipe.train_rows)
-    validation = data.train.select(~repeated & held_out)
+    set_aside = mark_blocks(data.train.labels, recipe.validation_share, recipe.block)
+    training = _thin(data.train.select(~repeated & ~set_aside), recipe.train_rows)
+    validation = data.train.select(~repeated & set_aside)
 
     make_repeatable(options.seed)
     run = provenance.begin_run(options.seed)
@@ -141,9 +141,7 @@ def train(options: RunOptions) -> None:
         reports=card.draw_reports(data.test, on_test, history),
         resources=[model.vocabulary.table],
     )
-    log.info(
-        "Wrote %s: test accuracy %.2f %%", folder, 100 * metrics["test"]["accuracy"]
-    )
+    log.info("Wrote %s", folder)
 
 
 def fit(
@@ -160,7 +158,7 @@ def fit(
     )
     vocabulary = Vocabulary(words)
     stops = np.array([vocabulary.table.lookup(tf.constant(w)).numpy() for w in _STOPS])
-    whole, held_out = read(training, vocabulary), read(validation, vocabulary)
+    whole, chosen_by = read(training, vocabulary), read(validation, vocabulary)
     linear = fit_linear(
         *_number_ngrams(whole),
         whole.labels,
@@ -185,14 +183,14 @@ def fit(
     history = lstm.fit_network(
         network,
         [with_pieces(cut) for _ in range(recipe.epochs)],
-        truncate_rows(held_out, recipe.head, recipe.tail),
+        truncate_rows(chosen_by, recipe.head, recipe.tail),
         batch_size=recipe.batch_size,
         learning_rate=recipe.learning_rate,
         weight_decay=recipe.weight_decay,
         seed=seed,
     )
     model = SentimentModel(vocabulary, network, linear, Reach(recipe.head, recipe.tail))
-    blend(model, with_pieces(held_out))
+    blend(model, with_pieces(chosen_by))
     return model, history
 
 

@@ -78,7 +78,7 @@ def train(options: RunOptions) -> None:
     folder = export_version(
         card, {DEFAULT_SIGNATURE: build_function(model, x)}, options.artifacts_dir
     )
-    log.info("Wrote %s: %s", folder, figures)
+    log.info("Wrote %s", folder)
 
 
 def make_data(rows: int, seed: int) -> tuple[Floats, Floats]:

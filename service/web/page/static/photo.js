@@ -26,13 +26,14 @@ export function build() {
   const answer = new Answer();
   const bars = new ClassBars("The five most probable");
   const viewer = new Viewer({ middle: MIDDLE, empty: "Drop a photo here" });
-  answer.view.append(bars.node);
+  const warning = h("p", { class: "note" });
+  answer.view.append(bars.node, warning);
   answer.say("Choose a photo, or one of the samples.");
 
   async function read(file, name) {
     try {
       const result = await ask({ path: PATH, file, name });
-      const { classes } = result.data.predictions[0];
+      const [{ classes, warning: doubt }] = result.data.predictions;
       bars.show(
         classes.map((each) => ({
           label: each.label,
@@ -41,6 +42,7 @@ export function build() {
         })),
       );
       const [best] = classes;
+      warning.textContent = doubt ?? "";
       answer.show(result, `${article(best.label)}: ${certainty(best.probability)}.`);
       remember("photo", `${article(best.label)}`, await thumbnail(file), name);
     } catch (error) {

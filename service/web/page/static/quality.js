@@ -12,12 +12,13 @@ export function describeQuality(manifest) {
   const metrics = manifest?.metrics ?? {};
   const labels = manifest?.labels ?? [];
   if (metrics.drawing) return describeDrawing(metrics);
-  if (metrics.quoted) return describeQuoted(metrics.quoted, labels);
+  if (metrics.top1) return describePhotos(metrics, labels);
   const compared = findComparison(metrics);
   if (compared) return describeComparison(compared, labels);
   if (metrics.test?.accuracy !== undefined) return describeTest(metrics, labels);
   if (metrics.test?.mean_absolute_error !== undefined) return describeError(metrics.test);
-  const rest = flatten(metrics).slice(0, 12);
+  const { quoted: _, ...measured } = metrics; // others' figures, in photo's version 1
+  const rest = flatten(measured).slice(0, 12);
   const sentence = rest.length
     ? "These figures came with it; what they mean its author knows."
     : "Nothing is known of how good it is: it came without any measurement.";
@@ -112,16 +113,17 @@ function describeDrawing({ drawing, floor }) {
   return { sentences, bars, rest: [] };
 }
 
-function describeQuoted(quoted, labels) {
-  const { top1, top5, rows } = quoted.imagenet_validation;
+function describePhotos({ photos, top1, top5, warning, calibration: sure }, labels) {
+  const error = ({ share, rows }) => Math.sqrt((share * (1 - share)) / rows);
   return {
     sentences: [
-      `Its first answer is right for ${count(top1 * 100)} photos in 100, one of its first five for ${count(top5 * 100)}; guessing would be right for one in ${count(labels.length)}.`,
-      `Quoted by those who made the weights, on ${count(rows)} photos; not measured here. Its probabilities are not calibrated.`,
+      `Of ${count(photos.rows)} photographs it named ${percent(top1.share, 0)} rightly at once, ${percent(top5.share, 0)} among five answers. It had learned from ${count(photos.learnt_from)} of them: on others it does worse.`,
+      `Where it warns, ${percent(warning.warned.share, 0)} were right; elsewhere ${percent(warning.others.share, 0)}.`,
+      ...calibration(sure.expected_calibration_error),
     ],
     bars: [
-      { label: "first answer", value: top1 },
-      { label: "one of five", value: top5 },
+      { label: "first answer", value: top1.share, error: error(top1) },
+      { label: "one of five", value: top5.share, error: error(top5) },
       { label: "guessing", value: 1 / labels.length },
     ],
     rest: [],
