@@ -17,6 +17,7 @@ from tests.deploy.kustomize import (
     KUBERNETES,
     OVERLAYS,
     Resource,
+    build,
     container,
     each_whole,
     pod,
@@ -79,6 +80,24 @@ def test_the_base_and_where_models_come_from_ask_for_nothing_that_is_installed()
 ):
     for whole in ("base", *OVERLAYS):
         assert not render(whole).keys() & {*CUSTOM, "HorizontalPodAutoscaler"}
+
+
+def test_the_documents_example_renders_beside_a_checkout(tmp_path: Path) -> None:
+    document = (KUBERNETES.parents[1] / "docs/kubernetes.md").read_text()
+    example = re.search(r"```yaml\n(.+?)```", document, re.DOTALL)
+    assert example
+    (tmp_path / "servery").symlink_to(KUBERNETES.parents[1])
+    (tmp_path / "kustomization.yaml").write_text(example[1])
+    made = {each["kind"]: each for each in yaml.safe_load_all(build(tmp_path))}
+    images = [
+        each["image"]
+        for kind in ("containers", "initContainers")
+        for each in pod(made)[kind]
+    ]
+    assert images == [
+        "registry.example.com/servery:0.1.0",
+        "registry.example.com/models:7",
+    ]
 
 
 @each_whole
