@@ -164,9 +164,10 @@ def _schema(field: TableField) -> Schema:
         field.kind, "number"
     )}  # fmt: skip
     read = int if field.kind == "integer" else float
-    most = LARGEST if field.kind == "number" else None
-    low = -LARGEST if most and field.minimum is None else field.minimum
-    high = most if field.maximum is None else field.maximum
+    low, high = field.minimum, field.maximum
+    if field.kind == "number":
+        low = -LARGEST if low is None else low
+        high = LARGEST if high is None else high
     for name, bound in (("minimum", low), ("maximum", high)):
         if bound is not None:
             kind[name] = read(bound)
