@@ -74,7 +74,7 @@ class Recipe:
         finder: the other network's.
     """
 
-    epochs: int = 16
+    epochs: int = 20
     train_rows: int = 55_000
     validation_rows: int = 5_000
     traced: int = 20_000
