@@ -7,7 +7,7 @@ PEERS := mosec litserve bentoml mlserver ray pytriton
 
 .DEFAULT_GOAL := help
 .PHONY: help serve photo clients protos test test-all fuzz lint types train bench \
-	bench-peers bench-protocols peers dashboard lock digests clean
+	bench-peers bench-protocols peers dashboard rules lock digests clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -83,6 +83,9 @@ PEER_PYTHON = $(PYTHON)
 
 dashboard: .venv/dev.stamp ## make Grafana's dashboard of its table
 	$(BIN)/python -m deploy.grafana.dashboard
+
+rules: .venv/dev.stamp ## put Prometheus' rules into the resource that Kubernetes takes
+	$(BIN)/python -m deploy.kubernetes.prometheus_rules
 
 lock: .venv/dev.stamp ## pin the newest dependencies that pyproject.toml allows
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \

@@ -7,6 +7,7 @@ as they will be, and the version that was written computes in the engine's place
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import httpx
@@ -19,11 +20,9 @@ from service.contract.contract import Contract, from_manifest
 from service.contract.golden import TOLERANCE
 from service.contract.manifest import Manifest
 from service.contract.task import Example
-from service.engine.batching.batcher import Answer
-from service.engine.batching.tensors import Tensors, count_rows
-from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionStatus
-from service.engine.commands import Command, Outcome
-from service.errors import ModelFailed, NotSupported
+from service.engine.batching.tensors import Tensors
+from service.engine.instant import InstantEngine
+from service.errors import ModelFailed
 from service.metrics import Metrics
 from service.settings import Settings
 from service.web.app import create_app
@@ -47,8 +46,7 @@ def check_examples(manifest: Manifest, reloaded: Mapping[str, Call]) -> None:
     task = manifest.task
     if task is None or isinstance(task, str) or not task.examples:
         return
-    contract = from_manifest(manifest).model_copy(update={"name": NAME})
-    work = _ask(contract, reloaded, task.examples)
+    work = _ask(manifest.model_copy(update={"name": NAME}), reloaded, task.examples)
     with ThreadPoolExecutor(1) as thread:  # a notebook has an event loop of its own
         answers = thread.submit(asyncio.run, work).result()
     for number, (example, answer) in enumerate(
@@ -57,66 +55,13 @@ def check_examples(manifest: Manifest, reloaded: Mapping[str, Call]) -> None:
         _check(f"task.examples.{number} ({example.title})", example, answer)
 
 
-class Reloaded:
-    """One version in the place of an engine; it computes where it is asked.
-
-    Args:
-        contract: What is known of it.
-        calls: Its signatures.
-    """
-
-    def __init__(self, contract: Contract, calls: Mapping[str, Call]):
-        self._contract, self._calls = contract, calls
-        status = VersionStatus(
-            version=contract.version, state=VersionState.READY, contract=contract
-        )
-        model = ModelStatus(name=contract.name, versions=(status,))
-        self.catalog = Catalog(settled=True, models={contract.name: model})
-
-    async def start(self) -> None:
-        """It is there already."""
-
-    async def stop(self) -> None:
-        """It is nobody's but the export's."""
-
-    async def command(self, command: Command, deadline: float) -> Outcome:
-        """See `EngineHandle`."""
-        raise NotSupported("There is no engine here.")
-
-    def submit(
-        self,
-        name: str,
-        version: int | None,
-        signature: str,
-        rows: Tensors,
-        deadline: float,
-    ) -> asyncio.Future[Answer]:
-        """See `EngineHandle`."""
-        future = asyncio.get_running_loop().create_future()
-        try:
-            outputs = self._compute(signature, rows)
-        except (tf.errors.OpError, ValueError, TypeError) as error:
-            future.set_exception(ModelFailed(str(error)))
-        else:
-            number, count = self._contract.version, count_rows(rows)
-            future.set_result(Answer(outputs, 0.0, 0.0, count, number))
-        return future
-
-    def _compute(self, signature: str, rows: Tensors) -> Tensors:
-        known = self._contract.signatures[signature]
-        named = zip(known.inputs, rows, strict=True)
-        found = self._calls[signature](
-            **{spec.name: tf.constant(array) for spec, array in named}
-        )
-        return tuple(as_array(found[spec.name]) for spec in known.outputs)
-
-
 async def _ask(
-    contract: Contract, calls: Mapping[str, Call], examples: Sequence[Example]
+    manifest: Manifest, calls: Mapping[str, Call], examples: Sequence[Example]
 ) -> list[httpx.Response]:
     settings = Settings(timeout_ms=TIMEOUT_MS, grpc_port=0)
-    metrics = Metrics(CollectorRegistry())
-    state = AppState(settings, Reloaded(contract, calls), metrics)
+    metrics, contract = Metrics(CollectorRegistry()), from_manifest(manifest)
+    engine = InstantEngine(manifest, partial(_compute, contract, calls))
+    state = AppState(settings, engine, metrics)
     transport = httpx.ASGITransport(create_app(state))
     endpoint = state.tasks.find(contract)
     assert endpoint is not None  # it declares a task  # noqa: S101
@@ -128,6 +73,25 @@ async def _ask(
             return [await client.post(path, json=each.request) for each in examples]
     finally:
         state.close()
+
+
+def _compute(
+    contract: Contract, calls: Mapping[str, Call], signature: str, rows: Tensors
+) -> Tensors:
+    """What the version that was written answers.
+
+    Raises:
+        ModelFailed: It fails.
+    """
+    known = contract.signatures[signature]
+    named = zip(known.inputs, rows, strict=True)
+    try:
+        found = calls[signature](
+            **{spec.name: tf.constant(array) for spec, array in named}
+        )
+        return tuple(as_array(found[spec.name]) for spec in known.outputs)
+    except (tf.errors.OpError, ValueError, TypeError) as error:
+        raise ModelFailed(str(error)) from error
 
 
 def _check(where: str, example: Example, answer: httpx.Response) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FILES = ("Dockerfile", "docker-compose.yml")
+FILES = ("Dockerfile", "deploy/container/artifacts.Dockerfile", "docker-compose.yml")
 OURS = "servery:"  # built here
 IMAGE = re.compile(
     r"^(?P<before>FROM |\s*image: )(?P<tag>[\w./-]+:[\w.-]+)(@sha256:[0-9a-f]{64})?\b",

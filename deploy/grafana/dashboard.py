@@ -126,10 +126,15 @@ class Panel:
 
 
 def objective(name: str) -> float:
-    """The number behind `servery:objective:<name>`, which the alerts go by."""
+    """The number behind `servery:objective:<name>` for all that have no other."""
     groups = yaml.safe_load(RECORDING_RULES.read_text())["groups"]
-    rules = {rule["record"]: rule["expr"] for each in groups for rule in each["rules"]}
-    expr: str = rules[f"servery:objective:{name}"]
+    expr: str
+    (expr,) = (
+        rule["expr"]
+        for group in groups
+        for rule in group["rules"]
+        if rule["record"] == f"servery:objective:{name}" and "labels" not in rule
+    )
     return float(expr.removeprefix("vector(").removesuffix(")"))
 
 

@@ -73,7 +73,7 @@ def _read_digest(path: Path) -> str:
     try:
         return path.read_text("utf-8", "replace").partition(" ")[0].strip()
     except OSError as error:
-        raise ManifestError(f"{path}: cannot be read: {error.strerror}") from error
+        raise ManifestError(f"{path.name}: cannot be read: {error.strerror}") from error
 
 
 def _find_problem(path: Path, expected: str) -> str | None:

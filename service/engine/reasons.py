@@ -6,9 +6,8 @@ The log has all of it: what a library says can be long, and names files of this 
 import re
 
 MOST_CHARACTERS = 1000
-PATH = re.compile(
-    r"(?<![\w.:/-])/(?:[^\s/'\":;,()]+/)+(?=[^\s/])"
-)  # but the file's name
+# A path but for its last name.
+PATH = re.compile(r"(?<![\w.:/-])/(?:[^\s/'\":;,()]+/)+(?=[^\s/])")
 
 
 def for_strangers(reason: str) -> str:

@@ -12,6 +12,7 @@ from service.web.api.schemas import Schema
 from service.web.http.body import RequestModel
 from service.wording import UNKNOWN_WORD, show
 
+LARGEST = 1e300  # of a number: beyond it arithmetic soon has none
 YES, NO = ("true", "yes", "1"), ("false", "no", "0")
 
 Read = Callable[[Any], Any]
@@ -125,7 +126,7 @@ def _is_within(field: TableField, value: float) -> bool:
     if field.kind == "integer" and value != int(value):
         return False
     low, high = field.minimum, field.maximum
-    if abs(value) > 1e300:  # no float
+    if abs(value) > LARGEST:
         return False
     return (low is None or value >= low) and (high is None or value <= high)
 
@@ -163,7 +164,11 @@ def _schema(field: TableField) -> Schema:
         field.kind, "number"
     )}  # fmt: skip
     read = int if field.kind == "integer" else float
-    for name, bound in (("minimum", field.minimum), ("maximum", field.maximum)):
+    low, high = field.minimum, field.maximum
+    if field.kind == "number":
+        low = -LARGEST if low is None else low
+        high = LARGEST if high is None else high
+    for name, bound in (("minimum", low), ("maximum", high)):
         if bound is not None:
             kind[name] = read(bound)
     if not field.optional:

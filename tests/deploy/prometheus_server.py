@@ -15,11 +15,11 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 CONFIG = DEPLOY / "prometheus" / "prometheus.yml"
 
 
-def find(program: str) -> str:
-    """The path of `prometheus` or `promtool`; without it, the test is skipped."""
+def find(program: str, package: str = "prometheus") -> str:
+    """The path of a program of Debian's package; without it, the test is skipped."""
     path = shutil.which(program)
     if path is None:
-        pytest.skip(f"{program} is not installed (Debian: apt-get install prometheus)")
+        pytest.skip(f"{program} is not installed (Debian: apt-get install {package})")
     return path
 
 

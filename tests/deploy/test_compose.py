@@ -83,7 +83,7 @@ def test_what_the_environment_sets_are_settings(name: str) -> None:
 @each_of_ours
 def test_nobody_is_killed_while_draining(name: str) -> None:
     settings = Settings()
-    slowest_s = 2 * (settings.drain_delay_s + settings.drain_timeout_s + GRACE_S)
+    slowest_s = settings.drain_delay_s + settings.drain_timeout_s + 2 * GRACE_S
     assert seconds(SERVICES[name]["stop_grace_period"]) > slowest_s
 
 
@@ -114,10 +114,33 @@ def test_a_gpu_is_reserved_in_its_profile_only() -> None:
     def devices(name: str) -> Any:
         return SERVICES[name]["deploy"]["resources"]["reservations"].get("devices")
 
-    assert "profiles" not in SERVICES["servery"]
     assert devices("servery") is None
     assert SERVICES["servery-gpu"]["profiles"] == ["gpu"]
     assert devices("servery-gpu")[0]["capabilities"] == ["gpu"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "ours"),
+    [(None, "servery"), ("cpu", "servery"), ("gpu", "servery-gpu")],
+    ids=["up", "profile cpu", "profile gpu"],
+)
+def test_one_of_the_two_is_started_and_no_port_is_taken_twice(
+    profile: str | None, ours: str
+) -> None:
+    variables = dict(
+        line.split("=")
+        for line in (ROOT / ".env").read_text().splitlines()
+        if not line.startswith("#")
+    )
+    chosen = profile or variables["COMPOSE_PROFILES"]
+    started = [
+        name
+        for name, service in SERVICES.items()
+        if chosen in service.get("profiles", [chosen])
+    ]
+    assert [name for name in started if name in OURS] == [ours]
+    ports = [port.rpartition(":")[0] for n in started for port in SERVICES[n]["ports"]]
+    assert len(set(ports)) == len(ports)
 
 
 def test_prometheus_scrapes_the_service_under_its_name_here() -> None:
@@ -128,6 +151,16 @@ def test_prometheus_scrapes_the_service_under_its_name_here() -> None:
     assert job["static_configs"] == [{"targets": ["servery:8000"]}]
     assert SERVICES["servery"]["ports"][0].endswith(":8000")
     assert "servery" in SERVICES["servery-gpu"]["networks"]["default"]["aliases"]
+
+
+def test_prometheus_tells_alertmanager_which_reads_its_file() -> None:
+    config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
+    (told,) = config["alerting"]["alertmanagers"]
+    assert told["static_configs"] == [{"targets": ["alertmanager:9093"]}]
+    file, *_ = SERVICES["alertmanager"]["command"]
+    folder, _, name = file.removeprefix("--config.file=").rpartition("/")
+    source = {target: source for source, target in mounts("alertmanager")}[folder]
+    assert (ROOT / source / name).exists()
 
 
 def test_grafana_finds_its_dashboards_and_prometheus() -> None:

@@ -1,4 +1,4 @@
-"""The resources for Kubernetes keep its schemas, and fit each other and the service."""
+"""What is applied to Kubernetes keeps its schemas, and fits itself and the service."""
 
 import copy
 import re
@@ -13,207 +13,228 @@ from prometheus_client import CollectorRegistry
 from service.metrics import Metrics
 from service.processes.supervisor import GRACE_S
 from service.settings import Settings
-
-FOLDER = Path(__file__).parents[2] / "deploy/kubernetes"
-NEWEST = "1.37"
-OLDEST = "1.27"  # the first with all that is used
-ABSENT = "kubernetes-validate, which carries the schemas, is not installed"
-LABELS = {"app.kubernetes.io/name": "servery"}
-
-# What is used of monitoring.coreos.com/v1, whose definition no package carries here.
-SERVICE_MONITOR = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["apiVersion", "kind", "metadata", "spec"],
-    "properties": {
-        "apiVersion": {"const": "monitoring.coreos.com/v1"},
-        "kind": {"const": "ServiceMonitor"},
-        "metadata": {"type": "object", "required": ["name"]},
-        "spec": {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["selector", "endpoints"],
-            "properties": {
-                "selector": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "properties": {"matchLabels": {"type": "object"}},
-                },
-                "endpoints": {
-                    "type": "array",
-                    "items": {
-                        "type": "object",
-                        "additionalProperties": False,
-                        "properties": {
-                            "port": {"type": "string"},
-                            "path": {"type": "string"},
-                            "interval": {"pattern": r"^\d+(ms|s|m)$"},
-                            "scrapeTimeout": {"pattern": r"^\d+(ms|s|m)$"},
-                        },
-                    },
-                },
-            },
-        },
-    },
-}
-
-
-def load(path: str) -> dict[str, Any]:
-    """The one document of a file."""
-    document: dict[str, Any] = yaml.safe_load((FOLDER / path).read_text())
-    return document
-
-
-BASE = load("base/kustomization.yaml")
-GPU = load("overlays/gpu/kustomization.yaml")
-RESOURCES = {path: load(f"base/{path}") for path in BASE["resources"]}
-DEPLOYMENT = RESOURCES["deployment.yaml"]
-SERVICE = RESOURCES["service.yaml"]
-
-
-def merge(base: Any, patch: Any) -> Any:
-    """A strategic merge as far as overlays need it: lists of named things by name."""
-    if isinstance(base, dict) and isinstance(patch, dict):
-        merged = {key: merge(base.get(key), value) for key, value in patch.items()}
-        return base | merged
-    if isinstance(base, list) and all("name" in each for each in [*base, *patch]):
-        named = {each["name"]: each for each in base}
-        for each in patch:
-            named[each["name"]] = merge(named.get(each["name"]), each)
-        return list(named.values())
-    return patch
-
-
-def gpu_deployment() -> dict[str, Any]:
-    """The deployment as the overlay makes it, but for the image's tag."""
-    (patch,) = GPU["patches"]
-    merged: dict[str, Any] = merge(
-        copy.deepcopy(DEPLOYMENT), load(f"overlays/gpu/{patch['path']}")
-    )
-    return merged
-
-
-def pod(deployment: dict[str, Any]) -> dict[str, Any]:
-    """What the deployment's pods are."""
-    spec: dict[str, Any] = deployment["spec"]["template"]["spec"]
-    return spec
-
-
-def container(deployment: dict[str, Any]) -> dict[str, Any]:
-    """The one container of the deployment's pods."""
-    (only,) = pod(deployment)["containers"]
-    found: dict[str, Any] = only
-    return found
-
-
-each_deployment = pytest.mark.parametrize(
-    "deployment", [DEPLOYMENT, gpu_deployment()], ids=["base", "gpu"]
+from tests.deploy.kustomize import (
+    KUBERNETES,
+    OVERLAYS,
+    Resource,
+    build,
+    container,
+    each_whole,
+    pod,
+    render,
 )
 
-
-@pytest.mark.parametrize("version", [OLDEST, NEWEST])
-def test_resources_keep_the_schemas_of_the_api(version: str) -> None:
-    validator = pytest.importorskip("kubernetes_validate", reason=ABSENT)
-    built_in = [each for each in RESOURCES.values() if each["kind"] != "ServiceMonitor"]
-    assert len(built_in) == len(RESOURCES) - 1
-    for resource in [*built_in, gpu_deployment()]:
-        validator.validate(resource, version, strict=True)
+NEWEST = "1.37"
+OLDEST = "1.27"  # the first with all that is used
+FIRST_IMAGE_VOLUMES = "1.33"
+LABELS = {"app.kubernetes.io/name": "servery"}
+CUSTOM = yaml.safe_load((Path(__file__).parent / "custom_resources.yaml").read_text())
+METRICS = (KUBERNETES.parents[1] / "docs/metrics.md").read_text()
 
 
-def test_the_schemas_would_tell_a_misspelt_field() -> None:
-    validator = pytest.importorskip("kubernetes_validate", reason=ABSENT)
-    wrong = copy.deepcopy(DEPLOYMENT)
-    container(wrong)["readynessProbe"] = container(wrong)["readinessProbe"]
-    with pytest.raises(jsonschema.ValidationError, match="readynessProbe"):
-        validator.validate(wrong, NEWEST, strict=True)
+def settings_of(resources: dict[str, Resource]) -> Settings:
+    """What the deployment's variables make of the service."""
+    given = {
+        each["name"].removeprefix("SERVERY_").lower(): each["value"]
+        for each in container(resources)["env"]
+    }
+    assert given.keys() <= Settings.model_fields.keys()
+    return Settings(**given)
 
 
-def test_the_service_monitor_keeps_what_we_know_of_its_definition() -> None:
-    jsonschema.validate(RESOURCES["servicemonitor.yaml"], SERVICE_MONITOR)
-
-
-def test_every_file_belongs_to_a_kustomization() -> None:
-    for folder, named in [
-        ("base", BASE["resources"]),
-        ("overlays/gpu", [each["path"] for each in GPU["patches"]]),
-    ]:
-        files = {each.name for each in (FOLDER / folder).glob("*.yaml")}
-        assert files == {"kustomization.yaml", *named}
-
-
-def test_the_overlay_changes_what_the_base_has() -> None:
-    (patch,) = (load(f"overlays/gpu/{each['path']}") for each in GPU["patches"])
-    assert [
-        (FOLDER / "overlays/gpu" / each).resolve() for each in GPU["resources"]
-    ] == [FOLDER / "base"]
-    assert (patch["kind"], patch["metadata"]) == ("Deployment", DEPLOYMENT["metadata"])
-    assert container(patch)["name"] == container(DEPLOYMENT)["name"]
-    image = container(DEPLOYMENT)["image"].partition(":")[0]
-    assert [each["name"] for each in GPU["images"]] == [image]
-
-
-def test_a_replica_on_a_gpu_has_one_and_keeps_what_the_base_asks() -> None:
-    ours = container(gpu_deployment())
-    assert ours["resources"]["limits"]["nvidia.com/gpu"] == 1
-    variables = {each["name"]: each["value"] for each in ours["env"]}
-    assert variables["SERVERY_DEVICE"] == "gpu"
-    assert variables["SERVERY_DRAIN_DELAY_S"] == "5"
-    assert ours["readinessProbe"] == container(DEPLOYMENT)["readinessProbe"]
-
-
-@each_deployment
-def test_pods_are_what_the_restricted_profile_admits(
-    deployment: dict[str, Any],
-) -> None:
-    namespace = RESOURCES["namespace.yaml"]
-    profile = namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
-    assert (namespace["metadata"]["name"], profile) == (BASE["namespace"], "restricted")
-    assert pod(deployment)["securityContext"]["runAsNonRoot"] is True
-    assert pod(deployment)["securityContext"]["seccompProfile"]["type"] == (
-        "RuntimeDefault"
-    )
-    assert container(deployment)["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
+def mounted(resources: dict[str, Resource]) -> dict[str, Resource]:
+    """The volumes of the service's container by the path where they are."""
+    volumes = {each["name"]: each for each in pod(resources)["volumes"]}
+    return {
+        each["mountPath"]: volumes[each["name"]]
+        for each in container(resources)["volumeMounts"]
     }
 
 
-@each_deployment
-def test_nobody_is_killed_while_draining(deployment: dict[str, Any]) -> None:
-    settings = settings_of(deployment)
-    slowest_s = 2 * (settings.drain_delay_s + settings.drain_timeout_s + GRACE_S)
-    assert pod(deployment)["terminationGracePeriodSeconds"] > slowest_s
-    probe = container(deployment)["readinessProbe"]
+@each_whole
+def test_resources_keep_the_schemas_of_the_api(whole: str) -> None:
+    validator = pytest.importorskip(
+        "kubernetes_validate", reason="kubernetes-validate is not installed"
+    )
+    oldest = FIRST_IMAGE_VOLUMES if whole == "image-volume" else OLDEST
+    for kind, resource in render(whole).items():
+        if kind in CUSTOM:
+            jsonschema.validate(resource, CUSTOM[kind])
+        else:
+            for version in (oldest, NEWEST):
+                validator.validate(resource, version, strict=True)
+
+
+def test_the_schemas_would_tell_a_misspelt_field() -> None:
+    validator = pytest.importorskip(
+        "kubernetes_validate", reason="kubernetes-validate is not installed"
+    )
+    wrong = copy.deepcopy(render("base"))
+    container(wrong)["readynessProbe"] = container(wrong)["readinessProbe"]
+    with pytest.raises(jsonschema.ValidationError, match="readynessProbe"):
+        validator.validate(wrong["Deployment"], NEWEST, strict=True)
+
+
+def test_the_base_and_where_models_come_from_ask_for_nothing_that_is_installed() -> (
+    None
+):
+    for whole in ("base", *OVERLAYS):
+        assert not render(whole).keys() & {*CUSTOM, "HorizontalPodAutoscaler"}
+
+
+def test_the_documents_example_renders_beside_a_checkout(tmp_path: Path) -> None:
+    document = (KUBERNETES.parents[1] / "docs/kubernetes.md").read_text()
+    example = re.search(r"```yaml\n(.+?)```", document, re.DOTALL)
+    assert example
+    (tmp_path / "servery").symlink_to(KUBERNETES.parents[1])
+    (tmp_path / "kustomization.yaml").write_text(example[1])
+    made = {each["kind"]: each for each in yaml.safe_load_all(build(tmp_path))}
+    images = [
+        each["image"]
+        for kind in ("containers", "initContainers")
+        for each in pod(made)[kind]
+    ]
+    assert images == [
+        "registry.example.com/servery:0.1.0",
+        "registry.example.com/models:7",
+    ]
+
+
+@each_whole
+def test_everything_is_in_one_namespace_and_selects_the_same_pods(whole: str) -> None:
+    resources = render(whole)
+    namespace = resources["Namespace"]["metadata"]["name"]
+    for kind, resource in resources.items():
+        if kind != "Namespace":
+            assert resource["metadata"]["namespace"] == namespace, kind
+    assert resources["Deployment"]["spec"]["template"]["metadata"]["labels"] == LABELS
+    assert resources["Service"]["metadata"]["labels"] == LABELS
+    assert resources["Service"]["spec"]["selector"] == LABELS
+    selects = {
+        "Deployment": "selector",
+        "PodDisruptionBudget": "selector",
+        "ServiceMonitor": "selector",
+        "NetworkPolicy": "podSelector",
+    }
+    for kind in selects.keys() & resources.keys():
+        assert resources[kind]["spec"][selects[kind]] == {"matchLabels": LABELS}
+
+
+@each_whole
+def test_pods_are_what_the_restricted_profile_admits(whole: str) -> None:
+    resources = render(whole)
+    labels = resources["Namespace"]["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert_restricted(pod(resources))
+
+
+def test_the_pod_that_publishes_is_admitted_too_and_writes_as_the_service_reads() -> (
+    None
+):
+    publish = yaml.safe_load((KUBERNETES / "publish.yaml").read_text())
+    assert publish["metadata"]["namespace"] == "servery"
+    assert_restricted(publish["spec"])
+    claim = render("pvc")["PersistentVolumeClaim"]["metadata"]["name"]
+    (volume,) = publish["spec"]["volumes"]
+    assert volume["persistentVolumeClaim"] == {"claimName": claim}
+    user = pod(render("pvc"))["securityContext"]["runAsUser"]
+    assert publish["spec"]["securityContext"]["runAsUser"] == user
+
+
+def assert_restricted(spec: Resource) -> None:
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for each in [*spec["containers"], *spec.get("initContainers", [])]:
+        assert each["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+
+
+@each_whole
+def test_nobody_is_killed_while_draining(whole: str) -> None:
+    resources = render(whole)
+    settings = settings_of(resources)
+    slowest_s = settings.drain_delay_s + settings.drain_timeout_s + 2 * GRACE_S
+    assert pod(resources)["terminationGracePeriodSeconds"] > slowest_s
+    assert "lifecycle" not in container(resources)  # a hook's time would come on top
+    probe = container(resources)["readinessProbe"]
     assert settings.drain_delay_s >= probe["periodSeconds"] * probe["failureThreshold"]
 
 
-@each_deployment
-def test_kubernetes_writes_no_settings_of_its_own(deployment: dict[str, Any]) -> None:
-    assert SERVICE["metadata"]["name"] == "servery"  # it would make SERVERY_PORT
-    assert pod(deployment)["enableServiceLinks"] is False
-    settings_of(deployment)
+def test_an_update_takes_no_replica_away_before_the_next_is_ready() -> None:
+    rolling = render("base")["Deployment"]["spec"]["strategy"]["rollingUpdate"]
+    assert rolling == {"maxSurge": 1, "maxUnavailable": 0}
 
 
-def test_everything_selects_the_same_pods() -> None:
-    assert DEPLOYMENT["spec"]["template"]["metadata"]["labels"] == LABELS
-    assert SERVICE["spec"]["selector"] == LABELS
-    assert SERVICE["metadata"]["labels"] == LABELS  # what the ServiceMonitor selects
-    for path in ("deployment", "poddisruptionbudget", "servicemonitor"):
-        selector = RESOURCES[f"{path}.yaml"]["spec"]["selector"]
-        assert selector == {"matchLabels": LABELS}
-    policy = RESOURCES["networkpolicy.yaml"]["spec"]["podSelector"]
-    assert policy == {"matchLabels": LABELS}
+@each_whole
+def test_kubernetes_writes_no_settings_of_its_own(whole: str) -> None:
+    resources = render(whole)
+    assert resources["Service"]["metadata"]["name"] == "servery"  # makes SERVERY_PORT
+    assert pod(resources)["enableServiceLinks"] is False
+
+
+@each_whole
+def test_what_is_written_to_is_a_volume_and_models_are_read_only(whole: str) -> None:
+    resources = render(whole)
+    volumes = mounted(resources)
+    assert "emptyDir" in volumes["/tmp"]
+    assert "emptyDir" in volumes["/cache"]
+    models = [
+        each
+        for each in container(resources)["volumeMounts"]
+        if each["mountPath"] == "/artifacts"
+    ]
+    assert [each["readOnly"] for each in models] == [True] * len(models)
+
+
+def test_models_come_in_three_ways_and_otherwise_from_the_image() -> None:
+    kinds = {
+        "pvc": "persistentVolumeClaim",
+        "init-container": "emptyDir",
+        "image-volume": "image",
+    }
+    assert sorted(kinds) == OVERLAYS
+    for overlay, kind in kinds.items():
+        assert kind in mounted(render(overlay))["/artifacts"]
+    assert "/artifacts" not in mounted(render("base"))
+
+
+def test_there_is_memory_for_photo_where_photo_is_and_nowhere_else() -> None:
+    def asked(whole: str) -> Any:
+        return container(render(whole))["resources"]["requests"]["memory"]
+
+    assert asked("pvc") == "3Gi"
+    assert {asked(whole) for whole in ("base", "init-container", "image-volume")} == {
+        "1Gi"
+    }
+    # the images of models are built without it
+    ignored = (KUBERNETES.parents[1] / ".dockerignore").read_text()
+    assert "artifacts/photo" in ignored.splitlines()
+
+
+@pytest.mark.parametrize("whole", ["base and gpu", "pvc and everything"])
+def test_a_replica_on_a_gpu_has_one_and_keeps_what_the_base_asks(whole: str) -> None:
+    ours = container(render(whole))
+    assert ours["resources"]["limits"]["nvidia.com/gpu"] == 1
+    assert ours["image"].endswith("-gpu")
+    settings = settings_of(render(whole))
+    assert settings.device == "gpu"
+    assert settings.drain_delay_s == settings_of(render("base")).drain_delay_s
+    assert ours["readinessProbe"] == container(render("base"))["readinessProbe"]
 
 
 def test_ports_have_one_name_and_probes_ask_what_is_served() -> None:
-    (port,) = container(DEPLOYMENT)["ports"]
+    resources = render("pvc and everything")
+    (port,) = container(resources)["ports"]
     assert port == {"name": "http", "containerPort": Settings().port}
-    assert SERVICE["spec"]["ports"][0]["targetPort"] == port["name"]
-    monitor = RESOURCES["servicemonitor.yaml"]["spec"]["endpoints"][0]
-    assert monitor["port"] == SERVICE["spec"]["ports"][0]["name"]
+    (service,) = resources["Service"]["spec"]["ports"]
+    assert service["targetPort"] == port["name"]
+    monitor = resources["ServiceMonitor"]["spec"]["endpoints"][0]
+    assert monitor["port"] == service["name"]
     probes = {
-        kind: container(DEPLOYMENT)[f"{kind}Probe"]["httpGet"]
+        kind: container(resources)[f"{kind}Probe"]["httpGet"]
         for kind in ("startup", "liveness", "readiness")
     }
     assert {each["port"] for each in probes.values()} == {port["name"]}
@@ -221,24 +242,19 @@ def test_ports_have_one_name_and_probes_ask_what_is_served() -> None:
 
 
 def test_the_autoscaler_reads_a_metric_that_the_service_has() -> None:
-    scaler = RESOURCES["horizontalpodautoscaler.yaml"]["spec"]
-    assert scaler["scaleTargetRef"]["name"] == DEPLOYMENT["metadata"]["name"]
-    assert "replicas" not in DEPLOYMENT["spec"]
+    resources = render("base and hpa")
+    scaler = resources["HorizontalPodAutoscaler"]["spec"]
+    deployment = resources["Deployment"]
+    assert scaler["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
+    assert scaler["minReplicas"] == render("base")["Deployment"]["spec"]["replicas"]
+    assert "replicas" not in deployment["spec"]  # an apply would set it back
     (metric,) = (each["pods"]["metric"]["name"] for each in scaler["metrics"][:1])
-    (rule,) = load("prometheus-adapter.yaml")["rules"]["custom"]
+    adapter = yaml.safe_load((KUBERNETES / "prometheus-adapter.yaml").read_text())
+    (rule,) = adapter["rules"]["custom"]
     assert rule["name"]["as"] == metric
     exported = re.match(r"\w+", rule["seriesQuery"])
     registry = CollectorRegistry()
     Metrics(registry)
     assert exported
     assert exported[0] in {each.name for each in registry.collect()}
-
-
-def settings_of(deployment: dict[str, Any]) -> Settings:
-    """What the deployment's variables make of the service."""
-    given = {
-        each["name"].removeprefix("SERVERY_").lower(): each["value"]
-        for each in container(deployment)["env"]
-    }
-    assert given.keys() <= Settings.model_fields.keys()
-    return Settings(**given)
+    assert f"| `{exported[0]}` |" in METRICS

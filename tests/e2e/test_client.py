@@ -70,7 +70,10 @@ def test_texts_and_records_share_requests_and_keep_their_order(
     together = client.predict("mammogram", masses)
 
     alone = [client.predict("mammogram", mass) for mass in masses[::33]]
-    assert [each.raw for each in together[::33]] == [each.raw for each in alone]
+    for shared, single in zip(together[::33], alone, strict=True):
+        # A sum of float32 depends on the size of its batch, in its last digit.
+        probability = pytest.approx(single.raw["probability"], abs=2e-6)
+        assert shared.raw == single.raw | {"probability": probability}
     requests = len(server.log_lines(path="/v1/predict/mammogram")) - before
     assert requests <= 4 + 4
     said = client.predict("sentiment", ["I loved it.", "Dull, long, and badly acted."])

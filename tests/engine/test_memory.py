@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from prometheus_client import CollectorRegistry
 
-from service.contract.manifest import Training
+from service.contract.manifest import Training, read_manifest, write_manifest
 from service.contract.signature import TensorSpec
 from service.engine.catalog import VersionState
 from service.engine.compute.choice import make_chooser
@@ -68,11 +68,10 @@ def test_fifty_versions_that_come_and_go_leave_nothing_behind(tmp_path: Path) ->
     drafts = [write_tiny(tmp_path / "drafts")]
 
     async def cycle(engine: Engine, home: Path, version: int) -> None:
-        text = (drafts[0] / "manifest.json").read_text()
         folder = home / str(version)
         shutil.copytree(drafts[0], folder)
-        text = text.replace('"version": 1,', f'"version": {version},')
-        (folder / "manifest.json").write_text(text)
+        known = read_manifest(folder).model_copy(update={"version": version})
+        write_manifest(folder, known)
         await engine.reconcile()
         await engine.reconcile()
         states = engine.catalog.model("tiny").versions

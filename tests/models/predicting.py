@@ -132,7 +132,8 @@ class Service(Application):
     def __init__(self, model: str, folder: Path, **settings: Any):
         (folder / model).symlink_to(ARTIFACTS / model, target_is_directory=True)
         self.path = f"/v1/predict/{model}"
-        self.manifest = read_manifest(ARTIFACTS / model / "1")
+        versions = (ARTIFACTS / model).glob("[0-9]*")
+        self.manifest = read_manifest(max(versions, key=lambda each: int(each.name)))
         super().__init__(folder, **settings)
 
     def post(self, body: Any = None, content: bytes | None = None) -> httpx.Response:

@@ -5,7 +5,10 @@ import math
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from service.contract.table import TableField
+from service.tasks.fields import record_model
 from tests.models.predicting import Application, accepted, refused
 from tests.tasks.declared import NAMES
 
@@ -200,3 +203,13 @@ def test_a_field_may_have_any_name(application: Application) -> None:
     assert answer == [{"value": len(NAMES)}]
     path = application.get("/openapi.json").json()["paths"]["/v1/predict/names"]
     assert "$ref" in json.dumps(path)
+
+
+def test_number_without_bounds_says_how_large_it_may_be() -> None:
+    record = record_model([TableField(name="x", kind="number")])
+    said = record.model_json_schema(by_alias=True)["properties"]["x"]
+    assert (said["minimum"], said["maximum"]) == (-1e300, 1e300)
+    assert record.model_validate({"x": 1e300}).values() == [1e300]
+    for beyond in (-1.7e308, 1.1e300):
+        with pytest.raises(ValidationError, match="expected a number"):
+            record.model_validate({"x": beyond})

@@ -16,7 +16,7 @@ JSON = {"content-type": "application/json"}
 PREDICT = ["party", "mammogram", "sentiment", "digits"]
 GETS = ["/", "/livez", "/readyz", "/metrics", "/v1/models", "/v1/models/party", "/docs",
         "/openapi.json"]  # fmt: skip
-REPORT = "/v1/models/party/versions/1/report/roc.png"
+REPORT = "/v1/models/party/versions/2/report/roc.png"
 MOST_BYTES = 16_384
 
 

@@ -2,7 +2,7 @@
 
     rows ──▶ 10 folds, 10 times over ──▶ 100 times: learn from nine, hold out one
                                             │
-                inner folds of those nine ◀─┘ calibrate, choose the threshold
+                inner folds of those nine ◀─┘ choose ridge and threshold
 
 Whatever is chosen is chosen inside, so the rows held out outside have no say in it.
 """
@@ -12,14 +12,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import RandomForestClassifier
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
+    GridSearchCV,
     PredefinedSplit,
     RepeatedStratifiedKFold,
     cross_val_predict,
 )
 
+from training.core.linear import AdditiveLogisticRegression
 from training.core.options import RunOptions
 from training.core.tabular import Ensemble, Logits, Masks, Table, fit_ensembles
 
@@ -48,12 +50,10 @@ class Validated:
 
     Attributes:
         assignment: (repeats, rows) int64, the fold in which each row was held out.
-        learns: (repeats × folds, rows) bool, who learnt from what.
         logits: (repeats, rows) float32, each row's by the ensemble that never saw it.
     """
 
     assignment: Folds
-    learns: Masks
     logits: Logits
 
 
@@ -84,15 +84,14 @@ def mask_learners(assignment: Folds, folds: int) -> Masks:
     """Say for each repeat and fold who is learnt from: all but the fold.
 
     Args:
-        assignment: (repeats, rows), 0 to `folds` - 1; rows below 0 are never learnt.
+        assignment: (repeats, rows), 0 to `folds` - 1.
         folds: how many.
 
     Returns:
         (repeats × folds, rows) bool, repeat by repeat.
     """
     numbers = np.arange(folds)[:, None]
-    dealt = assignment[:, None, :]
-    masks: Masks = np.logical_and(dealt != numbers, dealt >= 0)
+    masks: Masks = np.not_equal(assignment[:, None, :], numbers)
     return masks.reshape(-1, assignment.shape[1])
 
 
@@ -101,57 +100,15 @@ def gather_held_out(values: npt.NDArray[np.floating], assignment: Folds) -> Logi
 
     Args:
         values: (repeats × folds, rows), as `mask_learners` orders them.
-        assignment: (repeats, rows); rows below 0 give NaN.
+        assignment: (repeats, rows).
 
     Returns:
         (repeats, rows) float32.
     """
     repeats, rows = assignment.shape
     by_fold = values.reshape(repeats, -1, rows)
-    fold = np.maximum(assignment, 0)[:, None, :]
-    held_out = np.take_along_axis(by_fold, fold, axis=1)[:, 0]
-    return np.where(assignment < 0, np.nan, held_out).astype(np.float32)
-
-
-def assign_inner_folds(
-    labels: npt.NDArray[np.int64], learns: Masks, folds: int, seed: int
-) -> Folds:
-    """Deal what each model learns from out into inner folds.
-
-    Args:
-        labels: (rows,) class of each row.
-        learns: (models, rows) bool.
-        folds: how many.
-        seed: of the shuffles.
-
-    Returns:
-        (models, rows) int64, 0 to `folds` - 1; -1 where the row is not learnt from.
-    """
-    assignment = np.full(learns.shape, -1, np.int64)
-    for number, mask in enumerate(learns):
-        inner = assign_folds(labels[mask], folds, 1, seed + number)
-        assignment[number, mask] = inner[0]
-    return assignment
-
-
-def predict_inner(
-    ensemble: Ensemble, table: Table, learns: Masks, folds: int, seed: int
-) -> Logits:
-    """Give logits of the rows that each model learns from, by inner folds.
-
-    Args:
-        ensemble: the model.
-        table: all rows.
-        learns: (models, rows) bool.
-        folds: how many inner ones.
-        seed: of the inner folds and the networks.
-
-    Returns:
-        (models, rows) float32, NaN where the row is not learnt from.
-    """
-    assignment = assign_inner_folds(table.labels, learns, folds, seed)
-    masks = mask_learners(assignment, folds)
-    return gather_held_out(fit_ensembles(ensemble, table, masks, seed), assignment)
+    held_out = np.take_along_axis(by_fold, assignment[:, None, :], axis=1)[:, 0]
+    return held_out.astype(np.float32)
 
 
 def validate(ensemble: Ensemble, table: Table, plan: Plan, seed: int) -> Validated:
@@ -166,36 +123,41 @@ def validate(ensemble: Ensemble, table: Table, plan: Plan, seed: int) -> Validat
     assignment = assign_folds(table.labels, plan.folds, plan.repeats, seed)
     learns = mask_learners(assignment, plan.folds)
     logits = fit_ensembles(ensemble, table, learns, seed)
-    return Validated(assignment, learns, gather_held_out(logits, assignment))
+    return Validated(assignment, gather_held_out(logits, assignment))
 
 
-def validate_baselines(
-    table: Table, assignment: Folds, trees: int, least_in_leaf: int, seed: int
-) -> dict[str, Logits]:
-    """Validate the field's plain methods on the same folds, to compare with.
+def compare_methods(
+    network: Ensemble, table: Table, plan: Plan, seed: int
+) -> tuple[Folds, dict[str, Logits]]:
+    """Validate the linear model that is served, and what might beat it, on one deal.
 
     Args:
-        table: all rows; what is unknown is 0 in every feature, as for the networks.
-        assignment: (repeats, rows) int64, the fold in which each row is held out.
-        trees: of the random forest.
-        least_in_leaf: rows in a leaf of it.
-        seed: of it.
+        network: small networks whose logits are averaged.
+        table: all rows; what is unknown is 0 in every feature.
+        plan: folds and repeats.
+        seed: of everything random.
 
     Returns:
-        Method → (repeats, rows) float32, each row's probability of 1 by the model that
-        never saw it.
+        (repeats, rows), the fold in which each row was held out; and method →
+        (repeats, rows) float32, each row's probability of 1 by the model that never
+        saw it. `tuned_logistic_regression` has an intercept of its own, and a ridge
+        chosen on inner folds by their log loss.
     """
-    forest = RandomForestClassifier(
-        trees, min_samples_leaf=least_in_leaf, random_state=seed
-    )
-    methods = {
-        "logistic_regression": LogisticRegression(max_iter=1000),
-        "random_forest": forest,
+    validated = validate(network, table, plan, seed)
+    estimators = {
+        "servery": AdditiveLogisticRegression(),
+        "tuned_logistic_regression": GridSearchCV(
+            LogisticRegression(solver="newton-cholesky"),  # few features
+            {"C": np.logspace(-2, 1, 7).tolist()},
+            scoring="neg_log_loss",
+            cv=plan.inner_folds,
+        ),
     }
-    return {
-        name: validate_baseline(estimator, table, assignment)
-        for name, estimator in methods.items()
+    probabilities = {
+        name: validate_baseline(estimator, table, validated.assignment)
+        for name, estimator in estimators.items()
     }
+    return validated.assignment, probabilities | {"network": expit(validated.logits)}
 
 
 def validate_baseline(estimator: Any, table: Table, assignment: Folds) -> Logits:

@@ -189,8 +189,7 @@ def fit_mlps(ensemble: Ensemble, table: Table, learns: Masks, seed: int) -> Any:
 def fit_ensembles(ensemble: Ensemble, table: Table, learns: Masks, seed: int) -> Logits:
     """Train an ensemble for each mask and give its logit of every row.
 
-    A row in which nothing is known gets the log-odds of the rows learnt from, as it
-    does from the model that is served.
+    A row in which nothing is known gets the log-odds of the rows learnt from.
 
     Args:
         ensemble: what they are.

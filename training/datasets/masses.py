@@ -95,11 +95,34 @@ class Masses:
     @property
     def is_complete(self) -> npt.NDArray[np.bool_]:
         """(rows,) bool, whether age, shape, margin and density are all known."""
-        words = (self.shapes, self.margins, self.densities)
-        complete: npt.NDArray[np.bool_] = np.logical_and.reduce(
-            [self.ages > 0, *(column != UNKNOWN for column in words)]
-        )
+        complete: npt.NDArray[np.bool_] = np.equal(self.count_missing(), 0)
         return complete
+
+    def count_missing(self) -> npt.NDArray[np.int64]:
+        """(rows,) how many of age, shape, margin and density are unknown."""
+        words = (self.shapes, self.margins, self.densities)
+        unknown = [self.ages == 0, *(column == UNKNOWN for column in words)]
+        missing: npt.NDArray[np.int64] = np.sum(unknown, axis=0, dtype=np.int64)
+        return missing
+
+    @property
+    def has_twin(self) -> npt.NDArray[np.bool_]:
+        """(rows,) bool, whether another mass has the same findings."""
+        _, findings, found_in = np.unique(
+            self._stack(), axis=0, return_inverse=True, return_counts=True
+        )
+        twins: npt.NDArray[np.bool_] = found_in[findings] > 1
+        return twins
+
+    def count_repeats(self) -> int:
+        """How many rows are like an earlier one, the outcome too: 353 of all."""
+        rows = np.column_stack([self._stack(), self.labels.astype(str)])
+        return len(rows) - len(np.unique(rows, axis=0))
+
+    def _stack(self) -> npt.NDArray[np.str_]:
+        """(rows, 4) the findings as words."""
+        ages = self.ages.astype(str)
+        return np.column_stack([ages, self.shapes, self.margins, self.densities])
 
 
 def load(

@@ -98,6 +98,20 @@ class Votes:
         complete: npt.NDArray[np.bool_] = (self.votes != 0).all(axis=1)
         return complete
 
+    @property
+    def has_twin(self) -> npt.NDArray[np.bool_]:
+        """(435,) bool, whether another member cast the same 16 votes."""
+        _, pattern, cast_by = np.unique(
+            self.votes, axis=0, return_inverse=True, return_counts=True
+        )
+        twins: npt.NDArray[np.bool_] = cast_by[pattern] > 1
+        return twins
+
+    def count_repeats(self) -> int:
+        """How many rows are like an earlier one, the party too: 93."""
+        rows = np.column_stack([self.votes, self.labels])
+        return len(rows) - len(np.unique(rows, axis=0))
+
 
 def load(
     data_dir: Path = DEFAULT_DATA_DIR, sources: tuple[Source, ...] = SOURCES

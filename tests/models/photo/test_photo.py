@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 from prometheus_client import CollectorRegistry
 
-from benchmarks.without_model import InstantEngine
 from service.contract.manifest import Manifest, Training
 from service.contract.signature import Signature, TensorSpec
 from service.engine.batching.tensors import Tensors
+from service.engine.instant import InstantEngine
 from service.metrics import Metrics
 from service.models.photo.endpoint import EXAMPLE
 from service.models.photo.middle import prepare_photo

@@ -10,10 +10,10 @@ import pytest
 import tensorflow as tf
 from prometheus_client import CollectorRegistry
 
-from benchmarks.without_model import InstantEngine
 from service.contract.manifest import read_manifest
 from service.engine.batching.tensors import Tensors, count_rows, merge_rows, slice_rows
 from service.engine.compute.tensorflow_runtime import TensorFlowModel
+from service.engine.instant import InstantEngine
 from service.metrics import Metrics
 from service.models.sentiment.endpoint import EXAMPLE, MOST_CHARACTERS
 from service.settings import Settings

@@ -62,30 +62,20 @@ def test_repeats_differ_and_a_seed_repeats() -> None:
 
 
 def test_everybody_learns_from_all_folds_but_one() -> None:
-    assignment = np.array([[0, 1, 2, -1]])
+    assignment = np.array([[0, 1, 2, 0]])
 
     masks = crossval.mask_learners(assignment, 3)
 
-    np.testing.assert_array_equal(masks, [[0, 1, 1, 0], [1, 0, 1, 0], [1, 1, 0, 0]])
+    np.testing.assert_array_equal(masks, [[0, 1, 1, 0], [1, 0, 1, 1], [1, 1, 0, 1]])
 
 
 def test_each_row_gets_the_value_of_who_never_saw_it() -> None:
-    assignment = np.array([[0, 1, 1, -1], [1, 0, 1, 0]])
+    assignment = np.array([[0, 1, 1, 0], [1, 0, 1, 0]])
     values = np.arange(16.0).reshape(4, 4)  # two repeats of two folds
 
     held_out = crossval.gather_held_out(values, assignment)
 
-    np.testing.assert_array_equal(held_out, [[0, 5, 6, np.nan], [12, 9, 14, 11]])
-
-
-def test_inner_folds_are_of_the_rows_learnt_from_and_no_others() -> None:
-    labels = np.arange(40) % 2
-    learns = crossval.mask_learners(crossval.assign_folds(labels, 4, 1, 3), 4)
-
-    inner = crossval.assign_inner_folds(labels, learns, 5, 3)
-
-    np.testing.assert_array_equal(inner >= 0, learns)
-    assert all(np.bincount(row[row >= 0]).tolist() == [6] * 5 for row in inner)
+    np.testing.assert_array_equal(held_out, [[0, 5, 6, 3], [12, 9, 14, 11]])
 
 
 def test_networks_side_by_side_learn_as_they_would_alone(table: Table) -> None:
@@ -176,3 +166,19 @@ def test_options_shorten_the_validation(
 
     assert (recipe.plan.folds, recipe.plan.repeats) == (10, repeats)
     assert recipe.ensemble.steps == steps
+
+
+def test_methods_are_compared_on_one_deal_and_find_what_there_is_to_find(
+    table: Table,
+) -> None:
+    plan = crossval.Plan(folds=4, repeats=2, inner_folds=2)
+
+    assignment, probabilities = crossval.compare_methods(SHORT, table, plan, 1)
+
+    assert list(probabilities) == ["servery", "tuned_logistic_regression", "network"]
+    np.testing.assert_array_equal(
+        assignment, crossval.assign_folds(table.labels, 4, 2, 1)
+    )
+    for said in probabilities.values():
+        assert said.shape == (2, 80)
+        assert np.mean((said > 0.5) == table.labels) > 0.8

@@ -53,6 +53,14 @@ def test_what_is_missing_is_unknown_and_kept() -> None:
     assert data.is_complete.tolist() == [False, True]  # the assessment does not count
 
 
+def test_twins_have_the_same_findings_and_repeats_the_same_outcome_too() -> None:
+    data = parse("5,67,3,5,3,1", "4,67,3,5,3,1", "4,67,3,5,3,0", "4,67,?,?,3,0")
+
+    assert data.has_twin.tolist() == [True, True, True, False]
+    assert data.count_repeats() == 1
+    assert data.count_missing().tolist() == [0, 0, 0, 2]
+
+
 @pytest.mark.parametrize(
     "line",
     ["5,67,5,5,3,1", "5,67,3,6,3,1", "5,200,3,5,3,1", "5,67,3,5,3,2", "5,67", "a,,,,,"],

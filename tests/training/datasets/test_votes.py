@@ -49,6 +49,13 @@ def test_columns_and_codes_are_as_documented(tmp_path: Path) -> None:
     assert data.labels[0] == votes.PARTIES.index("republican")
 
 
+def test_ninety_three_rows_repeat_an_earlier_one(tmp_path: Path) -> None:
+    data = votes.load(tmp_path, (votes.BUNDLED,))
+
+    assert data.count_repeats() == 93
+    assert data.has_twin.sum() == 131
+
+
 def test_the_original_form_in_the_users_folder_will_do(tmp_path: Path) -> None:
     (tmp_path / "votes").mkdir()
     lines = votes.BUNDLED.fetch(["votes.csv"])["votes.csv"].splitlines()[1:]

@@ -33,7 +33,7 @@ from training.core.options import RunOptions
 from training.core.tabular import Ensemble, Penalty, Table, fit_mlps
 from training.datasets import churn as data_set
 from training.datasets.churn import COLUMNS, COUNTRIES, GENDERS, Customers
-from training.metrics.held_out import describe_spread, summarise_held_out
+from training.metrics.held_out import compare_held_out
 from training.plots import binary
 from training.plots import classification as plots
 
@@ -162,13 +162,13 @@ def train(options: RunOptions) -> None:
     make_repeatable(options.seed)
     run = provenance.begin_run(options.seed)
     table = make_table(customers)
-    assignment, probabilities = measure(recipe, table, options.seed)
+    probabilities = measure(recipe, table, options.seed)
     everybody = np.ones((1, len(table)), np.bool_)
     model = fit_mlps(recipe.ensemble, table, everybody, options.seed)
     rows = {"train": len(table), "cross_validation": len(table)}
     ran = run.finish((data_set.describe(rows),), recipe.ensemble.steps, asdict(recipe))
     metrics = {
-        "cross_validation": summarise(table.labels, assignment, probabilities),
+        "cross_validation": summarise(table.labels, probabilities),
         "groups": measure_groups(customers, probabilities["servery"]),
         "parameters": model.count_params(),
     }
@@ -230,14 +230,12 @@ def make_table(customers: Customers) -> Table:
     return Table(np.concatenate(fields, axis=1), customers.labels, field_of)
 
 
-def measure(
-    recipe: Recipe, table: Table, seed: int
-) -> tuple[npt.NDArray[np.int64], dict[str, Probabilities]]:
+def measure(recipe: Recipe, table: Table, seed: int) -> dict[str, Probabilities]:
     """Cross-validate the ensemble, and what the field would try first, on one deal.
 
     Returns:
-        (repeats, rows), the fold in which each row was held out; and method →
-        (repeats, rows), probability of leaving by a model that never saw the row.
+        Method → (repeats, rows), probability of leaving by a model that never saw the
+        row.
     """
     validated = validate(recipe.ensemble, table, recipe.plan, seed)
     baselines = {
@@ -246,45 +244,23 @@ def measure(
             learning_rate=0.05, max_leaf_nodes=15, max_iter=150, random_state=seed
         ),
     }
-    probabilities = {"servery": expit(validated.logits)} | {
+    return {"servery": expit(validated.logits)} | {
         name: validate_baseline(estimator, table, validated.assignment)
         for name, estimator in baselines.items()
     }
-    return validated.assignment, probabilities
 
 
 def summarise(
-    labels: npt.NDArray[np.int64],
-    assignment: npt.NDArray[np.int64],
-    probabilities: Mapping[str, Probabilities],
+    labels: npt.NDArray[np.int64], probabilities: Mapping[str, Probabilities]
 ) -> dict[str, Any]:
-    """Collect figures: of each method, and how far this one is from the others.
+    """Collect figures: of each method, and how far the others are from this one.
 
-    The spread over repeats says what another deal of the folds would change. Other
-    customers would change more: `standard_error` of an accuracy, and of a difference
-    between two on the same rows, is that of a mean over the rows.
+    A difference is between two methods on the same rows.
     """
     everyone = np.ones(len(labels), np.bool_)
-    right = {
-        name: np.mean((said > 0.5) == labels, axis=0)
-        for name, said in probabilities.items()
-    }
-    return {
-        "rows": len(labels),
-        "share_of_leaving": round(float(labels.mean()), 5),
-        "methods": {
-            name: summarise_held_out(labels, said, assignment, everyone, BINS)
-            | {"standard_error_of_accuracy": _standard_error(right[name])}
-            for name, said in probabilities.items()
-        },
-        "accuracy_above": {
-            name: {
-                "mean": round(float(np.mean(right["servery"] - other)), 5),
-                "standard_error": _standard_error(right["servery"] - other),
-            }
-            for name, other in right.items()
-            if name != "servery"
-        },
+    share = round(float(labels.mean()), 5)
+    return compare_held_out(labels, probabilities, everyone, BINS) | {
+        "share_of_leaving": share
     }
 
 
@@ -418,9 +394,3 @@ def _share(values: npt.NDArray[Any]) -> float | None:
 
 def _percent(share: float | None) -> str:
     return "nobody" if share is None else f"{share:.0%}"
-
-
-def _standard_error(values: Probabilities) -> float:
-    """Of the mean over rows."""
-    spread = describe_spread(values)["sd"]
-    return round(spread / float(np.sqrt(len(values))), 5)

@@ -53,7 +53,7 @@ def distort(images: Any, seed: Any, limits: Distortion) -> Any:
     shape = tf.shape(images)
     places = _affine_places(shape, seeds[0], limits)
     places += _elastic_displacement(shape, seeds[1], limits.elastic)
-    return _change_strokes(_sample(images, places), seeds[2], limits.stroke)
+    return _change_strokes(sample(images, places), seeds[2], limits.stroke)
 
 
 def _affine_places(shape: Any, seed: Any, limits: Distortion) -> Any:
@@ -87,7 +87,7 @@ def _elastic_displacement(shape: Any, seed: Any, deviation: float) -> Any:
     return tf.image.resize(coarse, shape[1:], method="bicubic")
 
 
-def _sample(images: Any, places: Any) -> Any:
+def sample(images: Any, places: Any) -> Any:
     """Read `images` at fractional `places`, bilinearly; outside is background."""
     rows, height, width = tf.unstack(tf.shape(images), num=3)
     padded = tf.reshape(tf.pad(images, [[0, 0], [1, 1], [1, 1]]), [rows, -1])

@@ -1,4 +1,4 @@
-"""Findings as features: what the graph that is served does before the networks."""
+"""Findings as features: what the graph that is served does before it adds them up."""
 
 from typing import Any
 

@@ -1,29 +1,28 @@
-"""How the mammogram model is validated: networks, scaling and threshold together.
+"""How the mammogram model is validated: model and threshold together.
 
-all 961 ──▶ 10 × 10 folds ─▶ nine learn ─▶ inner folds ─▶ scaling, threshold
-│                │                              │
-└─ one held out ─▶ logit ──────────────▶ probability, label
-│
-accuracy, AUC, calibration, sensitivity, specificity ◀──┘
+    all 961 ──▶ 10 × 10 folds ─▶ nine learn ─▶ inner folds ─▶ threshold
+                     │                │                          │
+                     └─ one held out ─▶ probability ──────────▶ label
+
+Whatever is chosen is chosen on inner folds, so the mass held out has no say in it.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
+from scipy.special import logit
 
 from training.core.crossval import (
+    Folds,
     Plan,
-    Validated,
-    gather_held_out,
-    predict_inner,
-    validate,
-    validate_baselines,
+    assign_folds,
+    compare_methods,
+    validate_baseline,
 )
-from training.core.tabular import Ensemble, Logits, Masks, Penalty, Table
-from training.metrics import calibration
-from training.metrics.calibration import Scaling
+from training.core.linear import AdditiveLogisticRegression
+from training.core.tabular import Ensemble, Logits, Penalty, Table
+from training.metrics.calibration import choose_threshold
 
 PENALISED = Ensemble(
     tuple(Penalty(decay) for decay in (0.001, 0.003, 0.01)) * 2,
@@ -35,110 +34,64 @@ TEN_TIMES_TEN = Plan()
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that decides what the weights and the figures become.
+    """Everything that decides what the figures become; the weights have no choices.
 
     Attributes:
-        ensemble: six networks, from lax to strict.
+        ensemble: six networks, from lax to strict, to compare with: version 1.
         plan: of the cross-validation.
         goal: sensitivity that the operating point is to have.
-        trees: of the random forest, to compare with.
     """
 
     ensemble: Ensemble = PENALISED
     plan: Plan = TEN_TIMES_TEN
     goal: float = 0.95
-    trees: int = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """What is decided on inner folds, from which the model did not learn.
-
-    Attributes:
-        scaling: from logits to probabilities.
-        threshold: the operating point, a probability.
-    """
-
-    scaling: Scaling
-    threshold: float
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """What the cross-validation over all rows gave; all by models that never saw them.
+    """What the cross-validation gave; all by models that never saw the rows.
 
     Attributes:
-        table: all rows.
-        validated: the folds and the raw logits.
-        scaled: (repeats, rows) calibrated log-odds.
+        labels: (rows,) 1 for malignant.
+        probabilities: method → (repeats, rows) of malignant.
         is_called: (repeats, rows) bool, called malignant at the fold's own threshold.
-        baselines: method → (repeats, rows) probability.
     """
 
-    table: Table
-    validated: Validated
-    scaled: Logits
+    labels: npt.NDArray[np.int64]
+    probabilities: dict[str, Logits]
     is_called: npt.NDArray[np.bool_]
-    baselines: dict[str, Logits]
+
+    @property
+    def log_odds(self) -> npt.NDArray[np.floating]:
+        """(repeats, rows) of malignant, by the model that is served."""
+        values: npt.NDArray[np.floating] = logit(self.probabilities["servery"])
+        return values
 
 
 def measure(recipe: Recipe, table: Table, seed: int) -> HeldOut:
-    """Cross-validate the whole procedure, and the baselines on the same folds."""
-    validated = validate(recipe.ensemble, table, recipe.plan, seed)
-    decided = decide(recipe, table, validated.learns, seed)
-    by_model = np.array(
-        [(d.scaling.slope, d.scaling.intercept, d.threshold) for d in decided]
+    """Cross-validate the whole procedure, and other methods on the same folds."""
+    assignment, probabilities = compare_methods(
+        recipe.ensemble, table, recipe.plan, seed
     )
-    slopes, intercepts, thresholds = (
-        gather_held_out(np.tile(values[:, None], len(table)), validated.assignment)
-        for values in by_model.T
-    )
-    scaled = slopes * validated.logits + intercepts
-    return HeldOut(
-        table,
-        validated,
-        scaled,
-        expit(scaled) >= thresholds,
-        _validate_baselines(recipe, table, validated, seed),
-    )
+    thresholds = find_thresholds(recipe, table, assignment, seed)
+    is_called = probabilities["servery"] >= thresholds
+    return HeldOut(table.labels, probabilities, is_called)
 
 
-def measure_textbook(recipe: Recipe, table: Table, seed: int) -> HeldOut:
-    """Cross-validate on complete rows alone, as textbooks do; nothing is scaled."""
-    validated = validate(recipe.ensemble, table, recipe.plan, seed)
-    return HeldOut(
-        table,
-        validated,
-        validated.logits,
-        validated.logits > 0,
-        _validate_baselines(recipe, table, validated, seed),
-    )
+def find_thresholds(
+    recipe: Recipe, table: Table, assignment: Folds, seed: int
+) -> Logits:
+    """(repeats, rows), each row's by the folds in which it is not held out."""
+    thresholds = np.empty(assignment.shape, np.float32)
+    for repeat, folds in enumerate(assignment):
+        for fold in range(recipe.plan.folds):
+            learnt = table.pick(folds != fold)
+            thresholds[repeat, folds == fold] = choose_point(recipe, learnt, seed)
+    return thresholds
 
 
-def _validate_baselines(
-    recipe: Recipe, table: Table, validated: Validated, seed: int
-) -> dict[str, Logits]:
-    """A forest whose leaves were single rows would be too sure of itself."""
-    return validate_baselines(
-        table, validated.assignment, recipe.trees, least_in_leaf=10, seed=seed
-    )
-
-
-def decide(recipe: Recipe, table: Table, learns: Masks, seed: int) -> list[Decided]:
-    """Decide scaling and threshold for each model on inner folds of what it learns.
-
-    Args:
-        recipe: the ensemble, the inner folds and the goal.
-        table: all rows.
-        learns: (models, rows) bool.
-        seed: of the inner folds.
-    """
-    inner = predict_inner(recipe.ensemble, table, learns, recipe.plan.inner_folds, seed)
-    decided = []
-    for logits, mask in zip(inner, learns, strict=True):
-        labels = table.labels[mask]
-        scaling = calibration.fit_scaling(labels, logits[mask])
-        probabilities = scaling.apply(logits[mask])
-        threshold = calibration.choose_threshold(labels, probabilities, recipe.goal)
-        decided.append(Decided(scaling, threshold))
-    return decided
+def choose_point(recipe: Recipe, table: Table, seed: int) -> float:
+    """Choose the threshold on inner folds of the rows that are learnt from."""
+    folds = assign_folds(table.labels, recipe.plan.inner_folds, 1, seed)
+    (said,) = validate_baseline(AdditiveLogisticRegression(), table, folds)
+    return choose_threshold(table.labels, said, recipe.goal)

@@ -15,7 +15,7 @@ const EXAMPLES = [
   ],
   [
     "Round, circumscribed",
-    { age: 42, shape: "round", margin: "circumscribed", density: "low" },
+    { age: 35, shape: "round", margin: "circumscribed", density: "low" },
   ],
   ["On the edge", { age: 58, shape: "oval", margin: "circumscribed", density: "low" }],
 ];
