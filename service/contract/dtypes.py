@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import ml_dtypes  # which also makes `np.dtype("bfloat16")` known
 import numpy as np
@@ -29,6 +30,22 @@ def numpy_dtype(name: str) -> np.dtype[np.generic]:
 def dtype_name(dtype: np.dtype[np.generic]) -> str:
     """The name of an array's dtype; undoes `numpy_dtype`."""
     return STRING if dtype.kind == "O" else dtype.name
+
+
+def number_range(name: str) -> tuple[float, float]:
+    """The least and the largest finite number of a dtype: of strings and bool none.
+
+    Integers are exact, whatever their width.
+    """
+    kind: Any = numpy_dtype(name)
+    if kind.kind in "iu":
+        bounds = np.iinfo(kind)
+        return bounds.min, bounds.max
+    if kind.kind in "fcV":  # V: bfloat16
+        finfo: Any = ml_dtypes.finfo
+        largest = float(finfo(kind).max)
+        return -largest, largest
+    return -math.inf, math.inf
 
 
 def check_shape(shape: Sequence[int], dtype: np.dtype[np.generic], most: int) -> None:

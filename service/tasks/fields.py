@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, Field, WithJsonSchema, create_model
 from pydantic_core import PydanticCustomError
 
+from service.contract.dtypes import number_range
 from service.contract.table import TableField
 from service.web.api.schemas import Schema
 from service.web.http.body import RequestModel
@@ -33,17 +34,22 @@ class Record(RequestModel):
 
 
 def record_model(
-    fields: Sequence[TableField], base: type[Record] = Record, **more: Any
+    fields: Sequence[TableField],
+    dtypes: Sequence[str],
+    base: type[Record] = Record,
+    **more: Any,
 ) -> Any:
     """The schema of a record with these fields.
 
     Args:
         fields: As the task declares them.
+        dtypes: What the model takes each as.
         base: What it is made of, besides.
         more: Further fields, as Pydantic's `create_model` takes them.
     """
     columns: dict[str, Any] = {
-        f"field_{index}": _column(field) for index, field in enumerate(fields)
+        f"field_{index}": _column(field, dtype)
+        for index, (field, dtype) in enumerate(zip(fields, dtypes, strict=True))
     }
     made: Any = create_model(
         base.__name__, __base__=base, __doc__=base.__doc__, **columns, **more
@@ -76,8 +82,8 @@ def missing(field: TableField) -> Any:
     return math.nan if field.missing is None else field.missing
 
 
-def _column(field: TableField) -> tuple[Any, Any]:
-    schema = WithJsonSchema(_schema(field))
+def _column(field: TableField, dtype: str) -> tuple[Any, Any]:
+    schema = WithJsonSchema(_schema(field, dtype))
     kind = Annotated[Any, BeforeValidator(_reader(field)), schema]
     if field.optional:
         return kind, Field(default_factory=lambda: missing(field), alias=field.name)
@@ -146,8 +152,8 @@ def _describe(field: TableField) -> str:
     return f"{kind}{unit}{bounds}{other}"
 
 
-def _schema(field: TableField) -> Schema:
-    """JSON Schema of one value."""
+def _schema(field: TableField, dtype: str) -> Schema:
+    """JSON Schema of one value, no larger than the dtype holds."""
     described = [field.description] if field.description else []
     if field.unit:
         described.append(f"In {field.unit}.")
@@ -163,14 +169,15 @@ def _schema(field: TableField) -> Schema:
     kind: Schema = {"type": {"boolean": "boolean", "integer": "integer"}.get(
         field.kind, "number"
     )}  # fmt: skip
-    read = int if field.kind == "integer" else float
-    low, high = field.minimum, field.maximum
-    if field.kind == "number":
-        low = -LARGEST if low is None else low
-        high = LARGEST if high is None else high
-    for name, bound in (("minimum", low), ("maximum", high)):
-        if bound is not None:
-            kind[name] = read(bound)
+    if field.kind != "boolean":
+        read = int if field.kind == "integer" else float
+        least, most = number_range(dtype)
+        low, high = (
+            -math.inf if field.minimum is None else field.minimum,
+            math.inf if field.maximum is None else field.maximum,
+        )
+        kind["minimum"] = read(max(low, least, -LARGEST))
+        kind["maximum"] = read(min(high, most, LARGEST))
     if not field.optional:
         return kind | schema
     word = [{"const": field.missing_word}] if field.missing_word else []

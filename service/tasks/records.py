@@ -42,20 +42,23 @@ class FlatRequest(Record):
         return [self] if records is None else records
 
 
-def records_request(fields: Sequence[TableField], one: str | None, many: str) -> Any:
+def records_request(
+    fields: Sequence[TableField], dtypes: Sequence[str], one: str | None, many: str
+) -> Any:
     """The schema of a request.
 
     Args:
         fields: Of a record.
+        dtypes: See `record_model`.
         one: The field for one record; None = its own fields stand side by side.
         many: The field for several.
     """
-    record = record_model(fields)
+    record = record_model(fields, dtypes)
     several: Any = Annotated[list[record], ROWS]  # type: ignore[valid-type]
     members: dict[str, Any] = {many: (several | None, None)}
     if one is None:
         base = _derive(FlatRequest, _one_or_several(many), rows_field=many)
-        made = record_model(fields, base, **members)
+        made = record_model(fields, dtypes, base, **members)
     else:
         extra = either([one], [many])
         base = _derive(RecordsRequest, extra, rows_field=many, one=one)

@@ -49,8 +49,14 @@ class TableEndpoint(TaskEndpoint):
         names: tuple[str | None, str] = ("record", "records"),
     ):
         self._fields, self._inputs, self._example = fields, inputs, example
-        self.request = records_request(fields, *names)
+        self.request = records_request(fields, self._dtypes(), *names)
         self._many = names[1]
+
+    def _dtypes(self) -> list[str]:
+        """Of what the model takes each field as."""
+        by_name = {spec.name: spec.dtype for spec in self._inputs}
+        only = self._inputs[0].dtype
+        return [by_name.get(field.name, only) for field in self._fields]
 
     def body(self) -> Schema:
         """One record or several, in JSON; what is right CSV no schema could say."""

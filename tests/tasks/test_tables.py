@@ -4,6 +4,7 @@ import json
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -12,6 +13,7 @@ from service.tasks.fields import record_model
 from tests.models.predicting import Application, accepted, refused
 from tests.tasks.declared import NAMES
 
+FLOAT32 = np.finfo("float32")
 OSLO = {"city": "Oslo", "age": 30, "income": 10, "member": True}
 FLAT = {"area": 50, "rooms": 2, "heating": "wood", "garden": True}
 
@@ -205,10 +207,28 @@ def test_a_field_may_have_any_name(application: Application) -> None:
     assert "$ref" in json.dumps(path)
 
 
-def test_number_without_bounds_says_how_large_it_may_be() -> None:
-    record = record_model([TableField(name="x", kind="number")])
+@pytest.mark.parametrize(
+    ("kind", "dtype", "least", "most"),
+    [
+        ("number", "float64", -1e300, 1e300),
+        ("number", "string", -1e300, 1e300),
+        ("number", "float32", -float(FLOAT32.max), float(FLOAT32.max)),
+        ("number", "float16", -65504, 65504),
+        ("integer", "uint8", 0, 255),
+        ("integer", "int64", -(2**63), 2**63 - 1),
+        ("integer", "float32", -int(FLOAT32.max), int(FLOAT32.max)),
+    ],
+)
+def test_schema_says_how_large_a_number_may_be(
+    kind: Any, dtype: str, least: float, most: float
+) -> None:
+    record = record_model([TableField(name="x", kind=kind)], [dtype])
     said = record.model_json_schema(by_alias=True)["properties"]["x"]
-    assert (said["minimum"], said["maximum"]) == (-1e300, 1e300)
+    assert (said["minimum"], said["maximum"]) == (least, most)
+
+
+def test_number_beyond_all_dtypes_is_refused() -> None:
+    record = record_model([TableField(name="x", kind="number")], ["float64"])
     assert record.model_validate({"x": 1e300}).values() == [1e300]
     for beyond in (-1.7e308, 1.1e300):
         with pytest.raises(ValidationError, match="expected a number"):
