@@ -91,6 +91,24 @@ def test_every_alert_goes_to_who_is_told_of_its_severity(
     }
 
 
+def test_a_model_that_fails_is_not_told_twice(alertmanager: httpx.Client) -> None:
+    fast = {"job": "two", "model": "digits", "objective": "availability"}
+    slow = {"job": "two", "model": "photo", "objective": "latency"}
+    tell(alertmanager, "ServeryModelBudgetBurnsFast", **fast)
+    tell(alertmanager, "ServeryErrorBudgetBurnsFast", job="two")
+    tell(alertmanager, "ServeryModelBudgetBurnsSlowly", **slow)
+    until(
+        lambda: (
+            shown(alertmanager, job="two")
+            == {
+                "ServeryModelBudgetBurnsFast": ("page", "active"),
+                "ServeryErrorBudgetBurnsFast": ("page", "suppressed"),
+                "ServeryModelBudgetBurnsSlowly": ("ticket", "active"),
+            }
+        )
+    )
+
+
 def test_a_page_silences_a_ticket_about_the_same_and_no_other(
     alertmanager: httpx.Client,
 ) -> None:

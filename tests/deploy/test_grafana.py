@@ -72,6 +72,7 @@ def test_questions_are_answered_in_order() -> None:
     assert rows == [
         "Is it up?",
         "Is it fast?",
+        "Does each model keep its objectives?",
         "Is it full?",
         "What does it predict?",
         "Which versions run?",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from service.metrics import SECONDS
 from tests.deploy.conftest import Watched
 from tests.deploy.prometheus_server import CONFIG, DEPLOY, find
 from tests.e2e.server import until
@@ -59,12 +60,22 @@ def test_every_alert_is_seen_to_fire_and_to_keep_silent() -> None:
 def test_every_alert_has_a_section_that_says_what_to_do() -> None:
     sections = re.split(r"^## ", DOCUMENT.read_text(), flags=re.MULTILINE)[1:]
     documented = {each.split("\n")[0]: each for each in sections}
+    del documented["Objectives"]
     assert list(documented) == list(ALERTS)
     for name, rule in ALERTS.items():
         severity = rule["labels"]["severity"]
         assert f"\n\n{severity.capitalize()}. " in documented[name], name
         assert rule["annotations"]["runbook_url"] == f"docs/alerts.md#{name.lower()}"
         assert {"summary", "description"} < set(rule["annotations"])
+
+
+def test_an_objective_of_latency_is_a_bound_of_the_histogram() -> None:
+    objectives = [
+        float(rule["expr"].removeprefix("vector(").removesuffix(")"))
+        for rule in rules("record")
+        if rule["record"] == "servery:objective:p99_seconds"
+    ]
+    assert set(objectives) == {0.3, 1} <= set(SECONDS)
 
 
 def test_a_real_prometheus_scrapes_the_service(watched: Watched) -> None:
