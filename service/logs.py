@@ -1,4 +1,4 @@
-"""Logs as JSON, one line an event, on stdout. Nobody ever waits for who reads them."""
+"""Logs on stdout, an event a line. Nobody ever waits for who reads them."""
 
 import logging
 import os
@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from pydantic_core import to_json
+from service.log_lines import ToLine, choose_format, json_line
+from service.settings import Settings
 
 STDOUT = 1
 LAST_WORDS_S = 0.5  # that a process waits at its end for what it has yet to log
@@ -24,6 +25,7 @@ class LogWriter:
         fd: Where they go: a file, pipe or terminal, which may be full, stuck or gone.
         most_bytes: That may wait to be written; what comes beyond is dropped.
         on_drop: Told how many lines were, in any thread.
+        to_line: How events are written there.
     """
 
     def __init__(
@@ -31,7 +33,9 @@ class LogWriter:
         fd: int,
         most_bytes: int,
         on_drop: Callable[[int], object],
+        to_line: ToLine = json_line,
     ):
+        self.to_line = to_line
         self._fd, self._most_bytes, self._on_drop = fd, most_bytes, on_drop
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
@@ -82,23 +86,23 @@ class LogWriter:
 
 
 def configure_logging(
-    level: str,
+    settings: Settings,
     process: str,
-    most_bytes: int,
     on_drop: Callable[[int], object],
 ) -> LogWriter:
-    """Send everything that is logged in this process to stdout, as JSON.
+    """Send everything that is logged in this process to stdout.
+
+    What a call of a logger is given as `extra={"facts": {...}}` is said in its line.
 
     Args:
-        level: The least severe level that is written.
+        settings: The least severe level, the format, and what may wait.
         process: Which process this is, said in every line.
-        most_bytes: See `LogWriter`.
         on_drop: See `LogWriter`.
     """
-    writer = LogWriter(STDOUT, most_bytes, on_drop)
-    handler = _WriterHandler(writer)
-    handler.setFormatter(_JsonFormatter(process))
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    to_line = choose_format(settings.log_format, STDOUT)
+    writer = LogWriter(STDOUT, settings.max_log_backlog_bytes, on_drop, to_line)
+    handler = _WriterHandler(writer, process)
+    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
     return writer
 
@@ -106,38 +110,33 @@ def configure_logging(
 class _WriterHandler(logging.Handler):
     """Hands lines to a writer; at the end of the process it waits for it a moment."""
 
-    def __init__(self, writer: LogWriter):
+    def __init__(self, writer: LogWriter, process: str):
         super().__init__()
-        self._writer = writer
+        self._writer, self._process = writer, process
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            line = self.format(record)
+            line = self._writer.to_line(self._event(record))
         except Exception:  # noqa: BLE001 - as every handler of the library does
             self.handleError(record)
         else:
-            self._writer.write(line.encode(errors="backslashreplace") + b"\n")
+            self._writer.write(line)
 
     def flush(self) -> None:
         self._writer.flush(LAST_WORDS_S)
 
-
-class _JsonFormatter(logging.Formatter):
-    def __init__(self, process: str):
-        super().__init__()
-        self._process = process
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
+    def _event(self, record: logging.LogRecord) -> dict[str, Any]:
+        event: dict[str, Any] = {
             "time": _timestamp(record.created),
             "level": record.levelname.lower(),
             "process": self._process,
             "logger": record.name,
             "message": record.getMessage(),
+            **getattr(record, "facts", {}),
         }
         if record.exc_info:
-            line["exception"] = "".join(traceback.format_exception(*record.exc_info))
-        return to_json(line).decode()
+            event["exception"] = "".join(traceback.format_exception(*record.exc_info))
+        return event
 
 
 class AccessLog:
@@ -164,12 +163,12 @@ class AccessLog:
             requests: The facts of each; `time` is in seconds since 1970, and facts that
                 are None are left out.
         """
-        lines = [to_json(self._line(facts)) + b"\n" for facts in requests]
+        lines = [self._writer.to_line(self._event(facts)) for facts in requests]
         self._writer.write(b"".join(lines))
 
-    def _line(self, facts: Mapping[str, Any]) -> dict[str, Any]:
-        line = {**self._same, **facts, "time": _timestamp(facts["time"])}
-        return {key: fact for key, fact in line.items() if fact is not None}
+    def _event(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        event = {**self._same, **facts, "time": _timestamp(facts["time"])}
+        return {key: fact for key, fact in event.items() if fact is not None}
 
 
 def _timestamp(seconds: float) -> str:

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.log_lines import LogFormat
 from service.processes.cores import available_cores
 
 
@@ -286,7 +287,12 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least severe line that is logged."
     )
-    access_log: bool = Field(True, description="One JSON line a request on stdout.")
+    log_format: LogFormat = Field(
+        "auto",
+        description="json, or text for people, with the same facts; auto = text where "
+        "stdout is a terminal, else json.",
+    )
+    access_log: bool = Field(True, description="One line a request on stdout.")
     max_log_backlog_bytes: int = Field(
         1024 * 1024,
         ge=0,

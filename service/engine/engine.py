@@ -110,6 +110,7 @@ class Engine:
         signature: str,
         rows: Tensors,
         deadline: float,
+        request_id: str = "",
     ) -> asyncio.Future[Answer]:
         """Queue rows for a model.
 
@@ -119,6 +120,7 @@ class Engine:
             signature: One of the manifest's, `serving_default` for most.
             rows: One array for each input, as the signature says.
             deadline: `time.monotonic()` at which the answer is worth nothing.
+            request_id: What logs call the request.
 
         Returns:
             A future; cancelling it takes the rows back. See `Batcher.submit`.
@@ -132,7 +134,8 @@ class Engine:
         if not version and name in self.catalog.models:
             chosen = self._chooser.choose(self.catalog.models[name])
             version = chosen.version if chosen else None
-        return self._find(name, version).submit(signature, rows, deadline)
+        found = self._find(name, version)
+        return found.submit(signature, rows, deadline, request_id)
 
     def queue(
         self,

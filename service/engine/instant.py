@@ -49,6 +49,7 @@ class InstantEngine:
         signature: str,
         rows: Tensors,
         deadline: float,
+        request_id: str = "",
     ) -> asyncio.Future[Answer]:
         """See `EngineHandle`; what `compute` raises is raised at once."""
         outputs, count = self._compute(signature, rows), count_rows(rows)

@@ -100,12 +100,13 @@ class LoadedVersion:
         return self._model.alive and all(each.alive for each in batchers)
 
     def submit(
-        self, signature: str, rows: Tensors, deadline: float
+        self, signature: str, rows: Tensors, deadline: float, request_id: str
     ) -> asyncio.Future[Answer]:
         """Check tensors and queue them; see `Engine.submit`."""
         self._checker(signature).check(rows, self._most_rows)
         whole = not self._contract.batches(signature)
-        return self._batcher(signature).submit(rows, deadline, whole=whole)
+        batcher = self._batcher(signature)
+        return batcher.submit(rows, deadline, request_id, whole=whole)
 
     def queue(self, signature: str, requests: Sequence[QueuedRequest]) -> None:
         """Check the rows of many and queue them; see `Engine.queue`."""

@@ -58,10 +58,7 @@ class Handover(BaseModel):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor's to act on
         metrics = share_metrics(self.blocks[self.name], self.blocks.values())
         writer = configure_logging(
-            self.settings.log_level,
-            self.name,
-            self.settings.max_log_backlog_bytes,
-            metrics.log_lines_dropped.inc,
+            self.settings, self.name, metrics.log_lines_dropped.inc
         )
         return metrics, writer
 

@@ -44,12 +44,8 @@ class Supervisor:
         names = ["engine", *(f"http-{number}" for number in range(len(listeners)))]
         self._blocks = {name: create_block(name) for name in [*names, "supervisor"]}
         self._metrics = share_metrics(self._blocks["supervisor"], ())
-        configure_logging(
-            settings.log_level,
-            "supervisor",
-            settings.max_log_backlog_bytes,
-            self._metrics.log_lines_dropped.inc,
-        )
+        dropped = self._metrics.log_lines_dropped
+        configure_logging(settings, "supervisor", dropped.inc)
         self._engine_listener, engine = listen_privately()
         self._lifeline, self._lifeline_end = os.pipe()
         self._journal = os.memfd_create("servery-journal")

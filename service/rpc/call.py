@@ -127,7 +127,8 @@ class RpcCall:
             deadline = min(deadline, record.started + timeout_ms / 1000)
         answer: Answer = await record.wait_for(
             self.state.engine.submit(
-                contract.name, contract.version, signature, arrays, deadline
+                *(contract.name, contract.version, signature, arrays, deadline),
+                request_id=record.request_id,
             )
         )
         record.batch_rows = answer.batch_rows

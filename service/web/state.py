@@ -44,6 +44,7 @@ class EngineHandle(Protocol):
         signature: str,
         rows: Tensors,
         deadline: float,
+        request_id: str = "",
     ) -> asyncio.Future[Answer]:
         """Queue rows; see `Engine.submit`."""
 

@@ -118,7 +118,7 @@ def test_an_engine_that_stands_still_is_seen_bounded_and_replaced(
             until(lambda: not alive(engine))
         assert grown < 150, outcomes
         assert outcomes["deadline_exceeded"] > 0
-        until(lambda: server.log_lines(level="error", process="supervisor"))
+        until(lambda: bool(server.log_lines(level="error", process="supervisor")))
         server.wait_ready()
         assert server.child("engine") != engine
         assert server.client.post(PATH, content=seven, headers=PNG).status_code == 200
@@ -386,6 +386,22 @@ def test_what_happens_to_the_supervisor_s_own_work_is_not_kept_secret(
 def mapped_libraries(pid: int) -> set[str]:
     lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
     return {Path(words[5]).name for line in lines if len(words := line.split()) > 5}
+
+
+@pytest.mark.slow
+def test_a_batch_that_its_process_dies_of_names_its_requests(
+    mortal: Server, seven: bytes
+) -> None:
+    inner = child_of(mortal.child("engine"))
+    headers = PNG | {"x-request-id": "doomed", "x-request-timeout-ms": "500"}
+    with stopped(inner):
+        answer = mortal.client.post(PATH, content=seven, headers=headers)
+        assert answer.status_code == 504
+        os.kill(inner, signal.SIGKILL)
+        until(lambda: bool(mortal.log_lines(message="a batch failed")))
+    (line,) = mortal.log_lines(message="a batch failed")
+    assert (line["request_ids"], line["process"]) == (["doomed"], "engine")
+    assert "ProcessDied" in line["exception"]
 
 
 @pytest.mark.slow

@@ -117,6 +117,7 @@ class FakeEngine:
         signature: str,
         rows: Tensors,
         deadline: float,
+        request_id: str = "",
     ) -> asyncio.Future[Answer]:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self.submitted.append(((name, version, signature, rows, deadline), future))

@@ -129,13 +129,19 @@ class Batcher:
         return self._waiting.rows
 
     def submit(
-        self, rows: Tensors, deadline: float, *, whole: bool = False
+        self,
+        rows: Tensors,
+        deadline: float,
+        request_id: str = "",
+        *,
+        whole: bool = False,
     ) -> asyncio.Future[Answer]:
         """Queue `rows` until a batch takes them.
 
         Args:
             rows: At least one row, already validated against the signature.
             deadline: `time.monotonic()` at which the answer is worth nothing.
+            request_id: What logs call it.
             whole: Whether it shares no batch, and is neither cut nor padded.
 
         Returns:
@@ -148,7 +154,7 @@ class Batcher:
             ShuttingDown: The batcher takes nothing new.
         """
         recipient = _Waiter()
-        request = QueuedRequest(rows, deadline, recipient)
+        request = QueuedRequest(rows, deadline, recipient, request_id=request_id)
         if whole:
             request.keep_whole()
         self._admit(request)
@@ -259,6 +265,7 @@ class Batcher:
         except _RunError as error:
             waiting = [part for part in batch if not part.request.settled]
             if isinstance(error.__cause__, ProcessDied):
+                _log_failure(batch, error.__cause__)
                 _fail(batch, _died(error.__cause__))
             elif len(batch) > 1:
                 half = -(-len(waiting) // 2)
@@ -267,7 +274,7 @@ class Batcher:
             elif isinstance(error.__cause__, InvalidInput):  # only the model could tell
                 _fail(batch, error.__cause__)
             else:
-                logger.error("a batch failed", exc_info=error.__cause__)
+                _log_failure(batch, error.__cause__)
                 message = "The model failed while computing these rows."
                 _fail(batch, ModelFailed(message))
 
@@ -385,6 +392,13 @@ def _check_rows(outputs: Tensors, size: int) -> None:
     for output in outputs:
         if len(output) != size:
             raise ValueError(f"the model returned {len(output)} rows for {size}")
+
+
+def _log_failure(batch: list[Slice], cause: BaseException | None) -> None:
+    """Say whose rows they were: their lines in the access log say the rest of them."""
+    ids = [part.request.request_id for part in batch]
+    facts = {"request_ids": ids, "rows": sum([part.count for part in batch])}
+    logger.error("a batch failed", exc_info=cause, extra={"facts": facts})
 
 
 def _died(cause: ProcessDied) -> ServeryError:

@@ -38,6 +38,7 @@ class QueuedRequest:
         deadline: `time.monotonic()` at which the answer is worth nothing.
         recipient: Who wants it.
         number: What the recipient knows it by.
+        request_id: What logs know it by.
 
     Attributes:
         count: How many rows that is.
@@ -61,6 +62,7 @@ class QueuedRequest:
         "number",
         "queue_s",
         "recipient",
+        "request_id",
         "rows",
         "settled",
         "submitted",
@@ -69,10 +71,16 @@ class QueuedRequest:
     )  # fmt: skip
 
     def __init__(
-        self, rows: Tensors, deadline: float, recipient: Recipient, number: int = 0
+        self,
+        rows: Tensors,
+        deadline: float,
+        recipient: Recipient,
+        number: int = 0,
+        request_id: str = "",
     ):
         self.rows, self.deadline = rows, deadline
         self.recipient, self.number = recipient, number
+        self.request_id = request_id
         self.count, self.whole = count_rows(rows), False
         self.submitted = self._until = time.monotonic()
         self.holder: Holder | None = None

@@ -52,9 +52,7 @@ def main(name: str, start: str) -> None:
     raise_descriptor_limit()
     dropped = _Dropped()
     settings = given.settings
-    configure_logging(
-        settings.log_level, name, settings.max_log_backlog_bytes, dropped.add
-    )
+    configure_logging(settings, name, dropped.add)
     control = socket.socket(fileno=given.control)
     TensorFlowProcess(control, lambda: _make_runtime(settings), dropped.take).serve()
 

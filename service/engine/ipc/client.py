@@ -90,6 +90,7 @@ class EngineClient:
         signature: str,
         rows: Tensors,
         deadline: float,
+        request_id: str = "",
     ) -> asyncio.Future[Answer]:
         """Send rows to the engine; see `Engine.submit`.
 
@@ -113,7 +114,9 @@ class EngineClient:
             shapes = tuple([(array.dtype, array.shape[1:]) for array in rows])
         group: Group = (name, version or 0, signature, shapes)
         future.add_done_callback(partial(_finish, connection, number))
-        connection.ask(PendingCall(number, group, rows, size, deadline, future))
+        connection.ask(
+            PendingCall(number, group, rows, size, deadline, future, request_id)
+        )
         return future
 
     async def command(self, command: Command, deadline: float) -> Outcome:

@@ -38,6 +38,7 @@ class PendingCall(NamedTuple):
     size: int
     deadline: float
     future: asyncio.Future[Answer]
+    request_id: str
 
     def fail(self, error: Exception) -> None:
         """Tell who waits, if somebody still does."""
@@ -136,7 +137,9 @@ class ClientConnection(Connection):
         self.unsent_bytes -= sum([call.size for call in calls])
         name, version, signature, _ = group
         callers = [
-            Requested(call.number, count_rows(call.tensors), call.deadline)
+            Requested(
+                call.number, count_rows(call.tensors), call.deadline, call.request_id
+            )
             for call in calls
         ]
         parts = [call.tensors for call in calls]

@@ -2,7 +2,8 @@
 
     frame     = length (u32, of what follows)  kind (u8)  body
     REQUEST   = version (u32, 0 = newest)  count (u32)  name  signature
-                and for each: id (u32)  rows (u32)  deadline (f64), then their tensors
+                and for each: id (u32)  rows (u32)  deadline (f64)
+                then request ids and tensors, of all in turn
     ANSWER    = version (u32)  count (u32)  batch rows (u32)
                 and for each: id (u32)  rows (u32)  queue, compute (f64), then tensors
     ERROR     = id (u32)  JSON {code, message, retry_after_s}
@@ -12,6 +13,7 @@
     COMMAND   = id (u32)  deadline (f64)  JSON, see `service.engine.commands`
     RESULT    = id (u32)  JSON, what a command led to; if it failed, an ERROR
     name      = length (u8)  UTF-8
+    request ids = length (u32)  UTF-8, one a line: what logs call the requests
     tensors   = count (u8), then for each: dtype (u8)  dimensions (u8)  shape (u32…)
                 and the data: raw bytes, or for strings the lengths (u32…) and the bytes
 
@@ -73,6 +75,7 @@ class Requested(NamedTuple):
     number: int
     rows: int
     deadline: float
+    request_id: str = ""
 
 
 class Answered(NamedTuple):
@@ -151,7 +154,8 @@ def pack_request(
         _REQUEST.pack(version, len(callers)),
         pack_text(name),
         pack_text(signature),
-        *[_REQUESTED.pack(*each) for each in callers],
+        *[_REQUESTED.pack(*each[:3]) for each in callers],
+        *_pack_lines([each.request_id for each in callers]),
         *pack_tensors(parts),
     )
 
@@ -162,8 +166,13 @@ def unpack_request(body: memoryview) -> RequestFrame:
     name, offset = unpack_text(body, _REQUEST.size)
     signature, offset = unpack_text(body, offset)
     end = offset + count * _REQUESTED.size
-    callers = list(map(Requested._make, _REQUESTED.iter_unpack(body[offset:end])))
-    return RequestFrame(version, name, signature, callers, unpack_tensors(body, end))
+    numbers = _REQUESTED.iter_unpack(body[offset:end])
+    ids, offset = _unpack_lines(body, end)
+    callers = [
+        Requested(number, rows, deadline, request_id)
+        for (number, rows, deadline), request_id in zip(numbers, ids, strict=True)
+    ]
+    return RequestFrame(version, name, signature, callers, unpack_tensors(body, offset))
 
 
 def pack_answer(
@@ -305,6 +314,18 @@ def _unpack_strings(body: memoryview, offset: int, size: int) -> tuple[Array, in
         array[index] = bytes(body[offset : offset + length])
         offset += length
     return array, offset
+
+
+def _pack_lines(lines: Sequence[str]) -> tuple[bytes, bytes]:
+    data = "\n".join(lines).encode()
+    return _ID.pack(len(data)), data
+
+
+def _unpack_lines(body: memoryview, offset: int) -> tuple[list[str], int]:
+    """The lines at `offset`, and the offset behind them."""
+    start = offset + _ID.size
+    end = start + _ID.unpack_from(body, offset)[0]
+    return str(body[start:end], "utf-8").split("\n"), end
 
 
 def pack_text(text: str) -> bytes:

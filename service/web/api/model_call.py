@@ -288,7 +288,8 @@ class ModelCall:
         self._asked = self.state.engine.catalog
         self._record.version = self._version or self._expected_version()
         future = self.state.engine.submit(
-            self._model, self._version, signature, rows, self.deadline
+            *(self._model, self._version, signature, rows, self.deadline),
+            request_id=self._record.request_id,
         )
         answer: Answer = await self._record.wait_for(future)
         self._record.version = answer.version

@@ -588,6 +588,7 @@ def test_every_caller_gets_exactly_its_own_rows(
 def test_a_batch_whose_process_died_is_not_tried_in_halves(
     began: bool,  # noqa: FBT001
     expected: type[ServeryError],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     calls = 0
 
@@ -598,10 +599,15 @@ def test_a_batch_whose_process_died_is_not_tried_in_halves(
 
     async def test() -> None:
         async with batcher_of(die) as (batcher, _):
-            futures = [batcher.submit(rows_of(each), soon()) for each in range(4)]
+            futures = [
+                batcher.submit(rows_of(each), soon(), f"id-{each}") for each in range(4)
+            ]
             for outcome in await asyncio.gather(*futures, return_exceptions=True):
                 assert isinstance(outcome, expected)
             assert batcher.alive
 
     run(test)
     assert calls == 1
+    (failure,) = [each for each in caplog.records if each.message == "a batch failed"]
+    facts = {"request_ids": ["id-0", "id-1", "id-2", "id-3"], "rows": 4}
+    assert getattr(failure, "facts", None) == facts

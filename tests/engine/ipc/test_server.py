@@ -14,6 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from service.engine.batching.batcher import Answer, Batcher
+from service.engine.batching.tensors import Tensors
 from service.engine.commands import Command
 from service.engine.engine import Engine
 from service.engine.ipc import client as engine_client
@@ -25,6 +26,7 @@ from service.errors import (
     DeadlineExceeded,
     EngineGone,
     InvalidInput,
+    ModelFailed,
     ModelNotFound,
     QueueFull,
     TooManyRows,
@@ -113,6 +115,33 @@ def test_every_request_gets_its_own_rows_back(tmp_path: Path) -> None:
             assert answers[-1].batch_rows >= 1
 
     run(test)
+
+
+def test_a_batch_that_fails_names_its_requests_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(signature: str, rows: Tensors) -> Tensors:
+        raise ArithmeticError("of the model")
+
+    async def test() -> None:
+        async with house_of(tmp_path) as house:
+            house.model.run = fail  # type: ignore[method-assign]
+            rows, far = (np.ones(2, np.int64),), time.monotonic() + 30
+            asked = [
+                house.client.submit("times", None, "serving_default", rows, far, name)
+                for name in ("first", "second")
+            ]
+            for future in asked:
+                with pytest.raises(ModelFailed):
+                    await future
+
+    run(test)
+    failures = [each for each in caplog.records if each.message == "a batch failed"]
+    found = [each.__dict__["facts"] for each in failures]
+    assert sorted(found, key=lambda facts: str(facts["request_ids"])) == [
+        {"request_ids": ["first"], "rows": 2},
+        {"request_ids": ["second"], "rows": 2},
+    ]
 
 
 def test_what_is_sent_together_is_judged_each_for_itself(tmp_path: Path) -> None:
