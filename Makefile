@@ -3,11 +3,12 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PHOTO := artifacts/photo/2/manifest.json
 WORKERS ?= 2
+SBOM ?= sbom
 PEERS := mosec litserve bentoml mlserver ray pytriton
 
 .DEFAULT_GOAL := help
 .PHONY: help serve photo clients protos test test-all fuzz lint types train bench \
-	bench-peers bench-protocols peers dashboard rules lock digests clean
+	bench-peers bench-protocols peers dashboard rules lock digests sbom clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -113,8 +114,17 @@ lock: .venv/dev.stamp ## pin the newest dependencies that pyproject.toml allows
 digests: .venv/dev.stamp ## pin the images of others by digest; asks their registries, by docker
 	$(BIN)/python -m deploy.container.pin_images
 
+sbom: $(SBOM)/servery-cpu.cdx.json $(SBOM)/servery-gpu.cdx.json ## list what is in the images, with hashes (CycloneDX), in sbom/
+
+# A lock is a list, and no tree: that the tool warns of.
+$(SBOM)/servery-%.cdx.json: requirements-%.lock pyproject.toml .venv/dev.stamp
+	@mkdir -p $(@D)
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || date +%s) \
+		PYTHONWARNINGS=ignore::UserWarning $(BIN)/cyclonedx-py requirements $< \
+		--pyproject pyproject.toml --output-reproducible --spec-version 1.6 --output-file $@
+
 clean: ## remove .venv and the caches
-	rm -rf .venv .venv-clients .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-clients $(SBOM) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
