@@ -21,6 +21,7 @@ from service.web.app import create_app
 from service.web.http.connection import Connection
 from service.web.http.connections import Connections
 from service.web.http.limits import HttpLimits
+from service.web.http.tls import Handshake
 from service.web.state import AppState
 
 TICKS_PER_BEAT = 5  # of uvicorn's, ten a second
@@ -47,9 +48,10 @@ def main(name: str, handover: str) -> None:
     app = create_app(state)
     limits = HttpLimits.of(settings, raise_descriptor_limit())
     connections = Connections(app, state, limits)
+    protocol = Connection if state.certificates is None else Handshake
     config = uvicorn.Config(
         app,
-        http=cast(Any, partial(Connection, connections=connections)),
+        http=cast(Any, partial(protocol, connections=connections)),
         ws="none",
         access_log=False,
         log_config=None,

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from service.access.access import Access
+from service.access.certificates import Certificates
 from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors
 from service.engine.canary import VersionChooser
@@ -56,6 +57,7 @@ class AppState:
 
     Attributes:
         access: Who may ask which model, and how much of it.
+        certificates: What TLS shows; None: there is no TLS.
         chooser: Finds the version that a request means.
         tasks: The typed endpoints that models declare.
         decoders: Processes that read images.
@@ -77,6 +79,9 @@ class AppState:
         self.metrics = metrics
         self.accounting = Accounting(metrics, access_log)
         self.access = Access(settings.api_keys, metrics, rates)
+        self.certificates = (
+            Certificates(settings, metrics) if settings.has_tls() else None
+        )
         self.chooser = VersionChooser()
         self.tasks = TaskEndpoints()
         self.draining = False

@@ -98,6 +98,8 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._server = _address(self._transport, "sockname")
         self._client = _address(self._transport, "peername")
+        is_secure = self._transport.get_extra_info("sslcontext") is not None
+        self._scheme = "https" if is_secure else "http"
         self._address = self._client[0] if self._client else ""
         self._is_forwarded = self._address in self._all.proxies
         self._server_state.connections.add(cast(Any, self))
@@ -324,7 +326,7 @@ class Connection(asyncio.Protocol):
             "http_version": head.version,
             "server": self._server,
             "client": self._client,
-            "scheme": "http",
+            "scheme": self._scheme,
             "method": head.method,
             "root_path": self._prefix,
             "path": head.path,
