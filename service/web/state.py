@@ -18,6 +18,7 @@ from service.processes.cores import available_cores
 from service.settings import Settings
 from service.tasks.registry import TaskEndpoints
 from service.web.http.accounting import Accounting
+from service.web.http.cors import AllowedOrigins
 from service.web.imaging.pool import DecoderPool
 
 ADMIN = "/v1/admin"  # below it, operators are let in however full it is
@@ -58,6 +59,7 @@ class AppState:
     Attributes:
         access: Who may ask which model, and how much of it.
         certificates: What TLS shows; None: there is no TLS.
+        origins: Of pages whose scripts may read answers.
         chooser: Finds the version that a request means.
         tasks: The typed endpoints that models declare.
         decoders: Processes that read images.
@@ -82,6 +84,7 @@ class AppState:
         self.certificates = (
             Certificates(settings, metrics) if settings.has_tls() else None
         )
+        self.origins = AllowedOrigins(settings.cors_origins)
         self.chooser = VersionChooser()
         self.tasks = TaskEndpoints()
         self.draining = False

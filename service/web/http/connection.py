@@ -254,6 +254,7 @@ class Connection(asyncio.Protocol):
     def _begin(self, head: RequestHead) -> None:
         """A head is whole: see what is to come."""
         record = self._record = RequestRecord(head.method, "", "unmatched", head.fields)
+        record.cors = self._all.origins.answer(head.fields)
         try:
             head.check()
         finally:

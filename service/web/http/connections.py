@@ -55,6 +55,7 @@ class Connections:
         self.app, self.state, self.limits = app, state, limits
         self.accounting, self.root_path = state.accounting, state.settings.root_path
         self.proxies = TrustedProxies(state.settings.forwarded_allow_ips)
+        self.origins = state.origins
         self.body_bytes = self.unsent_bytes = 0
         self._all: dict[Connected, None] = {}
         self._by_address: dict[str, dict[Connected, None]] = {}
