@@ -125,7 +125,8 @@ def _greet(settings: Settings, listener: socket.socket) -> None:
         grpc = f", gRPC on {show_address(settings.host, settings.grpc_port)}"
     scheme = "https" if settings.has_tls() else "http"
     click.echo(f"Servery on {scheme}://{address}, documented at /docs{grpc}", err=True)
-    if settings.api_keys is None and not is_loopback(listener):
+    is_closed = settings.api_keys or settings.tls_client_ca
+    if not is_closed and not is_loopback(listener):
         click.secho(OPEN, err=True, fg="yellow", bold=True)
 
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 import click
 import uvicorn
 
+from service.access.certificates import CertificatesError
 from service.engine.ipc.client import EngineClient
 from service.logs import AccessLog
 from service.processes.cores import take_short_turns
@@ -43,7 +44,10 @@ def main(name: str, handover: str) -> None:
         silence_s=settings.engine_silence_ms / 1000,
         max_backlog_bytes=settings.max_engine_backlog_bytes,
     )
-    state = AppState(settings, engine, metrics, access_log, given.rates)
+    try:
+        state = AppState(settings, engine, metrics, access_log, given.rates)
+    except CertificatesError as error:
+        raise SystemExit(f"cannot speak TLS: {error}") from error
     state.decoders.start()  # while we go on
     app = create_app(state)
     limits = HttpLimits.of(settings, raise_descriptor_limit())

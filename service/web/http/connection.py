@@ -96,8 +96,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody has connected."""
         self._transport = cast(asyncio.Transport, transport)
-        self._server = _address(self._transport, "sockname")
-        self._client = _address(self._transport, "peername")
+        self._server = address_of(self._transport, "sockname")
+        self._client = address_of(self._transport)
         is_secure = self._transport.get_extra_info("sslcontext") is not None
         self._scheme = "https" if is_secure else "http"
         self._address = self._client[0] if self._client else ""
@@ -484,6 +484,9 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
 
-def _address(transport: asyncio.Transport, which: str) -> tuple[str, int] | None:
+def address_of(
+    transport: asyncio.BaseTransport, which: str = "peername"
+) -> tuple[str, int] | None:
+    """One end of a connection: the caller's, or ours, which is `sockname`."""
     found = transport.get_extra_info(which)
     return (str(found[0]), int(found[1])) if isinstance(found, tuple) else None

@@ -15,7 +15,7 @@ from typing import Any, cast
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from service.web.http.connection import Connection
+from service.web.http.connection import Connection, address_of
 from service.web.http.connections import Connections
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,8 @@ class Handshake(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody has connected."""
         self._tcp = cast(asyncio.Transport, transport)
-        self._address = str(self._tcp.get_extra_info("peername")[0])
+        client = address_of(self._tcp)
+        self._address = client[0] if client else ""
         self._others.add(cast(Any, self))
         if self._all.add(self, self._address):
             self._task = self._loop.create_task(self._shake_hands())
@@ -139,10 +140,10 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     def __init__(self, tcp: asyncio.Transport, connection: Connection):
         self._tcp, self._connection = tcp, connection
-        self._tls: asyncio.Transport | None = None
+        self._tls: asyncio.Transport | None = None  # while it stands
         self._early = b""  # came before we knew that TLS stands
         self._outbox = deque[memoryview]()
-        self._is_full = self._is_told = self._is_ending = self._is_lost = False
+        self._is_full = self._is_told = self._is_ending = self._is_over = False
 
     def begin(self, tls: asyncio.Transport) -> None:
         """TLS stands."""
@@ -156,8 +157,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """What is known of it; see `asyncio`."""
-        assert self._tls is not None  # it has begun  # noqa: S101
-        return self._tls.get_extra_info(name, default)
+        return self._tls.get_extra_info(name, default) if self._tls else default
 
     def is_closing(self) -> bool:
         """Whether it is closed, or about to be."""
@@ -165,23 +165,24 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Keep what comes."""
-        assert self._tls is not None  # noqa: S101
-        self._tls.pause_reading()
+        if self._tls is not None:
+            self._tls.pause_reading()
 
     def resume_reading(self) -> None:
         """Give what has come, and what comes."""
-        assert self._tls is not None  # noqa: S101
-        self._tls.resume_reading()
+        if self._tls is not None:
+            self._tls.resume_reading()
 
     def get_write_buffer_size(self) -> int:
         """Bytes that were written and are not on their way."""
-        assert self._tls is not None  # noqa: S101
-        below = self._tls.get_write_buffer_size() + self._tcp.get_write_buffer_size()
+        below = self._tcp.get_write_buffer_size()
+        if self._tls is not None:
+            below += self._tls.get_write_buffer_size()
         return sum(map(len, self._outbox)) + below
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send bytes, or keep them until they can be sent."""
-        if not self._is_lost:
+        if not self._is_over:
             self._outbox.append(memoryview(data))
             self._send()
 
@@ -195,12 +196,12 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     def abort(self) -> None:
         """Close it now."""
-        self._is_ending = True
-        self._outbox.clear()
+        self._end()
         self._tcp.abort()
 
     def _send(self) -> None:
-        assert self._tls is not None  # noqa: S101
+        if self._tls is None:
+            return
         while self._outbox and not self._is_full:
             data = self._outbox.popleft()
             if len(data) > PIECE_BYTES:
@@ -217,6 +218,11 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             self._is_told = False
             self._connection.resume_writing()
 
+    def _end(self) -> None:
+        """Nothing can be sent any more."""
+        self._is_ending = self._is_over = True
+        self._outbox.clear()
+
     # Called by TLS.
 
     def data_received(self, data: bytes) -> None:
@@ -230,12 +236,13 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         """The caller ends it: what is not answered yet nobody will read."""
         if self._tls is not None:
             self._connection.eof_received()
+        self._end()  # TLS has no connection that is open on one side only
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is closed."""
-        self._is_lost = self._is_ending = True
-        self._outbox.clear()
+        self._end()
         if self._tls is not None:
+            self._tls = None  # with its buffers, which no cycle is to keep
             self._connection.connection_lost(exc)
 
     def pause_writing(self) -> None:
