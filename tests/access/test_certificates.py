@@ -24,7 +24,7 @@ def pair(ca: Authority) -> Pair:
     return ca.sign("servery")
 
 
-def named(pair: Pair, **others: Path) -> Settings:
+def named(pair: Pair, **others: Any) -> Settings:
     return Settings(tls_certificate=pair.certificate, tls_key=pair.key, **others)
 
 
@@ -84,7 +84,8 @@ def test_a_certificate_that_is_cut_off_is_refused(pair: Pair) -> None:
 
 
 def test_a_passphrase_is_not_asked_for(pair: Pair) -> None:
-    words = ["openssl", "pkey", "-in", pair.key, "-aes256", "-passout", "pass:secret"]
+    words = ["openssl", "pkey", "-in", str(pair.key)]
+    words += ["-aes256", "-passout", "pass:secret"]
     locked = subprocess.run(words, check=True, capture_output=True).stdout
     pair.key.write_bytes(locked)
     refused(named(pair), "passphrase")

@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import time
@@ -22,12 +21,10 @@ class Server:
     """`servery serve` with these settings, in a process of its own.
 
     Args:
-        trusted: What its client needs for TLS.
+        trusted: What its client needs for TLS: an SSLContext.
     """
 
-    def __init__(
-        self, log: Path, *, trusted: ssl.SSLContext | None = None, **settings: Any
-    ):
+    def __init__(self, log: Path, *, trusted: Any = True, **settings: Any):
         self.log = log
         self.grpc_port: int | None = settings.get("grpc_port")
         variables = {f"SERVERY_{key.upper()}": str(v) for key, v in settings.items()}
@@ -42,9 +39,7 @@ class Server:
         found = re.search(r"https?://[\d.]+:\d+", log.read_text())
         assert found, log.read_text()
         self.url = found[0]
-        self.client = httpx.Client(
-            base_url=self.url, timeout=30, verify=trusted or True
-        )
+        self.client = httpx.Client(base_url=self.url, timeout=30, verify=trusted)
 
     def __enter__(self) -> "Server":
         return self

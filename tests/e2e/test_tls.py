@@ -149,11 +149,14 @@ def test_a_certificate_is_exchanged_under_load_without_a_failed_request(
     ]
     for caller in callers:
         caller.start()
-    message = "another certificate is in force"
-    for number in range(5):
-        before = len(server.log_lines(message=message))
+    message, number = "another certificate is in force", 0
+
+    def is_exchanged() -> bool:  # in both processes
+        return len(server.log_lines(message=message)) == 2 * number
+
+    for number in range(1, 6):
         pair.replace(ca.sign(f"servery-{number}"))
-        until(lambda b=before: len(server.log_lines(message=message)) >= b + 2)
+        until(is_exchanged)
     done.set()
     for caller in callers:
         caller.join()
@@ -169,9 +172,9 @@ def test_a_broken_pair_is_told_and_the_last_good_one_holds(
     pair.key.write_bytes(ca.sign("other").key.read_bytes())
     until(lambda: is_broken(server))
     os.kill(server.children("web")[0], signal.SIGKILL)  # the next one cannot begin
-    until(lambda: bool(server.log_lines(name="service.processes.keeper")))
+    until(lambda: bool(server.log_lines(logger="service.processes.keeper")))
     assert httpx.get(f"{server.url}/livez", verify=ca.trusted()).status_code == 200
-    errors = [each["message"] for each in server.log_lines(level="ERROR")]
+    errors = [each["message"] for each in server.log_lines(level="error")]
     assert any("that of another one" in each for each in errors)
     pair.key.write_bytes(good)
     until(lambda: not is_broken(server))

@@ -167,6 +167,7 @@ def test_a_caller_that_hangs_up_is_noticed_while_it_waits(
     with server.wire(ca.trusted()) as wire:
         wire.say(request(path=HOLD))
         until(lambda: server.state.accounting.in_flight == 1)
+        assert isinstance(wire.socket, ssl.SSLSocket)
         wire.socket.unwrap()  # the end of TLS alone
         until(lambda: server.state.accounting.in_flight == 0)
 
