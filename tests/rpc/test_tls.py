@@ -1,5 +1,6 @@
 """TLS on gRPC's port."""
 
+import socket
 from pathlib import Path
 
 import grpc
@@ -85,4 +86,14 @@ def test_only_who_shows_a_certificate_of_the_right_authority_is_heard(
         assert is_live(serving, channel)
     assert is_refused(serving, trusting(serving, ca))
     assert is_refused(serving, trusting(serving, ca, other.sign("me")))
+    serving.close()
+
+
+def test_a_handshake_has_as_long_as_a_head(engine: FakeEngine, ca: Authority) -> None:
+    pair = ca.sign("servery")
+    files = {"tls_certificate": pair.certificate, "tls_key": pair.key}
+    serving = Serving(engine, **files, head_timeout_s=0.5)
+    with socket.create_connection(("127.0.0.1", serving.settings.grpc_port)) as silent:
+        silent.settimeout(30)
+        assert silent.recv(1) == b""
     serving.close()
