@@ -213,7 +213,8 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
                 self._connection.pause_writing()
             return
         if self._is_ending:
-            self._tls.close()
+            self._tls.close()  # says so, and would wait for the same from the caller
+            self._tcp.close()
         if self._is_told:
             self._is_told = False
             self._connection.resume_writing()

@@ -121,6 +121,25 @@ def test_who_shakes_hands_counts_and_makes_room(pair: Pair, ca: Authority) -> No
         until(lambda: len(server.connections) == 0)
 
 
+def test_the_idle_make_room_at_once_and_who_finds_none_is_hung_up_on(
+    pair: Pair, ca: Authority
+) -> None:
+    with secure(pair, max_connections=2) as server:
+        with server.wire(ca.trusted()) as idle, server.wire(ca.trusted()) as busy:
+            busy.say(request(path=HOLD))
+            until(lambda: server.state.accounting.in_flight == 1)
+            with server.wire(ca.trusted()) as new:  # `idle` does not answer our end
+                new.say(request(path=HOLD))
+                until(lambda: server.state.accounting.in_flight == 2)
+                with tcp(server) as late:
+                    assert Wire.hangs_up(late)
+                assert dropped(server, "too_many") == 1
+                server.free()
+                assert all(each.hear().status == 200 for each in (busy, new))
+            assert idle.is_closed()
+        until(lambda: len(server.connections) == 0)
+
+
 def test_a_head_that_does_not_end_in_time_is_answered_408(
     hasty: Loopback, ca: Authority
 ) -> None:
