@@ -45,7 +45,14 @@ def main(name: str, handover: str) -> None:
         max_backlog_bytes=settings.max_engine_backlog_bytes,
     )
     try:
-        state = AppState(settings, engine, metrics, access_log, given.rates)
+        state = AppState(
+            settings,
+            engine,
+            metrics,
+            access_log,
+            rates=given.rates,
+            certificates=given.certificates,
+        )
     except CertificatesError as error:
         raise SystemExit(f"cannot speak TLS: {error}") from error
     state.decoders.start()  # while we go on

@@ -75,6 +75,7 @@ class AppState:
         metrics: Metrics,
         access_log: AccessLog | None = None,
         rates: int | None = None,
+        certificates: int | None = None,
     ):
         self.settings = settings
         self.engine = engine
@@ -82,7 +83,9 @@ class AppState:
         self.accounting = Accounting(metrics, access_log)
         self.access = Access(settings.api_keys, metrics, rates)
         self.certificates = (
-            Certificates(settings, metrics) if settings.has_tls() else None
+            Certificates(settings, metrics, certificates)
+            if settings.has_tls()
+            else None
         )
         self.origins = AllowedOrigins(settings.cors_origins)
         self.chooser = VersionChooser()

@@ -1,5 +1,6 @@
 """What the service takes for a certificate, what it refuses, and how it changes."""
 
+import os
 import ssl
 import subprocess
 from pathlib import Path
@@ -80,7 +81,7 @@ def test_what_is_not_pem_is_refused(pair: Pair, which: str, tmp_path: Path) -> N
 
 def test_a_certificate_that_is_cut_off_is_refused(pair: Pair) -> None:
     pair.certificate.write_bytes(pair.certificate.read_bytes()[:200])
-    refused(named(pair), "expected the key of")
+    refused(named(pair), "expected the key of the certificate")
 
 
 def test_a_passphrase_is_not_asked_for(pair: Pair) -> None:
@@ -114,6 +115,31 @@ def test_a_broken_pair_leaves_the_last_good_one_in_force(
     second = certificates.identity
     certificates.look()
     assert certificates.identity is second
+
+
+def test_a_process_that_starts_with_broken_files_gets_the_last_good_ones(
+    pair: Pair, ca: Authority
+) -> None:
+    kept = os.memfd_create("kept")
+    settings = named(pair, tls_client_ca=ca.certificate)
+    good = Certificates(settings, Metrics(CollectorRegistry()), kept).identity
+    pair.key.unlink()
+    registry = CollectorRegistry()
+    successor = Certificates(settings, Metrics(registry), kept)
+    assert successor.identity == good
+    assert registry.get_sample_value("servery_certificates_broken") == 1
+    pair.key.write_bytes(good.key)
+    successor.look()
+    assert registry.get_sample_value("servery_certificates_broken") == 0
+    os.close(kept)
+
+
+def test_nothing_is_made_up_where_nothing_was_kept(pair: Pair) -> None:
+    kept = os.memfd_create("kept")
+    pair.key.unlink()
+    with pytest.raises(CertificatesError):
+        Certificates(named(pair), Metrics(CollectorRegistry()), kept)
+    os.close(kept)
 
 
 def test_who_signs_callers_may_change_too(pair: Pair, tmp_path: Path) -> None:
