@@ -85,6 +85,15 @@ def test_it_says_where_it_is(server: Server) -> None:
     assert server.url.startswith("https://")
 
 
+def test_the_engine_which_runs_models_is_handed_no_key(server: Server) -> None:
+    def has_key(pid: int) -> bool:
+        held = Path(f"/proc/{pid}/fd").iterdir()
+        return any("servery-certificates" in os.path.realpath(each) for each in held)
+
+    assert all(map(has_key, server.children("web")))
+    assert not has_key(server.child("engine"))
+
+
 def test_our_clients_trust_whom_they_are_told(server: Server, ca: Authority) -> None:
     with servery.Client(server.url, ca=ca.certificate) as client:
         assert "sine" in {model.name for model in client.models()}
