@@ -6,7 +6,6 @@ waits for earlier answers; a closed one has no such time, and counts from sendin
 
 import asyncio
 import json
-import ssl
 import time
 from collections.abc import Callable, Container, Iterator
 from contextlib import suppress
@@ -18,6 +17,7 @@ import numpy as np
 from loadtest.load import Share
 from loadtest.results import OK, TIMEOUT, UNFINISHED, UNSENT, Recorder
 from loadtest.workloads import Body
+from servery.trust import Trust
 
 BATCH = 4096  # requests whose order is drawn at once
 ONE = httpx.Limits(max_connections=1, keepalive_expiry=60)
@@ -32,9 +32,9 @@ class Connections:
     which at 256 costs more than the request. A transport with a single one does not.
     """
 
-    def __init__(self, timeout_s: float):
+    def __init__(self, timeout_s: float, trust: Trust):
         self._timeout_s = timeout_s
-        self._tls = ssl.create_default_context()
+        self._tls = trust.context()
         self._free: list[httpx.AsyncHTTPTransport] = []
 
     async def exchange(self, request: httpx.Request, intended_s: float) -> str:
@@ -61,8 +61,8 @@ class Connections:
         return httpx.AsyncHTTPTransport(verify=self._tls, limits=ONE, trust_env=False)
 
 
-Connect = Callable[[float], Connections]
-"""Makes what a process sends through, given the seconds after which to give up."""
+Connect = Callable[[float, Trust], Connections]
+"""Makes what a process sends through: gives up after so many seconds, trusts these."""
 
 
 def tell(status: int, headers: Container[str], body: bytes) -> str:
@@ -89,7 +89,7 @@ class Client:
     def __init__(self, share: Share, connect: Connect = Connections):
         self._share, self._load = share, share.load
         self.recorder = Recorder(tuple(self._load.mix))
-        self._connections = connect(self._load.timeout_s)
+        self._connections = connect(self._load.timeout_s, self._load.trust)
         self._requests = [
             [self._prepare(name, body) for body in bodies]
             for name, bodies in zip(self._load.mix, self._load.bodies(), strict=True)

@@ -23,6 +23,8 @@ from loadtest.target import Target, is_local
 from loadtest.text import show
 from loadtest.workers import Workers
 from loadtest.workloads import WORKLOADS, ImageForm
+from servery.errors import InvalidInput
+from servery.trust import Trust
 
 WIDTH = 100  # of the tables, where there is no terminal to ask
 RATE_OF_A_PROCESS = 600  # requests/s that one client process sends with ease
@@ -41,6 +43,9 @@ def parse_duration(text: str) -> float:
 
 TIME, CONDITIONS = (parse_duration, "TIME"), (parse_objective, "CONDITIONS")
 FILE = click.Path(path_type=Path, dir_okay=False), "FILE"
+CA = click.Path(exists=True, dir_okay=False)
+CA_HELP = "File of whom to trust for https, in PEM.  [default: the system's]"
+OWN_HELP = "File with a certificate and its key, for a service that asks for one."
 RATE = click.FloatRange(0, min_open=True), "RATE"
 COUNT, SHARE = click.IntRange(1, 10_000), click.FloatRange(0.005, 1)
 CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True}
@@ -79,6 +84,10 @@ COMMON = [
     _option("--seed", int, 0, "Of the times and order of requests."),
     click.Option(
         ["--api-key"], envvar="SERVERY_API_KEY", help="Better in the variable."
+    ),
+    click.Option(["--ca"], envvar="SERVERY_CA", type=CA, help=CA_HELP),
+    click.Option(
+        ["--certificate"], envvar="SERVERY_CLIENT_CERTIFICATE", type=CA, help=OWN_HELP
     ),
     _option("--json json_file", FILE, None, "Write every figure here."),
 ]
@@ -192,7 +201,11 @@ def _read_load(given: dict[str, Any]) -> Load:
             f"{url} is another machine: expected 127.0.0.1, ::1 or localhost. A load "
             "test can bring a service down; if it is yours to load: --allow-remote"
         )
-    target = Target(url)
+    trust = Trust(given["ca"], given["certificate"])
+    try:
+        target = Target(url, trust)
+    except InvalidInput as error:
+        raise click.UsageError(error.message) from error
     ready = target.ready_models()
     declared = target.declared(ready)
     known = [*WORKLOADS, *declared]
@@ -208,6 +221,7 @@ def _read_load(given: dict[str, Any]) -> Load:
         seed=given["seed"],
         declared={name: each for name, each in declared.items() if name in mix},
         api_key=given["api_key"],
+        trust=trust,
     )
 
 

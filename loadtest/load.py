@@ -8,6 +8,7 @@ import numpy as np
 
 from loadtest.arrivals import Arrivals, Floats, Rates, schedule
 from loadtest.workloads import WORKLOADS, Body, Declared, ImageForm
+from servery.trust import Trust
 
 TIMEOUT_HEADER = "x-request-timeout-ms"
 
@@ -92,6 +93,7 @@ class Load:
         deadline_s: After which an answer is worthless; the service is told.
         seed: Of the times and the order of the requests.
         api_key: Shown with every request, where the service asks for one.
+        trust: Whom, where it speaks TLS.
     """
 
     url: str
@@ -108,6 +110,7 @@ class Load:
     seed: int = 0
     declared: Mapping[str, Declared] = field(default_factory=dict)
     api_key: str | None = field(default=None, repr=False)
+    trust: Trust = field(default_factory=Trust)
 
     def at(self, rates: Rates) -> "Load":
         """The same as an open loop at these rates, warm-up included."""

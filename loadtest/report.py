@@ -106,7 +106,7 @@ def run_test(
     load: Load, workers: Workers, objective: Objective = (), *, quiet: bool = False
 ) -> Report:
     """Send a load and report; Ctrl-C ends it early and reports what there is."""
-    watch = Watch(load.url, load.warmup_s)
+    watch = Watch(load.url, load.warmup_s, load.trust)
     console = Console(file=sys.stderr, quiet=quiet, highlight=False)
     shown_s = printed_s = 0.0
     with console.status("starting", refresh_per_second=1) as status:

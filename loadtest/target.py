@@ -14,6 +14,7 @@ import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
 from loadtest.workloads import JSON, WORKLOADS, Declared, ImageForm, encode
+from servery.trust import Trust
 
 VERBS = ("predict", "generate")
 PATIENCE_S = 10.0
@@ -77,10 +78,16 @@ class Snapshot:
 
 
 class Target:
-    """A service, by its address without a path."""
+    """A service.
 
-    def __init__(self, url: str):
+    Args:
+        url: Its address, without a path.
+        trust: Whom, where it speaks TLS; None: whom the system trusts.
+    """
+
+    def __init__(self, url: str, trust: Trust | None = None):
         self.url = url.rstrip("/")
+        self._tls = (trust or Trust()).context()
 
     def ready_models(self) -> tuple[str, ...]:
         """The models of which a version answers, sorted; may raise TargetError."""
@@ -129,7 +136,9 @@ class Target:
 
     def _get(self, path: str, patience_s: float = PATIENCE_S) -> httpx.Response:
         try:
-            response = httpx.get(self.url + path, timeout=patience_s, trust_env=False)
+            response = httpx.get(
+                self.url + path, timeout=patience_s, verify=self._tls, trust_env=False
+            )
             return response.raise_for_status()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TargetError(
@@ -189,8 +198,8 @@ def _read_model(added: Snapshot, model: str) -> ModelFigures:
 class Watch:
     """Reads the metrics at the start of what counts, at the end, and memory between."""
 
-    def __init__(self, url: str, warmup_s: float):
-        self._target, self._warmup_s = Target(url), warmup_s
+    def __init__(self, url: str, warmup_s: float, trust: Trust):
+        self._target, self._warmup_s = Target(url, trust), warmup_s
         self._memory: list[tuple[float, float]] = []
         self._next_s = MEMORY_EVERY_S
         first = self._read(0.0, PATIENCE_S)

@@ -60,6 +60,19 @@ def cli() -> None:
     type=click.Path(path_type=Path),
     help="File of hashed API keys; see `servery keys`.  [default: none are asked for]",
 )
+@click.option(
+    "--tls-certificate",
+    type=click.Path(path_type=Path),
+    help="File of the certificate that is shown, in PEM.  [default: no TLS]",
+)
+@click.option(
+    "--tls-key", type=click.Path(path_type=Path), help="File of its private key."
+)
+@click.option(
+    "--tls-client-ca",
+    type=click.Path(path_type=Path),
+    help="File of who signs callers' certificates.  [default: none are asked for]",
+)
 @click.option("--http-processes", type=int, help="Processes that speak HTTP.")
 @click.option("--root-path", help="Where a proxy has put the service: /servery.")
 @click.option(
@@ -82,6 +95,7 @@ def serve(**options: Any) -> None:
     given = {name: value for name, value in options.items() if value is not None}
     settings = _settings(given)
     _check_keys(settings.api_keys)
+    _check_certificates(settings)
     number = settings.number_of_http_processes()
     with ExitStack() as ports:
         try:
@@ -109,8 +123,10 @@ def _greet(settings: Settings, listener: socket.socket) -> None:
     address, grpc = show_address(*listener.getsockname()[:2]), ""
     if settings.grpc_port:
         grpc = f", gRPC on {show_address(settings.host, settings.grpc_port)}"
-    click.echo(f"Servery on http://{address}, documented at /docs{grpc}", err=True)
-    if settings.api_keys is None and not is_loopback(listener):
+    scheme = "https" if settings.has_tls() else "http"
+    click.echo(f"Servery on {scheme}://{address}, documented at /docs{grpc}", err=True)
+    is_closed = settings.api_keys or settings.tls_client_ca
+    if not is_closed and not is_loopback(listener):
         click.secho(OPEN, err=True, fg="yellow", bold=True)
 
 
@@ -238,6 +254,16 @@ def _check_keys(path: Path | None) -> None:
             read_keys(path)
         except KeysError as error:
             raise click.ClickException(f"SERVERY_API_KEYS: {error}") from error
+
+
+def _check_certificates(settings: Settings) -> None:
+    if settings.has_tls():
+        from service.access.certificates import CertificatesError, read_identity
+
+        try:
+            read_identity(settings)
+        except CertificatesError as error:
+            raise click.ClickException(str(error)) from error
 
 
 def _settings(given: dict[str, Any]) -> Settings:

@@ -4,12 +4,15 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import click
 
+from service.cli_trust import trusting
 from service.contract.integrity import is_covered, verify_files
 from service.contract.manifest import FILENAME as MANIFEST
 from service.contract.manifest import Manifest, ManifestError, read_manifest
@@ -32,8 +35,72 @@ URL = "http://127.0.0.1:8000"
 Function = Callable[..., None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Service:
+    """A running service, and who asks it."""
+
+    url: str
+    token: str | None
+    ca: Path | None
+    certificate: Path | None
+
+    def tell(self, method: str, path: str, version: int | None = None) -> None:
+        """Send a command, and print what came of it."""
+        query = f"?{urlencode({'version': version})}" if version else ""
+        click.echo(self.ask(method, path + query)["message"])
+
+    def ask(self, method: str, path: str) -> Any:
+        """The JSON that it answers.
+
+        Raises:
+            ClickException: It cannot be reached, or refuses.
+        """
+        if not self.url.startswith(("http://", "https://")):
+            raise click.UsageError(f"--url: expected http://…, received {self.url!r}")
+        headers = {"authorization": f"Bearer {self.token}"} if self.token else {}
+        request = urllib.request.Request(  # noqa: S310 - checked above
+            self.url.rstrip("/") + path, method=method, headers=headers
+        )
+        try:
+            with self._opener().open(request, timeout=TIMEOUT_S) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise click.ClickException(_read_error(error)) from error
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", error)
+            raise click.ClickException(
+                f"{self.url} cannot be asked: {reason}"
+            ) from error
+
+    def _opener(self) -> urllib.request.OpenerDirector:
+        """Goes there directly, by no proxy."""
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+        if self.ca or self.certificate:
+            from servery.errors import InvalidInput
+            from servery.trust import Trust
+
+            try:
+                context = Trust(self.ca, self.certificate).context()
+            except InvalidInput as error:
+                raise click.UsageError(error.message) from error
+            handlers.append(urllib.request.HTTPSHandler(context=context))
+        return urllib.request.build_opener(*handlers)
+
+
 def on_service(function: Function) -> Function:
-    """Options of a command for a running service."""
+    """Give a command its running service, by the options that say which."""
+
+    @wraps(function)
+    def command(
+        url: str,
+        token: str | None,
+        ca: Path | None,
+        certificate: Path | None,
+        **given: Any,
+    ) -> None:
+        function(_Service(url, token, ca, certificate), **given)
+
     url = click.option(
         "--url",
         envvar="SERVERY_URL",
@@ -46,7 +113,7 @@ def on_service(function: Function) -> Function:
         envvar="SERVERY_ADMIN_TOKEN",
         help="The service's token; better in SERVERY_ADMIN_TOKEN.",
     )
-    return url(token(function))
+    return url(token(trusting(command)))
 
 
 def _on_version(act: str, about: str) -> click.Command:
@@ -56,8 +123,8 @@ def _on_version(act: str, about: str) -> click.Command:
     @on_service
     @click.argument("model")
     @click.argument("version", type=click.IntRange(1), required=False)
-    def command(url: str, token: str | None, model: str, version: int | None) -> None:
-        _tell(url, token, "POST", f"{_path(model)}/{act}", version)
+    def command(service: _Service, model: str, version: int | None) -> None:
+        service.tell("POST", f"{_path(model)}/{act}", version)
 
     return command
 
@@ -79,8 +146,7 @@ unload = _on_version(
 @click.argument("version", type=click.IntRange(1), required=False)
 @click.option("--remove", is_flag=True, help="Remove the label instead.")
 def label(
-    url: str,
-    token: str | None,
+    service: _Service,
     model: str,
     name: str,
     version: int | None,
@@ -95,39 +161,47 @@ def label(
     if remove == (version is not None):
         raise click.UsageError("expected either a version or --remove")
     path = f"{_path(model)}/labels/{quote(name, safe='')}"
-    _tell(url, token, "DELETE" if remove else "PUT", path, version)
+    service.tell("DELETE" if remove else "PUT", path, version)
 
 
 @click.command()
 @on_service
 @click.argument("model")
-def rollback(url: str, token: str | None, model: str) -> None:
+def rollback(service: _Service, model: str) -> None:
     """Have the version below the present one answer: move `stable` to it.
 
     Newer versions do not answer until the label is moved or removed.
     """
-    _tell(url, token, "POST", f"{_path(model)}/rollback")
+    service.tell("POST", f"{_path(model)}/rollback")
 
 
 @click.command()
 @on_service
-def reload(url: str, token: str | None) -> None:
+def reload(service: _Service) -> None:
     """Have a running service read models.toml, and look at the models, now."""
-    _tell(url, token, "POST", f"{ADMIN}/reload")
+    service.tell("POST", f"{ADMIN}/reload")
 
 
 @click.command()
 @click.option("--artifacts", type=click.Path(path_type=Path), help="Folder to look in.")
 @click.option("--verify", is_flag=True, help="Check the SHA-256 of every file.")
 @click.option("--url", envvar="SERVERY_URL", help="Ask a running service instead.")
-def models(artifacts: Path | None, url: str | None, *, verify: bool) -> None:
+@trusting
+def models(
+    artifacts: Path | None,
+    url: str | None,
+    ca: Path | None,
+    certificate: Path | None,
+    *,
+    verify: bool,
+) -> None:
     """List models and versions, with what models.toml says of them.
 
     What is on disk, with what was measured of it; or with --url what a running service
     has in memory, in which state, under which labels.
     """
     if url:
-        _show_running(url)
+        _show_running(_Service(url, None, ca, certificate))
         return
     folder = artifacts or Settings().artifacts
     found = find_versions(folder)
@@ -199,13 +273,13 @@ def _accuracy(manifest: Manifest) -> str:
     return f"{accuracy:.2%}" if isinstance(accuracy, float) else "–"
 
 
-def _show_running(url: str) -> None:
-    found = _ask(url, None, "GET", "/v1/models")
+def _show_running(service: _Service) -> None:
+    found = service.ask("GET", "/v1/models")
     for model in found["models"]:
         name = model["name"]
         if not model["versions"] and not model["notes"]:
             continue  # an endpoint without a model
-        detail = _ask(url, None, "GET", f"/v1/models/{quote(name, safe='')}")
+        detail = service.ask("GET", f"/v1/models/{quote(name, safe='')}")
         for each in detail["versions"]:
             named = [k for k, v in detail["labels"].items() if v == each["version"]]
             if each["version"] == detail["default_version"]:
@@ -225,38 +299,6 @@ def _show_running(url: str) -> None:
 
 def _path(model: str) -> str:
     return f"{ADMIN}/models/{quote(model, safe='')}"
-
-
-def _tell(
-    url: str, token: str | None, method: str, path: str, version: int | None = None
-) -> None:
-    """Send a command, and print what came of it."""
-    query = f"?{urlencode({'version': version})}" if version else ""
-    click.echo(_ask(url, token, method, path + query)["message"])
-
-
-def _ask(url: str, token: str | None, method: str, path: str) -> Any:
-    """The JSON that a running service answers.
-
-    Raises:
-        ClickException: It cannot be reached, or refuses.
-    """
-    if not url.startswith(("http://", "https://")):
-        raise click.UsageError(f"--url: expected http://…, received {url!r}")
-    headers = {"authorization": f"Bearer {token}"} if token else {}
-    request = urllib.request.Request(  # noqa: S310 - checked above
-        url.rstrip("/") + path, method=method, headers=headers
-    )
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with direct.open(request, timeout=TIMEOUT_S) as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        with error:
-            raise click.ClickException(_read_error(error)) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise click.ClickException(f"{url} cannot be asked: {reason}") from error
 
 
 def _read_error(error: urllib.error.HTTPError) -> str:

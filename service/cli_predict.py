@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from service.cli_admin import URL
+from service.cli_trust import trusting
 
 if TYPE_CHECKING:  # httpx and Pillow take a while, which other commands need not wait
     from servery.client.answers import Model
@@ -30,6 +31,7 @@ INTERRUPTED = 130  # as shells have it for SIGINT
     "--api-key", envvar="SERVERY_API_KEY",
     help="Sent as a bearer token; better in SERVERY_API_KEY.",
 )  # fmt: skip
+@trusting
 @click.option(
     "--output", type=click.Path(dir_okay=False, path_type=Path),
     help="A file to write: .csv, .json or .jsonl.",
@@ -49,6 +51,8 @@ def predict(
     inputs: tuple[str, ...],
     url: str,
     api_key: str | None,
+    ca: Path | None,
+    certificate: Path | None,
     output: Path | None,
     form: str | None,
     **options: Any,
@@ -72,7 +76,9 @@ def predict(
     form = form or _form_of(output)
     with ExitStack() as stack:
         try:
-            client = stack.enter_context(Client(url, api_key=api_key))
+            client = stack.enter_context(
+                Client(url, api_key=api_key, ca=ca, certificate=certificate)
+            )
             known = client.model(model)
             rows = read_rows(inputs, known)
         except ServeryError as error:

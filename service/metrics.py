@@ -242,6 +242,12 @@ class Metrics:
             multiprocess_mode="livemax",
             registry=registry,
         )
+        self.certificates_broken = Gauge(
+            "servery_certificates_broken",
+            "1 if the files of TLS cannot be taken, and older ones hold.",
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
         self.key_requests = Counter(
             "servery_key_requests_total",
             "Requests with an API key, by its name and outcome: ok, limited or failed.",

@@ -4,6 +4,7 @@ A command-line option beats an environment variable (`SERVERY_<NAME>`), which be
 default.
 """
 
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.log_lines import LogFormat
 from service.processes.cores import available_cores
+
+FILES = ("cache", "api_keys", "tls_certificate", "tls_key", "tls_client_ca")
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.:_\[\]-]+")  # as browsers send it
 
 
 class Settings(BaseSettings):
@@ -41,6 +45,24 @@ class Settings(BaseSettings):
         None,
         description="File of hashed API keys, one of which is asked of whoever has a "
         "model compute; empty = everybody may.",
+    )
+    tls_certificate: Path | None = Field(
+        None,
+        description="File of the certificate that HTTP and gRPC show, and those up to "
+        "its root, in PEM; empty = no TLS.",
+    )
+    tls_key: Path | None = Field(
+        None, description="File of its private key, in PEM, without a passphrase."
+    )
+    tls_client_ca: Path | None = Field(
+        None,
+        description="File of certificates, in PEM, one of which must have signed that "
+        "of every caller; empty = callers show none.",
+    )
+    cors_origins: str = Field(
+        "",
+        description="Origins with commas between, such as https://app.example.com, "
+        "from whose pages browsers may ask; * = anybody's, empty = none.",
     )
 
     playground: bool = Field(
@@ -95,7 +117,8 @@ class Settings(BaseSettings):
         2.0,
         gt=0,
         le=3600,
-        description="How often the artifacts folder and the API keys are looked at.",
+        description="How often the artifacts folder, API keys and certificates are "
+        "looked at.",
     )
 
     max_crashes: int = Field(
@@ -300,7 +323,7 @@ class Settings(BaseSettings):
         "beyond, lines are dropped and counted.",
     )
 
-    @field_validator("cache", "api_keys", mode="before")
+    @field_validator(*FILES, mode="before")
     @classmethod
     def _find_path(cls, value: object) -> object:
         return None if value == "" else value
@@ -312,6 +335,18 @@ class Settings(BaseSettings):
             if name != "*":
                 ip_network(name)
         return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, value: str) -> str:
+        for origin in filter(None, map(str.strip, value.split(","))):
+            if origin != "*" and not ORIGIN.fullmatch(origin):
+                raise ValueError("expected https://app.example.com and so on, or *")
+        return value
+
+    def has_tls(self) -> bool:
+        """Whether any of its files is named."""
+        return any((self.tls_certificate, self.tls_key, self.tls_client_ca))
 
     def number_of_http_processes(self) -> int:
         """The setting, or one for every two cores that this process may use."""

@@ -1,6 +1,11 @@
-"""A file that is read again whenever it has changed."""
+"""Files that are read again whenever they have changed."""
 
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 
 class WatchedFile:
@@ -14,6 +19,22 @@ class WatchedFile:
         """Whether it has since the last call; at the first one it has."""
         seen, self._seen = self._seen, _identify(self._path)
         return seen != self._seen
+
+
+async def watch(looks: Iterable[Callable[[], None]], every_s: float) -> None:
+    """Look at files now and then, until cancelled.
+
+    Args:
+        looks: Each reads a file if it has changed, which may take as long as the disk.
+        every_s: Seconds between.
+    """
+    while True:
+        await asyncio.sleep(every_s)
+        for look in looks:
+            try:
+                await asyncio.to_thread(look)
+            except Exception:  # or what is revoked would be in force for ever
+                logger.exception("a file could not be looked at")
 
 
 def _identify(path: Path) -> object:

@@ -13,6 +13,7 @@ import httpx
 
 from loadtest.client import Connections, tell
 from loadtest.results import TIMEOUT
+from servery.trust import Trust
 
 REFUSED = "connection refused"
 UNCONNECTED = "no connection"
@@ -24,7 +25,7 @@ LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.I)
 class BareConnections(Connections):
     """HTTP connections to one service, each a bare socket."""
 
-    def __init__(self, timeout_s: float):
+    def __init__(self, timeout_s: float, _trust: Trust):
         self._timeout_s, self._kept = timeout_s, list[Connection]()
 
     async def exchange(self, request: httpx.Request, intended_s: float) -> str:

@@ -25,6 +25,7 @@ from servery.errors import (
     ServeryError,
     Unavailable,
 )
+from servery.trust import File, Trust
 
 T = TypeVar("T")
 
@@ -45,11 +46,18 @@ class AsyncClient:
         longest_wait_s: float = 10.0,
         api_key: str | None = None,
         headers: Mapping[str, str] | None = None,
+        ca: File | None = None,
+        certificate: File | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ):
         key = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._connection = Connection(
-            url, {**key, **(headers or {})}, timeout_s, retries, longest_wait_s
+            url,
+            {**key, **(headers or {})},
+            timeout_s,
+            retries,
+            longest_wait_s,
+            Trust(ca, certificate),
         )
         options = self._connection.options()
         self._http = httpx.AsyncClient(transport=transport, **options)

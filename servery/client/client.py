@@ -24,6 +24,7 @@ from servery.errors import (
     ServeryError,
     Unavailable,
 )
+from servery.trust import File, Trust
 
 T = TypeVar("T")
 Outcome = Prediction | ServeryError
@@ -44,10 +45,14 @@ class Client:
             is not waited for.
         api_key: Sent as `Authorization: Bearer …`.
         headers: Sent with every request.
+        ca: A file of certificates in PEM, whom to trust for https; by default those
+            that ship with httpx.
+        certificate: A file with a certificate and its key in PEM, for a service that
+            asks callers for one.
         transport: An httpx transport in place of the network.
 
     Raises:
-        InvalidInput: The URL is none.
+        InvalidInput: The URL is none, or a file is not what it should be.
     """
 
     def __init__(
@@ -59,11 +64,18 @@ class Client:
         longest_wait_s: float = 10.0,
         api_key: str | None = None,
         headers: Mapping[str, str] | None = None,
+        ca: File | None = None,
+        certificate: File | None = None,
         transport: httpx.BaseTransport | None = None,
     ):
         key = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._connection = Connection(
-            url, {**key, **(headers or {})}, timeout_s, retries, longest_wait_s
+            url,
+            {**key, **(headers or {})},
+            timeout_s,
+            retries,
+            longest_wait_s,
+            Trust(ca, certificate),
         )
         self._http = httpx.Client(transport=transport, **self._connection.options())
         self._known: dict[str, Model] = {}

@@ -20,6 +20,7 @@ from servery.errors import (
     Unavailable,
     by_status,
 )
+from servery.trust import Trust
 
 URL = "http://127.0.0.1:8000"
 TIMEOUT_HEADER = "x-request-timeout-ms"
@@ -42,6 +43,7 @@ class Connection:
         timeout_s: Seconds that one try may take; None leaves it to the server.
         retries: How often to try again.
         longest_wait_s: Seconds; who says to wait longer is not waited for.
+        trust: Whom, and what is shown, where the service speaks TLS.
     """
 
     url: str
@@ -49,6 +51,7 @@ class Connection:
     timeout_s: float | None = None
     retries: int = 6
     longest_wait_s: float = 10.0
+    trust: Trust = field(default_factory=Trust)
 
     def __post_init__(self) -> None:
         if not re.match(r"https?://[^/?#]+(/[^?#]*)?$", self.url):
@@ -62,6 +65,7 @@ class Connection:
     def options(self) -> dict[str, Any]:
         """What httpx's clients are made with: none is asked the way to this machine."""
         return {
+            "verify": self.trust.context() if self.trust != Trust() else True,
             "headers": self.headers,
             "timeout": self._timeout(self.timeout_s),
             "limits": httpx.Limits(max_connections=None),

@@ -4,7 +4,6 @@ head ─▶ identify: known? within its rates? ─▶ body ─▶ check: this mo
             401, 429                                      403                   429
 """
 
-import asyncio
 import logging
 import math
 import time
@@ -60,15 +59,6 @@ class Access:
         self._callers, self._problem = Callers(keys, self._levels), ""
         self._metrics.api_keys_broken.set(0)
         logger.info("%d API keys are in force", len(keys))
-
-    async def watch(self, every_s: float) -> None:
-        """Look at the file now and then, until cancelled."""
-        while self._path is not None:
-            await asyncio.sleep(every_s)
-            try:
-                await asyncio.to_thread(self.look)
-            except Exception:  # or a key that is revoked would be in force for ever
-                logger.exception("the file of API keys could not be looked at")
 
     def identify(self, record: RequestRecord) -> None:
         """Find out who asks, once for a request, and count it.

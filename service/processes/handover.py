@@ -32,6 +32,8 @@ class Handover(BaseModel):
         journal: Where engines leave word of what they are doing, should they die of it.
         overrides: Where they leave word of what operators have told them.
         rates: Where HTTP processes count what each API key has used of its rates.
+        certificates: Where they keep the last good certificate and its key, should the
+            files be broken when one of them is replaced; not the engine's.
         predecessor_ended: The exit code of the one that it replaces, negative for a
             signal; None for the first.
         last_words: What that one said on stderr at last.
@@ -49,6 +51,7 @@ class Handover(BaseModel):
     journal: int | None = None
     overrides: int | None = None
     rates: int | None = None
+    certificates: int | None = None
     predecessor_ended: int | None = None
     last_words: tuple[str, ...] = ()
 

@@ -51,6 +51,7 @@ class Supervisor:
         self._journal = os.memfd_create("servery-journal")
         self._overrides = os.memfd_create("servery-overrides")
         self._rates = create_levels()
+        self._certificates = os.memfd_create("servery-certificates")
         self._engine = self._keep("engine", self._engine_listener, engine)
         self._https = [
             self._keep(name, listener, engine)
@@ -90,6 +91,10 @@ class Supervisor:
             rates=self._rates,
         )
         module, kind = ("engine", "engine") if name == "engine" else ("web", "http")
+        secrets = []
+        if kind == "http":  # the engine runs the models' programs
+            handover = handover.model_copy(update={"certificates": self._certificates})
+            secrets.append(self._certificates)
         self._metrics.restarts.labels(kind)  # a series from the start
         return Keeper(
             f"service.{module}",
@@ -101,6 +106,7 @@ class Supervisor:
                 self._rates,
                 listener.fileno(),
                 *self._blocks.values(),
+                *secrets,
             ],
             partial(self._on_end, name, kind),
         )

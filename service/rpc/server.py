@@ -9,6 +9,7 @@ from grpc_reflection.v1alpha import reflection
 from service.rpc import inference, model_service, prediction
 from service.rpc.health import Health
 from service.rpc.methods import build_service
+from service.rpc.tls import Shown
 from service.web.state import AppState
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,11 @@ class RpcServer:
         Health(state, names).add_to(server)
         names += ["grpc.health.v1.Health", reflection.SERVICE_NAME]
         reflection.enable_server_reflection(names, server)
-        server.add_insecure_port(self._address)
+        if state.certificates is None:
+            server.add_insecure_port(self._address)
+        else:
+            credentials = Shown(state.certificates).credentials()
+            server.add_secure_port(self._address, credentials)
         await server.start()
         self._leaving = asyncio.create_task(self._leave())
         logger.info("gRPC on %s", self._address)
@@ -82,12 +87,14 @@ def _says_something(line: logging.LogRecord) -> bool:
 
 
 def _options(state: AppState) -> list[tuple[str, int]]:
+    settings = state.settings
     return [
         ("grpc.so_reuseport", 1),
-        ("grpc.max_receive_message_length", state.settings.max_body_bytes),
+        ("grpc.max_receive_message_length", settings.max_body_bytes),
         ("grpc.max_send_message_length", -1),
-        ("grpc.max_concurrent_streams", state.settings.max_in_flight + OTHER_RPCS),
+        ("grpc.max_concurrent_streams", settings.max_in_flight + OTHER_RPCS),
         ("grpc.max_metadata_size", HEAD_BYTES),
         ("grpc.absolute_max_metadata_size", HEAD_BYTES),
         ("grpc.max_connection_idle_ms", IDLE_MS),
+        ("grpc.server_handshake_timeout_ms", round(settings.head_timeout_s * 1000)),
     ]

@@ -11,6 +11,7 @@ from typing import Any, cast
 import click
 import uvicorn
 
+from service.access.certificates import CertificatesError
 from service.engine.ipc.client import EngineClient
 from service.logs import AccessLog
 from service.processes.cores import take_short_turns
@@ -21,6 +22,7 @@ from service.web.app import create_app
 from service.web.http.connection import Connection
 from service.web.http.connections import Connections
 from service.web.http.limits import HttpLimits
+from service.web.http.tls import Handshake
 from service.web.state import AppState
 
 TICKS_PER_BEAT = 5  # of uvicorn's, ten a second
@@ -42,14 +44,25 @@ def main(name: str, handover: str) -> None:
         silence_s=settings.engine_silence_ms / 1000,
         max_backlog_bytes=settings.max_engine_backlog_bytes,
     )
-    state = AppState(settings, engine, metrics, access_log, given.rates)
+    try:
+        state = AppState(
+            settings,
+            engine,
+            metrics,
+            access_log,
+            rates=given.rates,
+            certificates=given.certificates,
+        )
+    except CertificatesError as error:
+        raise SystemExit(f"cannot speak TLS: {error}") from error
     state.decoders.start()  # while we go on
     app = create_app(state)
     limits = HttpLimits.of(settings, raise_descriptor_limit())
     connections = Connections(app, state, limits)
+    protocol = Connection if state.certificates is None else Handshake
     config = uvicorn.Config(
         app,
-        http=cast(Any, partial(Connection, connections=connections)),
+        http=cast(Any, partial(protocol, connections=connections)),
         ws="none",
         access_log=False,
         log_config=None,

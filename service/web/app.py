@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import MalformedBody, MethodNotAllowed, NotFound, ServeryError
+from service.watched import watch
 from service.web.api import routes
 from service.web.api.description import Api
 from service.web.api.query import refuse_unknown
@@ -47,7 +48,7 @@ def create_api(state: AppState) -> tuple[FastAPI, DirectEndpoints]:
         state.decoders.start()
         if rpc is not None:
             await rpc.start()
-        watching = asyncio.create_task(state.access.watch(state.settings.poll_seconds))
+        watching = asyncio.create_task(_watch_files(state))
         yield
         watching.cancel()
         if rpc is not None:
@@ -87,6 +88,13 @@ def _create_rpc(state: AppState) -> "RpcServer | None":
     from service.rpc.server import RpcServer
 
     return RpcServer(state)
+
+
+async def _watch_files(state: AppState) -> None:
+    looks = [state.access.look]
+    if state.certificates is not None:
+        looks.append(state.certificates.look)
+    await watch(looks, state.settings.poll_seconds)
 
 
 async def _answer(request: Request, error: Exception) -> Response:

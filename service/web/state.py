@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from service.access.access import Access
+from service.access.certificates import Certificates
 from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors
 from service.engine.canary import VersionChooser
@@ -17,6 +18,7 @@ from service.processes.cores import available_cores
 from service.settings import Settings
 from service.tasks.registry import TaskEndpoints
 from service.web.http.accounting import Accounting
+from service.web.http.cors import AllowedOrigins
 from service.web.imaging.pool import DecoderPool
 
 ADMIN = "/v1/admin"  # below it, operators are let in however full it is
@@ -57,6 +59,8 @@ class AppState:
 
     Attributes:
         access: Who may ask which model, and how much of it.
+        certificates: What TLS shows; None: there is no TLS.
+        origins: Of pages whose scripts may read answers.
         chooser: Finds the version that a request means.
         tasks: The typed endpoints that models declare.
         decoders: Processes that read images.
@@ -72,12 +76,19 @@ class AppState:
         metrics: Metrics,
         access_log: AccessLog | None = None,
         rates: int | None = None,
+        certificates: int | None = None,
     ):
         self.settings = settings
         self.engine = engine
         self.metrics = metrics
         self.accounting = Accounting(metrics, access_log)
         self.access = Access(settings.api_keys, metrics, rates)
+        self.certificates = (
+            Certificates(settings, metrics, certificates)
+            if settings.has_tls()
+            else None
+        )
+        self.origins = AllowedOrigins(settings.cors_origins)
         self.chooser = VersionChooser()
         self.tasks = TaskEndpoints()
         self.draining = False

@@ -18,9 +18,13 @@ from service.metrics import FLUSH_S
 
 
 class Server:
-    """`servery serve` with these settings, in a process of its own."""
+    """`servery serve` with these settings, in a process of its own.
 
-    def __init__(self, log: Path, **settings: Any):
+    Args:
+        trusted: What its client needs for TLS: an SSLContext.
+    """
+
+    def __init__(self, log: Path, *, trusted: Any = True, **settings: Any):
         self.log = log
         self.grpc_port: int | None = settings.get("grpc_port")
         variables = {f"SERVERY_{key.upper()}": str(v) for key, v in settings.items()}
@@ -32,10 +36,10 @@ class Server:
                 env=os.environ | variables,
             )
         until(lambda: b"Servery on" in log.read_bytes() or self.ended)
-        found = re.search(r"http://[\d.]+:\d+", log.read_text())
+        found = re.search(r"https?://[\d.]+:\d+", log.read_text())
         assert found, log.read_text()
         self.url = found[0]
-        self.client = httpx.Client(base_url=self.url, timeout=30)
+        self.client = httpx.Client(base_url=self.url, timeout=30, verify=trusted)
 
     def __enter__(self) -> "Server":
         return self

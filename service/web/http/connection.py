@@ -96,8 +96,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody has connected."""
         self._transport = cast(asyncio.Transport, transport)
-        self._server = _address(self._transport, "sockname")
-        self._client = _address(self._transport, "peername")
+        self._server = address_of(self._transport, "sockname")
+        self._client = address_of(self._transport)
+        is_secure = self._transport.get_extra_info("sslcontext") is not None
+        self._scheme = "https" if is_secure else "http"
         self._address = self._client[0] if self._client else ""
         self._is_forwarded = self._address in self._all.proxies
         self._server_state.connections.add(cast(Any, self))
@@ -252,6 +254,7 @@ class Connection(asyncio.Protocol):
     def _begin(self, head: RequestHead) -> None:
         """A head is whole: see what is to come."""
         record = self._record = RequestRecord(head.method, "", "unmatched", head.fields)
+        record.cors = self._all.origins.answer(head.fields)
         try:
             head.check()
         finally:
@@ -324,7 +327,7 @@ class Connection(asyncio.Protocol):
             "http_version": head.version,
             "server": self._server,
             "client": self._client,
-            "scheme": "http",
+            "scheme": self._scheme,
             "method": head.method,
             "root_path": self._prefix,
             "path": head.path,
@@ -481,6 +484,9 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
 
-def _address(transport: asyncio.Transport, which: str) -> tuple[str, int] | None:
+def address_of(
+    transport: asyncio.BaseTransport, which: str = "peername"
+) -> tuple[str, int] | None:
+    """One end of a connection: the caller's, or ours, which is `sockname`."""
     found = transport.get_extra_info(which)
     return (str(found[0]), int(found[1])) if isinstance(found, tuple) else None

@@ -4,16 +4,13 @@ import asyncio
 import logging
 import time
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from service.processes.memory import MemoryWatch
 from service.web.http.forwarded import TrustedProxies
 from service.web.http.limits import HttpLimits
 from service.web.http.middleware import RequestMiddleware
 from service.web.state import AppState
-
-if TYPE_CHECKING:
-    from service.web.http.connection import Connection
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +19,23 @@ TICK_S = 0.25  # how late a connection's time may be found to be up
 LATE_S = 1.0  # this process itself stood still: nobody's time is up for that
 LOOKED_AT = 64  # of the oldest connections, for one that is idle
 WHY_DROPPED = (
-    "crowded", "failed", "idle", "slow_body", "slow_head", "too_many", "unread",
+    "crowded", "failed", "handshake", "idle", "slow_body", "slow_handshake",
+    "slow_head", "too_many", "unread",
 )  # fmt: skip
+
+
+class Connected(Protocol):
+    """A connection, or one that is still shaking hands."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it may be closed to make room."""
+
+    def drop(self, reason: str) -> None:
+        """Close it, without a word."""
+
+    def check_time(self, now: float) -> None:
+        """See whether the time for something is up."""
 
 
 class Connections:
@@ -43,9 +55,10 @@ class Connections:
         self.app, self.state, self.limits = app, state, limits
         self.accounting, self.root_path = state.accounting, state.settings.root_path
         self.proxies = TrustedProxies(state.settings.forwarded_allow_ips)
+        self.origins = state.origins
         self.body_bytes = self.unsent_bytes = 0
-        self._all: dict[Connection, None] = {}
-        self._by_address: dict[str, dict[Connection, None]] = {}
+        self._all: dict[Connected, None] = {}
+        self._by_address: dict[str, dict[Connected, None]] = {}
         self._metrics = state.metrics
         for reason in WHY_DROPPED:
             self._metrics.connections_dropped.labels(reason)  # from the start, at 0
@@ -56,7 +69,7 @@ class Connections:
     def __len__(self) -> int:
         return len(self._all)
 
-    def add(self, connection: "Connection", address: str) -> bool:
+    def add(self, connection: Connected, address: str) -> bool:
         """Take one in, if need be in place of the one that is idle for longest.
 
         Returns:
@@ -66,7 +79,7 @@ class Connections:
             self._is_ticking = True
             self._plan(asyncio.get_running_loop())
         same = self._by_address.setdefault(address, {})
-        crowded: dict[Connection, None] | None = None
+        crowded: dict[Connected, None] | None = None
         if len(same) >= self.limits.connections_per_address:
             crowded = same
         elif len(self._all) >= self.limits.connections:
@@ -78,7 +91,7 @@ class Connections:
         self._metrics.connections.inc()
         return has_room
 
-    def remove(self, connection: "Connection", address: str) -> None:
+    def remove(self, connection: Connected, address: str) -> None:
         """It is closed."""
         del self._all[connection]
         same = self._by_address[address]
@@ -91,7 +104,7 @@ class Connections:
         """One was closed for a reason of ours."""
         self._metrics.connections_dropped.labels(reason).inc()
 
-    def _make_room(self, among: "dict[Connection, None]") -> bool:
+    def _make_room(self, among: dict[Connected, None]) -> bool:
         for connection in islice(among, LOOKED_AT):
             if connection.is_idle:
                 connection.drop("crowded")

@@ -28,9 +28,10 @@ class TrustedProxies:
         if not self._networks:
             return False
         try:
-            parsed = ip_address(str(address))
+            found = ip_address(str(address))
         except ValueError:
             return False
+        parsed = getattr(found, "ipv4_mapped", None) or found  # listening on ::
         return any(parsed in network for network in self._networks)
 
     def prefix(self, headers: Mapping[bytes, bytes]) -> str:

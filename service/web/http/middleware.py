@@ -12,6 +12,7 @@ from starlette.routing import Match
 from starlette.types import Message, Receive, Scope, Send
 
 from service.errors import MethodNotAllowed, NotFound, ServeryError, Unavailable
+from service.web.http.cors import ALLOWED
 from service.web.http.direct import DirectEndpoints
 from service.web.http.forwarded import strip_prefix
 from service.web.http.head import METHODS
@@ -59,6 +60,8 @@ class RequestMiddleware:
         try:
             if refusal is not None:
                 work = _refuse(refusal)
+            elif self.state.origins.is_preflight(record.method, record.headers):
+                work = _answer_preflight()
             elif path == "*":  # OPTIONS: the server as a whole
                 work = _answer_options()
             elif found and is_asked and not scope["query_string"]:
@@ -134,6 +137,12 @@ class RequestMiddleware:
 
 async def _refuse(error: ServeryError) -> Response:
     raise error
+
+
+async def _answer_preflight() -> Response:
+    response = Response(status_code=204)
+    response.raw_headers += ALLOWED
+    return response
 
 
 async def _answer_options() -> Response:

@@ -45,6 +45,7 @@ class RequestRecord:
         started: `time.monotonic()` when its head had come.
         seconds: From then to the end of the answer.
         caller: Whose API key was shown, where keys are asked for.
+        cors: What its answer says to browsers of who may read it.
         labels: What a model answered with.
         stages: Seconds, by what they were spent on.
         held_bytes: Of what was decoded, and is counted while it is under way.
@@ -53,8 +54,8 @@ class RequestRecord:
     """
 
     __slots__ = (
-        "_awaited", "_ended", "abandoned", "batch_rows", "caller", "code", "headers",
-        "held_bytes", "invalid_status", "labels",
+        "_awaited", "_ended", "abandoned", "batch_rows", "caller", "code", "cors",
+        "headers", "held_bytes", "invalid_status", "labels",
         "method", "model", "path", "request_id", "route", "rows", "seconds", "stages",
         "started", "status", "version",
     )  # fmt: skip
@@ -68,6 +69,7 @@ class RequestRecord:
         self.status = 0
         self.code: str | None = None
         self.caller: Caller | None = None
+        self.cors: Sequence[tuple[bytes, bytes]] = ()
         self.model = ""
         self.version: int | None = None
         self.rows: int | None = None
@@ -114,7 +116,7 @@ class RequestRecord:
 
     def answer_headers(self) -> list[tuple[bytes, bytes]]:
         """What every answer says beside its content."""
-        headers = [(b"x-request-id", self.request_id.encode())]
+        headers = [(b"x-request-id", self.request_id.encode()), *self.cors]
         if self.stages:
             timing = ", ".join(
                 [f"{name};dur={took * 1000:.2f}" for name, took in self.stages.items()]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import ssl
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,6 +30,7 @@ from service.web.http.connections import Connections
 from service.web.http.direct import DirectEndpoints
 from service.web.http.limits import HttpLimits
 from service.web.http.middleware import RequestMiddleware
+from service.web.http.tls import Handshake
 from service.web.state import AppState
 
 ECHO, SOON, HOLD, BIG = "/echo", "/soon", "/hold", "/big"
@@ -68,9 +70,10 @@ class Loopback:
         self.connections = Connections(
             self._app, self.state, HttpLimits.of(self.settings)
         )
+        protocol = Handshake if self.state.certificates else Connection
         config = uvicorn.Config(
             self._app,
-            http=cast(Any, partial(Connection, connections=self.connections)),
+            http=cast(Any, partial(protocol, connections=self.connections)),
             loop="uvloop",
             ws="none",
             log_config=None,
@@ -120,9 +123,9 @@ class Loopback:
         self._loop.call_soon_threadsafe(done.set)
         assert done.wait(30)
 
-    def wire(self) -> "Wire":
-        """A new connection."""
-        return Wire(("127.0.0.1", self.port))
+    def wire(self, trusted: ssl.SSLContext | None = None) -> "Wire":
+        """A new connection, with TLS where it is said whom to trust."""
+        return Wire(("127.0.0.1", self.port), trusted=trusted)
 
     async def _hold(self, request: Request) -> Response:
         record = request.scope["record"]
@@ -194,8 +197,16 @@ class Heard:
 class Wire:
     """One connection, on which anything can be said."""
 
-    def __init__(self, address: tuple[str, int], timeout: float = 30):
+    def __init__(
+        self,
+        address: tuple[str, int],
+        timeout: float = 30,
+        trusted: ssl.SSLContext | None = None,
+    ):
         self.socket = socket.create_connection(address, timeout=timeout)
+        if trusted is not None:
+            host = address[0]
+            self.socket = trusted.wrap_socket(self.socket, server_hostname=host)
         self._file = self.socket.makefile("rb")
 
     def __enter__(self) -> Self:
@@ -235,6 +246,14 @@ class Wire:
         """Whether nothing more comes, which is waited for."""
         try:
             return self._file.read(1) == b""
+        except ConnectionResetError:
+            return True
+
+    @staticmethod
+    def hangs_up(found: socket.socket) -> bool:
+        """Whether the other end of a bare socket closes it, which is waited for."""
+        try:
+            return found.recv(1) == b""
         except ConnectionResetError:
             return True
 

@@ -60,7 +60,12 @@ def test_a_scheme_that_nobody_speaks_is_not_taken() -> None:
 
 @pytest.mark.parametrize(
     ("allowed", "address"),
-    [("*", "203.0.113.9"), ("127.0.0.1, ::1", "::1"), ("10.0.0.0/8", "10.200.0.1")],
+    [
+        ("*", "203.0.113.9"),
+        ("127.0.0.1, ::1", "::1"),
+        ("10.0.0.0/8", "10.200.0.1"),
+        ("10.0.0.0/8", "::ffff:10.200.0.1"),
+    ],
 )
 def test_those_named_are_trusted(allowed: str, address: str) -> None:
     assert address in TrustedProxies(allowed)
