@@ -55,7 +55,9 @@ def measure(
     flagged = on_validation[:, NO_DIGIT] > threshold
     is_digit = validation.labels != NO_DIGIT
     spoilt = accuracies(
-        test.inputs, test.labels, lambda images: classify(images).argmax(axis=1)
+        test.inputs,
+        test.labels.astype(np.uint8),
+        lambda images: classify(images).argmax(axis=1),
     )
     return {
         "test": summarise_classifier(test.labels, on_test, LABELS),

@@ -37,6 +37,12 @@ from training.core.prediction import predict
 from training.core.split import Rows, Splits, split_images
 from training.datasets import mnist
 from training.metrics.classification import fit_temperature
+from training.models.digits.baselines import (
+    Baseline,
+    draw_baselines,
+    measure_baseline,
+    train_baselines,
+)
 from training.models.digits.card import LABELS, describe, draw_reports
 from training.models.digits.distortion import Distortion, distort
 from training.models.digits.finder import FinderRecipe, fit_finder
@@ -72,6 +78,7 @@ class Recipe:
         dropout: share of features dropped before each dense layer.
         distortion: how far each training image is distorted, anew in each epoch.
         finder: the other network's.
+        baseline_epochs: of each baseline; None = its own.
     """
 
     epochs: int = 20
@@ -86,6 +93,7 @@ class Recipe:
     dropout: float = 0.3
     distortion: Distortion = field(default_factory=Distortion)
     finder: FinderRecipe = field(default_factory=FinderRecipe)
+    baseline_epochs: int | None = None
 
 
 QUICK = Recipe(
@@ -96,6 +104,7 @@ QUICK = Recipe(
     cut=64,
     drawn=50,
     finder=FinderRecipe(400, 64, 1, 25),
+    baseline_epochs=1,
 )
 
 
@@ -136,6 +145,8 @@ def train(options: RunOptions) -> None:
         FIND: round(provenance.count_mflop(finder), 2),
     }
     metrics["parameters"] = reader.count_params() + finder.count_params()
+    baselines = compare(classifier, reader.count_params(), splits, recipe, options.seed)
+    metrics["baselines"] = [asdict(each) for each in baselines]
     scenes = draw_few_scenes(other, options.seed)
     folder = export_version(
         describe(ran, metrics, threshold),
@@ -146,7 +157,8 @@ def train(options: RunOptions) -> None:
                 {"images": splits.test.inputs}, splits.test.labels
             )
         },
-        reports=draw_reports(splits.test, on_test, history, finder_history),
+        reports=draw_reports(splits.test, on_test, history, finder_history)
+        | {"baselines.png": draw_baselines(baselines)},
     )
     log.info("Wrote %s: test accuracy %s", folder, metrics["test"]["accuracy"])
 
@@ -268,6 +280,21 @@ def calibrate(model: Any, validation: Rows) -> float:
     pixels = validation.inputs.astype(np.float32)
     logits = model.predict(pixels, batch_size=500, verbose=0)
     return round(fit_temperature(validation.labels, logits), 4)
+
+
+def compare(
+    classifier: Function, parameters: int, splits: Splits, recipe: Recipe, seed: int
+) -> list[Baseline]:
+    """Simpler readers trained on MNIST alone, and the one that is served."""
+
+    def served(images: npt.NDArray[np.uint8]) -> Any:
+        return classifier.call(images=tf.constant(images))["probabilities"].numpy()
+
+    simpler = train_baselines(splits.train, splits.test, seed, recipe.baseline_epochs)
+    return [
+        *simpler,
+        measure_baseline("CNN, as served", served, parameters, splits.test),
+    ]
 
 
 def build_function(
