@@ -51,9 +51,10 @@ def measure(
     def classify(images: npt.NDArray[np.uint8]) -> Floats:
         return predict(classifier.call, {"images": images})["probabilities"]
 
-    def read(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.integer]:
+    def read(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """The likeliest of the ten digits, as the endpoint answers it."""
-        return classify(images)[:, :NO_DIGIT].argmax(axis=1)
+        digits: npt.NDArray[np.int64] = classify(images)[:, :NO_DIGIT].argmax(axis=1)
+        return digits.astype(np.uint8)
 
     on_validation = classify(validation.inputs)
     flagged = on_validation[:, NO_DIGIT] > threshold
