@@ -304,9 +304,10 @@ def compare(
     classifier: Function, parameters: int, splits: Splits, recipe: Recipe, seed: int
 ) -> list[Baseline]:
     """Simpler readers trained on MNIST alone, and the one that is served."""
+    compiled = tf.function(classifier.call, reduce_retracing=True)
 
     def served(images: npt.NDArray[np.uint8]) -> Any:
-        answer = classifier.call(images=tf.constant(images))["probabilities"]
+        answer = compiled(images=tf.constant(images))["probabilities"]
         return answer.numpy()[:, :NO_DIGIT]
 
     simpler = train_baselines(splits.train, splits.test, seed, recipe.baseline_epochs)
