@@ -101,12 +101,8 @@ def _cores(*boxes: tuple[int, int, int, int]) -> np.ndarray:
 
 
 def test_a_frame_about_what_was_written_is_left_out() -> None:
-    frame = (
-        (60, 60, 140, 62),
-        (60, 138, 140, 140),
-        (60, 60, 62, 140),
-        (138, 60, 140, 140),
-    )
+    level = (60, 60, 140, 62), (60, 138, 140, 140)
+    upright = (60, 60, 62, 140), (138, 60, 140, 140)
     stroke = 95, 75, 105, 125
     (found,) = find_written(
         _paint(*level, *upright, stroke), _cores((75, 75, 125, 125)), EVERYTHING
