@@ -143,7 +143,7 @@ class Numbers(Digits):
 
     async def read_all(self, call: ModelCall, rows: Sequence[bytes]) -> Given:
         """See `TaskEndpoint`."""
-        seen = await look(call, rows, MOST_DIGITS)
+        seen = await look(call, rows, MOST_DIGITS, beside=True)
         digits = [digit for each in seen for digit in each.digits]
         starts = range(0, len(digits), READS_AT_ONCE)
         parts = [np.stack(digits[start : start + READS_AT_ONCE]) for start in starts]
@@ -269,9 +269,9 @@ def _box(corners: Corners | None) -> dict[str, int] | None:
 def _number(seen: Seen, found: list[dict[str, Any]]) -> dict[str, Any]:
     """What was read of one picture to the fields of `NumberPrediction`."""
     digits = [
-        (each | {"box": _box(box)}, box)
-        for each, box in zip(found, seen.boxes, strict=True)
-        if each.get("no_digit", 0.0) <= each["confidence"]
+        (found[at] | {"box": _box(seen.boxes[at])}, seen.boxes[at])
+        for at in seen.settle([each.get("no_digit", 0.0) for each in found])
+        if found[at].get("no_digit", 0.0) <= found[at]["confidence"]
     ]
     lines = in_reading_order(digits)
     content: dict[str, Any] = {

@@ -1,7 +1,7 @@
 """What the model's two maps of a picture say: where is a digit, and which ink is its?
 
     cores ─ parts ─▶ one place for each thing that was written
-    ink ─ each pixel to the nearest place ─ MNIST's form ─▶ its 28×28
+    ink ─ each pixel to the nearest place ─ strokes ─ MNIST's form ─▶ its 28×28
 
 All functions are pure: arrays in, arrays out.
 """
@@ -23,8 +23,38 @@ FAINTEST, DARKEST = 0.25, 0.75  # what is between is the outline of a stroke
 # From a place, in half the sides of what was written there, squared: pixels that may be
 # ink of it, and the nearest of those that hang together. A ring is all far.
 FARTHEST, NEAREST = 3.6, 1.3
+INNER = 0.6  # likewise, of what hangs together: from there on it may be a frame
+TALL, ASIDE = 0.5, 0.2  # of the tallest, of the narrower: strokes side by side
 
 Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Stroke:
+    """Ink that hangs together, or as much of it as belongs to one place.
+
+    Attributes:
+        rows, columns: of its pixels.
+        level: uint8 of each, 255 = ink.
+        reach: how near it comes to the middle of its place; see `NEAREST`.
+        box: around what is surely ink.
+    """
+
+    rows: npt.NDArray[np.intp]
+    columns: npt.NDArray[np.intp]
+    level: npt.NDArray[np.uint8]
+    reach: float
+    box: Box
+
+    @property
+    def height(self) -> int:
+        """Of its box."""
+        return self.box[3] - self.box[1]
+
+    @property
+    def width(self) -> int:
+        """Of its box."""
+        return self.box[2] - self.box[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +64,12 @@ class Found:
     Attributes:
         digit: uint8 (28, 28), 255 = ink, in MNIST's form.
         box: left, top, right, bottom in pixels of the map of ink.
+        parts: What it consists of, should it be no digit as a whole.
     """
 
     digit: npt.NDArray[np.uint8]
     box: Box
+    parts: tuple["Found", ...] = ()
 
     @property
     def size(self) -> int:
@@ -47,7 +79,11 @@ class Found:
 
 
 def find_written(
-    ink: npt.NDArray[np.float32], cores: npt.NDArray[np.float32], most: int
+    ink: npt.NDArray[np.float32],
+    cores: npt.NDArray[np.float32],
+    most: int,
+    *,
+    beside: bool = False,
 ) -> list[Found]:
     """Everything that was written, the largest first.
 
@@ -55,20 +91,27 @@ def find_written(
         ink: (224, 224), the probability that a pixel is ink.
         cores: (112, 112), the probability that a place is the middle of something.
         most: How many to look at, the largest ones.
+        beside: Whether ink that is no place's, but stands in line with what was found,
+            was written too: a narrow 1 in a number.
     """
     places = _places(connected(cores > LIKELY))[:, :most]
     parts = connected(ink > FAINTEST)
     rows, columns = np.nonzero(parts.labels >= 0)
     if not places.size or not rows.size:
         return []
-    owner = _owners(rows, columns, places, parts.labels[rows, columns])
+    part = parts.labels[rows, columns]
+    owner, far = _owners(rows, columns, places, part)
     share = (ink[rows, columns] - FAINTEST) / (DARKEST - FAINTEST)
     level = np.clip(share * 255, 0, 255).astype(np.uint8)
-    found = (
-        _cut_out(rows[owner == n], columns[owner == n], level[owner == n])
-        for n in range(places.shape[1])
-    )
-    return sorted(filter(None, found), key=lambda each: -each.size)
+    strokes = _strokes(rows, columns, level, far, owner * parts.area.size + part)
+    found = [_put_together(of_one) for of_one in _by_place(strokes, parts.area.size)]
+    if beside and found:
+        free = owner < 0
+        others = _strokes(
+            rows[free], columns[free], level[free], far[free], part[free]
+        ).values()
+        found += [_cut_out([each]) for each in others if _in_line(each, found)]
+    return sorted(found, key=lambda each: -each.size)
 
 
 def _places(parts: Components) -> npt.NDArray[np.float64]:
@@ -91,8 +134,8 @@ def _owners(
     columns: npt.NDArray[np.intp],
     places: npt.NDArray[np.float64],
     part: npt.NDArray[np.intp],
-) -> npt.NDArray[np.intp]:
-    """The place that each pixel of ink belongs to; -1 = none."""
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
+    """The place that each pixel of ink belongs to, -1 = none; and how far off it is."""
     y, x, half_height, half_width = places[:, :, np.newaxis]
     down, right = (rows + 0.5 - y) / half_height, (columns + 0.5 - x) / half_width
     far = down * down + right * right
@@ -100,21 +143,111 @@ def _owners(
     reach = np.full((len(y), int(part.max()) + 1), np.inf)
     np.minimum.at(reach, (owner, part), nearest)
     is_near = (nearest < FARTHEST) & (reach[owner, part] < NEAREST)
-    return np.where(is_near, owner, -1)
+    return np.where(is_near, owner, -1), nearest
 
 
-def _cut_out(
+def _strokes(
     rows: npt.NDArray[np.intp],
     columns: npt.NDArray[np.intp],
     level: npt.NDArray[np.uint8],
-) -> Found | None:
-    """The ink of these pixels, if there is enough of it to be sure of."""
-    sure = level > 127
-    if not sure.any():
-        return None
-    top, bottom = int(rows[sure].min()), int(rows[sure].max()) + 1
-    left, right = int(columns[sure].min()), int(columns[sure].max()) + 1
-    within = (rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)
-    alone = np.zeros((bottom - top, right - left), np.uint8)
-    alone[rows[within] - top, columns[within] - left] = level[within]
-    return Found(to_form(alone), (left, top, right, bottom))
+    far: npt.NDArray[np.float64],
+    key: npt.NDArray[np.intp],
+) -> dict[int, Stroke]:
+    """Pixels of the same key, if there is enough ink to be sure of; none below 0."""
+    order = np.argsort(key, kind="stable")
+    order = order[np.searchsorted(key[order], 0) :]
+    keys, first = np.unique(key[order], return_index=True)
+    strokes = {}
+    for each, pixels in zip(keys.tolist(), np.split(order, first[1:]), strict=False):
+        sure = pixels[level[pixels] > 127]
+        if sure.size:
+            y, x = rows[sure], columns[sure]
+            box = int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1
+            strokes[each] = Stroke(
+                rows[pixels], columns[pixels], level[pixels], far[pixels].min(), box
+            )
+    return strokes
+
+
+def _by_place(strokes: dict[int, Stroke], parts: int) -> list[list[Stroke]]:
+    places: dict[int, list[Stroke]] = {}
+    for key, stroke in strokes.items():
+        places.setdefault(key // parts, []).append(stroke)
+    return [*places.values()]
+
+
+def _put_together(strokes: list[Stroke]) -> Found:
+    """The strokes of one place, without a frame about them."""
+    inner = [each for each in strokes if each.reach < INNER]
+    within = [
+        each
+        for each in strokes
+        if each.reach < INNER or not any(_encloses(each.box, o.box) for o in inner)
+    ]
+    whole = _cut_out(within)
+    parts = [_cut_out(group) for group in _apart(within, inner)]
+    return Found(
+        whole.digit, whole.box, tuple(each for each in parts if each.box != whole.box)
+    )
+
+
+def _apart(strokes: list[Stroke], inner: list[Stroke]) -> list[list[Stroke]]:
+    """What may be digits of their own: side by side, else in the middle, else each."""
+    groups = _side_by_side(strokes)
+    if len(groups) > 1:
+        return groups
+    if inner and len(inner) < len(strokes):
+        return [inner]
+    tallest = max(each.height for each in strokes)
+    return [[each] for each in strokes if each.height >= TALL * tallest]
+
+
+def _in_line(stroke: Stroke, found: list[Found]) -> bool:
+    """Whether it is about as high as its neighbour, and beside it."""
+    middle = (stroke.box[0] + stroke.box[2]) / 2
+    neighbour = min(found, key=lambda each: abs(each.box[0] + each.box[2] - 2 * middle))
+    _, top, _, bottom = neighbour.box
+    common = min(bottom, stroke.box[3]) - max(top, stroke.box[1])
+    return common > TALL * max(bottom - top, stroke.height)
+
+
+def _encloses(outer: Box, inner: Box) -> bool:
+    return (
+        outer[0] <= inner[0]
+        and outer[1] <= inner[1]
+        and outer[2] >= inner[2]
+        and outer[3] >= inner[3]
+    )
+
+
+def _side_by_side(strokes: list[Stroke]) -> list[list[Stroke]]:
+    """Strokes that may be a digit each, with what is small to the nearest of them."""
+    tallest = max(each.height for each in strokes)
+    tall = [each for each in strokes if each.height >= TALL * tallest]
+    groups: list[list[Stroke]] = []
+    for each in sorted(tall, key=lambda stroke: stroke.box[0]):
+        if groups and _beside(groups[-1], each) > ASIDE * each.width:
+            groups[-1].append(each)
+        else:
+            groups.append([each])
+    for each in strokes:
+        if each.height < TALL * tallest:
+            max(groups, key=lambda group: _beside(group, each)).append(each)
+    return groups
+
+
+def _beside(group: list[Stroke], stroke: Stroke) -> int:
+    """Columns that both have; below 0: that lie between them."""
+    left = min(each.box[0] for each in group)
+    right = max(each.box[2] for each in group)
+    return min(right, stroke.box[2]) - max(left, stroke.box[0])
+
+
+def _cut_out(strokes: list[Stroke]) -> Found:
+    """Strokes in MNIST's form."""
+    left, top = (min(each.box[side] for each in strokes) for side in (0, 1))
+    right, bottom = (max(each.box[side] for each in strokes) for side in (2, 3))
+    alone = np.zeros((FINE, FINE), np.uint8)
+    for each in strokes:
+        alone[each.rows, each.columns] = each.level
+    return Found(to_form(alone[top:bottom, left:right]), (left, top, right, bottom))

@@ -6,16 +6,17 @@
 Of a picture in which several things were written, the reader says which is a digit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from service.engine.batching.tensors import Tensors
 from service.errors import InvalidImage
-from service.models.digits.finding import Box, Found, find_written
+from service.models.digits.finding import LIKELY, Box, Found, find_written
 from service.models.digits.form import SIDE
 from service.models.digits.picture import (
     ROW_BYTES,
@@ -30,6 +31,7 @@ FIND = "find"  # the signature
 FINDS_AT_ONCE = 8  # pictures that one request has the engine look at
 READS_AT_ONCE = 32  # digits, likewise
 NO_DIGIT = 10  # the class
+DOUBTED = 0.1  # probability of no digit, from which on its parts are preferred
 RIVAL = 0.5  # of the size of what was chosen, from which on it is one of several
 BLANK = np.zeros((SIDE, SIDE), np.uint8)
 
@@ -41,10 +43,29 @@ class Seen:
     Attributes:
         digits: uint8 (28, 28) each, in MNIST's form.
         boxes: Where each is, in the file's pixels; None if that is not known.
+        part_of: The number of the thing that each is a part of; its own, of a whole.
     """
 
     digits: list[npt.NDArray[np.uint8]]
     boxes: list[Box | None]
+    part_of: list[int]
+
+    def settle(self, no_digit: Sequence[float]) -> list[int]:
+        """The numbers of the things that count: parts in place of what is no digit.
+
+        Args:
+            no_digit: The probability of each that it is none.
+        """
+        kept: list[int] = []
+        for number in sorted({*self.part_of}):
+            parts = [
+                each
+                for each, of in enumerate(self.part_of)
+                if of == number != each and no_digit[each] < LIKELY
+            ]
+            enough = no_digit[parts[0]] if len(parts) == 1 else DOUBTED
+            kept += parts if parts and no_digit[number] > enough else [number]
+        return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +83,16 @@ class Chosen:
     others: int = 0
 
 
-async def look(call: ModelCall, files: Sequence[bytes], most: int) -> list[Seen]:
+async def look(
+    call: ModelCall, files: Sequence[bytes], most: int, *, beside: bool = False
+) -> list[Seen]:
     """Find what is written in each picture.
 
     Args:
         call: The request.
         files: Image files.
         most: Things to find in one picture, the largest.
+        beside: See `find_written`.
 
     Raises:
         ServeryError: See `ModelCall.read_images` and `ModelCall.infer`.
@@ -86,7 +110,8 @@ async def look(call: ModelCall, files: Sequence[bytes], most: int) -> list[Seen]
     for start in range(0, len(unprepared), FINDS_AT_ONCE):
         part = unprepared[start : start + FINDS_AT_ONCE]
         answer = await call.infer((np.stack([each.square for each in part]),), FIND)
-        work = partial(_see_all, part, answer.outputs, most)
+        find = partial(find_written, most=most, beside=beside)
+        work = partial(_see_all, part, answer.outputs, find)
         found += await call.decode(work, in_thread=True)
     others = iter(found)
     return [_itself(each) if each.is_prepared else next(others) for each in pictures]
@@ -119,8 +144,10 @@ def _choose(seen: Seen, beliefs: list[npt.NDArray[np.float32]]) -> Chosen:
     """Prefer what is a digit, then what is large."""
     likely = 1 - np.array([each[NO_DIGIT] for each in beliefs])
     size = np.array([_size(box) for box in seen.boxes])
-    best = int(np.argmax(likely * np.sqrt(size)))
-    rivals = (likely > 0.5) & (size >= RIVAL * size[best])
+    counts = np.zeros(len(likely), bool)
+    counts[seen.settle([float(each[NO_DIGIT]) for each in beliefs])] = True
+    best = int(np.argmax(np.where(counts, likely * np.sqrt(size), -1)))
+    rivals = counts & (likely > 0.5) & (size >= RIVAL * size[best])
     places = {seen.boxes[at] for at in np.flatnonzero(rivals)} - {seen.boxes[best]}
     return Chosen(seen.digits[best], seen.boxes[best], len(places))
 
@@ -133,25 +160,37 @@ def _itself(picture: Picture) -> Seen:
     """A picture that has MNIST's form."""
     rows, columns = np.nonzero(picture.small)
     box = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
-    return Seen([picture.small], [tuple(map(int, box))])  # type: ignore[list-item]
+    return Seen([picture.small], [tuple(map(int, box))], [0])  # type: ignore[list-item]
 
 
-def _see_all(pictures: Sequence[Picture], maps: Tensors, most: int) -> list[Seen]:
+def _see_all(
+    pictures: Sequence[Picture],
+    maps: Tensors,
+    find: Callable[[Any, Any], list[Found]],
+) -> list[Seen]:
     ink, cores = maps
     return [
-        _see(picture, find_written(each_ink, each_cores, most))
+        _see(picture, find(each_ink, each_cores))
         for picture, each_ink, each_cores in zip(pictures, ink, cores, strict=True)
     ]
 
 
 def _see(picture: Picture, found: list[Found]) -> Seen:
     """What was found; of a picture of 28×28 pixels, first of all itself."""
-    digits = [each.digit for each in found]
-    boxes = [_in_file(each.box, picture.size) for each in found]
+    digits: list[npt.NDArray[np.uint8]] = []
+    boxes: list[Box | None] = []
+    part_of: list[int] = []
     if picture.size == (SIDE, SIDE):
-        whole = (0, 0, SIDE, SIDE)
-        return Seen([picture.small, *digits], [whole, *[whole for _ in boxes]])
-    return Seen(digits, boxes)
+        digits, boxes, part_of = [picture.small], [None], [0]
+    for whole in found:
+        number = len(digits)
+        for each in (whole, *whole.parts):
+            digits.append(each.digit)
+            boxes.append(_in_file(each.box, picture.size))
+            part_of.append(number)
+    if picture.size == (SIDE, SIDE):
+        boxes = [(0, 0, SIDE, SIDE) for _ in boxes]
+    return Seen(digits, boxes, part_of)
 
 
 def _in_file(box: Box, size: tuple[int, int]) -> Box | None:

@@ -87,3 +87,41 @@ def test_any_maps_give_digits_or_nothing(seed: int) -> None:
         assert 0 <= left < right <= FINE
         assert 0 <= top < bottom <= FINE
         assert found.digit.shape == (28, 28)
+
+
+def _paint(*boxes: tuple[int, int, int, int]) -> np.ndarray:
+    ink = np.zeros((FINE, FINE), np.float32)
+    for left, top, right, bottom in boxes:
+        ink[top:bottom, left:right] = 1
+    return ink
+
+
+def _cores(*boxes: tuple[int, int, int, int]) -> np.ndarray:
+    return _paint(*boxes)[::2, ::2]
+
+
+def test_a_frame_about_what_was_written_is_left_out() -> None:
+    level = (60, 60, 140, 62), (60, 138, 140, 140)
+    upright = (60, 60, 62, 140), (138, 60, 140, 140)
+    stroke = 95, 75, 105, 125
+    (found,) = find_written(
+        _paint(*level, *upright, stroke), _cores((75, 75, 125, 125)), EVERYTHING
+    )
+    assert found.box == stroke
+
+
+def test_strokes_side_by_side_are_parts_of_what_may_be_no_digit() -> None:
+    first, second = (70, 80, 84, 120), (96, 80, 110, 120)
+    (found,) = find_written(
+        _paint(first, second), _cores((76, 86, 104, 114)), EVERYTHING
+    )
+    assert found.box == (70, 80, 110, 120)
+    assert [part.box for part in found.parts] == [first, second]
+
+
+def test_ink_in_line_with_a_number_is_of_it_where_a_number_is_wanted() -> None:
+    known, narrow, line = (70, 80, 110, 120), (130, 78, 134, 122), (20, 180, 200, 182)
+    ink, cores = _paint(known, narrow, line), _cores((76, 86, 104, 114))
+    assert [each.box for each in find_written(ink, cores, EVERYTHING)] == [known]
+    found = find_written(ink, cores, EVERYTHING, beside=True)
+    assert {each.box for each in found} == {known, narrow}

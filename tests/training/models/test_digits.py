@@ -105,12 +105,14 @@ def test_training_writes_a_version_that_reads_like_the_model(
     data = ImageSet(*[mnist_sample.images, mnist_sample.labels] * 2)
     tiny = Recipe(
         epochs=2,
+        settling=1,
         validation_rows=100,
         traced=60,
         cut=32,
         drawn=16,
         batch_size=32,
         finder=FinderRecipe(32, 16, 1, 2),
+        baseline_epochs=1,
     )
     monkeypatch.setattr(digits, "QUICK", tiny)
     monkeypatch.setattr(digits, "make_repeatable", keras.utils.set_random_seed)
@@ -128,7 +130,7 @@ def test_training_writes_a_version_that_reads_like_the_model(
     probabilities = served(images=tf.constant(data.test_images))["probabilities"]
     wrong = probabilities.numpy().argmax(axis=1) != data.test_labels
     assert wrong.sum() == manifest.metrics["test"]["errors"] < 257 * 0.9
-    assert sum(name.startswith("report/") for name in manifest.files) == 5
+    assert sum(name.startswith("report/") for name in manifest.files) == 6
 
 
 def test_the_shipped_files_are_those_of_the_manifest(manifest: Manifest) -> None:
@@ -148,7 +150,8 @@ def test_the_shipped_figures_come_out_again_on_images_it_never_saw(
     found = predict(served, {"images": data.test_images})["probabilities"]
     figures = summarise_classifier(data.test_labels, found, LABELS)
 
-    assert figures["accuracy"] >= 0.996
+    read = found[:, :10].argmax(axis=1) == data.test_labels
+    assert read.mean() >= 0.996
     assert figures["expected_calibration_error"] < 0.005
     said = manifest.metrics["test"]
     # Another processor rounds otherwise, and may tip a digit or two.

@@ -7,7 +7,7 @@ MNIST ─▶ scenes ─▶ finder: where is something written, and which pixels 
 
 import logging
 import tempfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,12 @@ from training.core.prediction import predict
 from training.core.split import Rows, Splits, split_images
 from training.datasets import mnist
 from training.metrics.classification import fit_temperature
+from training.models.digits.baselines import (
+    Baseline,
+    draw_baselines,
+    measure_baseline,
+    train_baselines,
+)
 from training.models.digits.card import LABELS, describe, draw_reports
 from training.models.digits.distortion import Distortion, distort
 from training.models.digits.finder import FinderRecipe, fit_finder
@@ -45,7 +51,7 @@ from training.models.digits.reading import cut_scenes, draw_rows
 from training.models.digits.scene_files import draw_scenes
 from training.models.digits.spoiling import spoil
 from training.models.digits.strokes import trace
-from training.models.digits.writing import Hand
+from training.models.digits.writing import NO_DIGIT, Hand
 
 log = logging.getLogger(__name__)
 
@@ -60,21 +66,26 @@ class Recipe:
     """Everything that decides what the weights become, besides the seed.
 
     Attributes:
-        epochs: passes of the reader over its rows.
+        epochs: passes of the reader over its rows, from version 1's weights on.
+        settling: and then of the same reader with less dropped and smaller steps.
         train_rows: how many of the training images to use at most.
         validation_rows: cut from the training set, a tenth of them of each digit.
         traced: how many of either are traced, to be written into scenes.
         cut: scenes out of which the finder cuts rows for the reader.
         drawn: rows of each kind that MNIST has not; see `draw_rows`.
         batch_size: images in one step.
-        learning_rate: the highest; see `build_adamw`.
+        learning_rate: the highest; see `build_adamw`. Of settling, a third of it.
         weight_decay: likewise.
-        dropout: share of features dropped before each dense layer.
+        dropout: share of features dropped before each dense layer; of settling, a
+            sixth of it.
         distortion: how far each training image is distorted, anew in each epoch.
         finder: the other network's.
+        kept: share of version 1's weights in those that are served; see `mix_with`.
+        baseline_epochs: of each baseline; None = its own.
     """
 
     epochs: int = 20
+    settling: int = 6
     train_rows: int = 55_000
     validation_rows: int = 5_000
     traced: int = 20_000
@@ -86,16 +97,20 @@ class Recipe:
     dropout: float = 0.3
     distortion: Distortion = field(default_factory=Distortion)
     finder: FinderRecipe = field(default_factory=FinderRecipe)
+    kept: float = 0.1
+    baseline_epochs: int | None = None
 
 
 QUICK = Recipe(
     epochs=2,
+    settling=1,
     train_rows=6_000,
     validation_rows=1_000,
     traced=500,
     cut=64,
     drawn=50,
     finder=FinderRecipe(400, 64, 1, 25),
+    baseline_epochs=1,
 )
 
 
@@ -120,10 +135,13 @@ def train(options: RunOptions) -> None:
     reader = build_model(recipe.dropout)
     begin_with(reader, FIRST)
     history = fit(reader, rows, recipe, options.seed)
+    reader, settled = settle(reader, rows, recipe, options.seed + 1)
+    mix_with(reader, FIRST, recipe.kept)
+    history = {metric: history[metric] + settled[metric] for metric in history}
     temperature = calibrate(reader, rows.validation)
     ran = run.finish(
         (mnist.describe(splits.count()),),
-        recipe.epochs,
+        recipe.epochs + recipe.settling,
         asdict(recipe) | {"temperature": temperature},
     )
 
@@ -136,6 +154,8 @@ def train(options: RunOptions) -> None:
         FIND: round(provenance.count_mflop(finder), 2),
     }
     metrics["parameters"] = reader.count_params() + finder.count_params()
+    baselines = compare(classifier, reader.count_params(), splits, recipe, options.seed)
+    metrics["baselines"] = [asdict(each) for each in baselines]
     scenes = draw_few_scenes(other, options.seed)
     folder = export_version(
         describe(ran, metrics, threshold),
@@ -146,9 +166,10 @@ def train(options: RunOptions) -> None:
                 {"images": splits.test.inputs}, splits.test.labels
             )
         },
-        reports=draw_reports(splits.test, on_test, history, finder_history),
+        reports=draw_reports(splits.test, on_test, history, finder_history)
+        | {"baselines.png": draw_baselines(baselines)},
     )
-    log.info("Wrote %s: test accuracy %s", folder, metrics["test"]["accuracy"])
+    log.info("Wrote %s: test accuracy %s", folder, metrics["test_read"]["accuracy"])
 
 
 def begin_with(model: Any, folder: Path) -> None:
@@ -158,10 +179,27 @@ def begin_with(model: Any, folder: Path) -> None:
         model: see `build_model`.
         folder: the version's.
     """
+    mix_with(model, folder, 1)
+
+
+def mix_with(model: Any, folder: Path, share: float) -> None:
+    """Mix the weights of version 1 into those that were made of them.
+
+    What was trained for photos has lost a little of what it began with; a mean of both
+    has most of either (Wortsman et al., "Robust fine-tuning of zero-shot models",
+    2022). On the validation split a tenth leaves 20 errors on MNIST's images, nothing
+    24 and a fifth 19, of 5,000; on corrupted images 2.7 %, 2.7 % and 3.4 %.
+
+    Args:
+        model: see `build_model`.
+        folder: version 1's.
+        share: of its weights, 0 to 1. Those of "no digit" it has not.
+    """
     known = {v.name.removesuffix(":0"): v for v in tf.saved_model.load(folder).weights}
     for weight in model.weights:
-        value = weight.numpy()
-        value[..., : known[weight.path].shape[-1]] = known[weight.path].numpy()
+        value, first = weight.numpy(), known[weight.path].numpy()
+        part = value[..., : first.shape[-1]]
+        part += share * (first - part)
         weight.assign(value)
 
 
@@ -244,6 +282,18 @@ def fit(
     return fit_best(model, stream, held_out, recipe.epochs, steps)
 
 
+def settle(
+    reader: Any, rows: Splits, recipe: Recipe, seed: int
+) -> tuple[Any, dict[str, list[float]]]:
+    """Train a copy of it on, with less dropout: by now it rather learns too little."""
+    calm = build_model(recipe.dropout / 6)
+    calm.set_weights(reader.get_weights())
+    gentler = replace(
+        recipe, epochs=recipe.settling, learning_rate=recipe.learning_rate / 3
+    )
+    return calm, fit(calm, rows, gentler, seed)
+
+
 def stream_distorted(training: Rows, recipe: Recipe, seed: int) -> Any:
     """Stream batches without end, reshuffled, each image distorted and spoilt anew.
 
@@ -268,6 +318,23 @@ def calibrate(model: Any, validation: Rows) -> float:
     pixels = validation.inputs.astype(np.float32)
     logits = model.predict(pixels, batch_size=500, verbose=0)
     return round(fit_temperature(validation.labels, logits), 4)
+
+
+def compare(
+    classifier: Function, parameters: int, splits: Splits, recipe: Recipe, seed: int
+) -> list[Baseline]:
+    """Simpler readers trained on MNIST alone, and the one that is served."""
+    compiled = tf.function(classifier.call, reduce_retracing=True)
+
+    def served(images: npt.NDArray[np.uint8]) -> Any:
+        answer = compiled(images=tf.constant(images))["probabilities"]
+        return answer.numpy()[:, :NO_DIGIT]
+
+    simpler = train_baselines(splits.train, splits.test, seed, recipe.baseline_epochs)
+    return [
+        *simpler,
+        measure_baseline("CNN, as served", served, parameters, splits.test),
+    ]
 
 
 def build_function(
