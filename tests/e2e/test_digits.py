@@ -117,13 +117,13 @@ def test_numbers_are_read_in_order(
 ) -> None:
     images, labels = sample
     right = 0
-    for start in range(0, 80, 4):
+    for start in range(0, 256, 4):
         found = predict(server, number_on_paper(images[start : start + 4]), many=True)
         expected = "".join(map(str, labels[start : start + 4]))
         right += found["number"] == expected
         lefts = [each["box"]["left"] for each in found["digits"]]
         assert lefts == sorted(lefts)
-    assert right >= 16
+    assert right >= 51  # of 64
 
 
 def test_one_digit_of_several_is_answered_with_a_warning(

@@ -45,7 +45,7 @@ def test_a_file_is_read(server: Server, seven: bytes) -> None:
     assert prediction["confidence"] == max(prediction["probabilities"])
     assert sum(prediction["probabilities"]) == pytest.approx(1, abs=1e-4)
     assert response.json()["model"] == "digits"
-    assert response.json()["version"] == 1
+    assert response.json()["version"] == 2
 
 
 def test_all_ways_to_send_an_image_give_the_same_answer(
@@ -390,5 +390,5 @@ def test_requests_are_logged_as_json_lines(server: Server, seven: bytes) -> None
     (line,) = server.log_lines(request_id="a-request-to-find")
     assert json.dumps(line)
     assert (line["method"], line["path"], line["status"]) == ("POST", PATH, 200)
-    assert (line["model"], line["version"], line["rows"]) == ("digits", 1, 1)
+    assert (line["model"], line["version"], line["rows"]) == ("digits", 2, 1)
     assert {"ms", "decode_ms", "queue_ms", "compute_ms", "time"} <= set(line)

@@ -7,6 +7,7 @@ All functions are pure: arrays in, arrays out.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,9 @@ FAINTEST, DARKEST = 0.25, 0.75  # what is between is the outline of a stroke
 # ink of it, and the nearest of those that hang together. A ring is all far.
 FARTHEST, NEAREST = 3.6, 1.3
 INNER = 0.6  # likewise, of what hangs together: from there on it may be a frame
+WIDEST = 1.2  # of the height: wider ink may be two digits that touch
+LEVEL = 0.8  # of the median height: the least of a number's digit
+FRAMED = 0.3  # of a frame's longer side: less within it is a speck
 TALL, ASIDE = 0.5, 0.2  # of the tallest, of the narrower: strokes side by side
 
 Box = tuple[int, int, int, int]
@@ -95,12 +99,16 @@ def find_written(
             was written too: a narrow 1 in a number.
     """
     places = _places(connected(cores > LIKELY))[:, :most]
+    if beside and places.size:
+        places = _level(places)
     parts = connected(ink > FAINTEST)
     rows, columns = np.nonzero(parts.labels >= 0)
     if not places.size or not rows.size:
         return []
     part = parts.labels[rows, columns]
     owner, far = _owners(rows, columns, places, part)
+    if beside:
+        owner = _undivided(owner, part, parts.box)
     share = (ink[rows, columns] - FAINTEST) / (DARKEST - FAINTEST)
     level = np.clip(share * 255, 0, 255).astype(np.uint8)
     strokes = _strokes(rows, columns, level, far, owner * parts.area.size + part)
@@ -129,6 +137,13 @@ def _places(parts: Components) -> npt.NDArray[np.float64]:
     return places[:, np.argsort(-half_height * half_width, kind="stable")]
 
 
+def _level(places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Digits of a number are about as high as each other: the lower ones are raised."""
+    y, x, half_height, half_width = places
+    tall = np.maximum(half_height, LEVEL * np.median(half_height))
+    return np.stack([y, x, tall, np.maximum(half_width, NARROWEST * tall)])
+
+
 def _owners(
     rows: npt.NDArray[np.intp],
     columns: npt.NDArray[np.intp],
@@ -144,6 +159,19 @@ def _owners(
     np.minimum.at(reach, (owner, part), nearest)
     is_near = (nearest < FARTHEST) & (reach[owner, part] < NEAREST)
     return np.where(is_near, owner, -1), nearest
+
+
+def _undivided(
+    owner: npt.NDArray[np.intp], part: npt.NDArray[np.intp], boxes: npt.NDArray[Any]
+) -> npt.NDArray[np.intp]:
+    """What hangs together to whom most of it belongs, unless it is as wide as two."""
+    top, left, bottom, right = boxes
+    narrow = right - left < WIDEST * (bottom - top)
+    votes = np.zeros((owner.max() + 2, narrow.size), int)
+    np.add.at(votes, (owner, part), 1)  # the last row is that of -1, nobody
+    votes[-1] = 0
+    most = np.where(votes.any(axis=0), votes.argmax(axis=0), -1)
+    return np.where(narrow[part], most[part], owner)
 
 
 def _strokes(
@@ -182,7 +210,7 @@ def _put_together(strokes: list[Stroke]) -> Found:
     within = [
         each
         for each in strokes
-        if each.reach < INNER or not any(_encloses(each.box, o.box) for o in inner)
+        if each.reach < INNER or not any(_frames(each, other) for other in inner)
     ]
     whole = _cut_out(within)
     parts = [_cut_out(group) for group in _apart(within, inner)]
@@ -211,13 +239,17 @@ def _in_line(stroke: Stroke, found: list[Found]) -> bool:
     return common > TALL * max(bottom - top, stroke.height)
 
 
-def _encloses(outer: Box, inner: Box) -> bool:
-    return (
-        outer[0] <= inner[0]
-        and outer[1] <= inner[1]
-        and outer[2] >= inner[2]
-        and outer[3] >= inner[3]
+def _frames(outer: Stroke, inner: Stroke) -> bool:
+    """Whether one is about the other, which is no speck."""
+    left, top, right, bottom = inner.box
+    lies_within = (
+        outer.box[0] <= left
+        and outer.box[1] <= top
+        and outer.box[2] >= right
+        and outer.box[3] >= bottom
     )
+    longest = max(inner.height, inner.width)
+    return lies_within and longest >= FRAMED * max(outer.height, outer.width)
 
 
 def _side_by_side(strokes: list[Stroke]) -> list[list[Stroke]]:

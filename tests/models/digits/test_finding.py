@@ -110,6 +110,23 @@ def test_a_frame_about_what_was_written_is_left_out() -> None:
     assert found.box == stroke
 
 
+def test_a_ring_about_a_speck_is_no_frame() -> None:
+    level = (60, 60, 140, 62), (60, 138, 140, 140)
+    upright = (60, 60, 62, 140), (138, 60, 140, 140)
+    speck = 99, 99, 101, 101
+    (found,) = find_written(
+        _paint(*level, *upright, speck), _cores((72, 72, 128, 128)), EVERYTHING
+    )
+    assert found.box == (60, 60, 140, 140)
+
+
+def test_a_number_s_digit_is_not_divided_between_neighbours() -> None:
+    first, second = (70, 80, 100, 120), (104, 80, 134, 120)
+    cores = _cores((82, 94, 94, 106), (108, 86, 126, 114))
+    found = find_written(_paint(first, second), cores, EVERYTHING, beside=True)
+    assert {each.box for each in found} == {first, second}
+
+
 def test_strokes_side_by_side_are_parts_of_what_may_be_no_digit() -> None:
     first, second = (70, 80, 84, 120), (96, 80, 110, 120)
     (found,) = find_written(
