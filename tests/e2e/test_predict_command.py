@@ -66,7 +66,9 @@ def test_a_digit_is_drawn_with_its_probabilities(server: Server) -> None:
     assert done.returncode == 0, done.stderr
     first, _, bar, *others = done.stdout.splitlines()
     assert first == f"{SEVEN} is a 7"
-    assert bar.split() == ["7", "█" * 32, "100.00", "%"]
+    digit, drawn, share, _ = bar.split()
+    assert (digit, drawn) == ("7", "█" * 32)
+    assert float(share) > 99
     assert len(others) == 4
 
 

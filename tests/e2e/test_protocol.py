@@ -140,7 +140,7 @@ def test_a_body_in_chunks_and_one_that_waits_are_read(
 
 def test_a_query_makes_no_difference(server: Server, seven: bytes) -> None:
     with Wire(server) as wire:
-        wire.say(post(seven), post(seven, path=f"{PATH}?version=1"))
+        wire.say(post(seven), post(seven, path=f"{PATH}?version=2"))
         short, long = wire.hear(), wire.hear()
     assert short.body == long.body
     assert set(short.headers.keys()) == set(long.headers.keys())
@@ -185,7 +185,7 @@ def test_one_too_many_is_refused_and_welcome_later(
         with stopped(narrow):
             held.say(request)
             until(lambda: "in_flight 1.0" in narrow.client.get("/metrics").text)
-            whole, query = post(seven), post(seven, path=f"{PATH}?version=1")
+            whole, query = post(seven), post(seven, path=f"{PATH}?version=2")
             for pieces in (
                 [whole],
                 [whole[:60], whole[60:]],
