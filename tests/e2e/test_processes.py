@@ -118,7 +118,7 @@ def test_an_engine_that_stands_still_is_seen_bounded_and_replaced(
             until(lambda: not alive(engine))
         assert grown < 150, outcomes
         assert outcomes["deadline_exceeded"] > 0
-        until(lambda: server.log_lines(level="error", process="supervisor"))
+        until(lambda: bool(server.log_lines(level="error", process="supervisor")))
         server.wait_ready()
         assert server.child("engine") != engine
         assert server.client.post(PATH, content=seven, headers=PNG).status_code == 200
