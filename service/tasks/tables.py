@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, Field
 
 from service.contract.contract import Contract
-from service.contract.dtypes import STRING, numpy_dtype
+from service.contract.dtypes import STRING, number_range, numpy_dtype
 from service.contract.signature import TensorSpec
 from service.contract.table import TableField
 from service.contract.task import SERVING
@@ -241,8 +241,8 @@ def _as_numbers(name: str, column: Sequence[Any], dtype: str) -> npt.NDArray[Any
     """
     kind: Any = numpy_dtype(dtype)
     if kind.kind in "iu":
-        bounds = np.iinfo(kind)
-        held = [bounds.min <= each <= bounds.max for each in column]
+        least, most = number_range(dtype)
+        held = [least <= each <= most for each in column]
     else:
         with np.errstate(over="ignore"):
             values = np.array(column, np.float64).astype(kind)
