@@ -17,7 +17,7 @@ from service.models.photo.middle import prepare_photo
 from service.web.imaging.decode import read_photo as read_photo_of_service
 
 FOLDER = ROOT / "benchmarks" / "peers"
-DIGITS = ROOT / "artifacts" / "digits" / "1"
+DIGITS = ROOT / "artifacts" / "digits" / "2"
 PHOTOS = sorted((ROOT / "tests" / "data" / "photos").glob("*.jpg"))
 MODELS = {"digits": DIGITS, "photo": Path("photo/1"), "sentiment": Path("words/1")}
 

@@ -72,8 +72,10 @@ def test_tensorflow_servings_stubs_ask_for_the_status(channel: grpc.Channel) -> 
     service = load_module(f"{APIS}.model_service_pb2_grpc").ModelServiceStub(channel)
     request = messages.GetModelStatusRequest()
     request.model_spec.name = "digits"
-    (version,) = service.GetModelStatus(request).model_version_status
-    assert version.state == messages.ModelVersionStatus.AVAILABLE
+    versions = service.GetModelStatus(request).model_version_status
+    assert {each.version for each in versions} == {1, 2}
+    states = {each.state for each in versions}
+    assert states == {messages.ModelVersionStatus.AVAILABLE}
     reload = load_module(f"{APIS}.model_management_pb2").ReloadConfigRequest()
     refused(
         grpc.StatusCode.PERMISSION_DENIED,
