@@ -100,13 +100,13 @@ def test_a_missing_model_says_how_to_get_it(visit: Open) -> None:
 def test_what_is_known_of_a_model_stands_on_its_card(visit: Open) -> None:
     card = bring(visit(), "digits").locator("#digits")
     assert "Of 10,000 examples" in card.locator(".quality").inner_text()
-    assert "Guessing among 10 answers" in card.locator(".quality").inner_text()
+    assert "Guessing among 11 answers" in card.locator(".quality").inner_text()
     card.get_by_text("How good is it?").click()
-    assert card.locator(".plots img").count() == 4
+    assert card.locator(".plots img").count() == 6
     plot = card.locator(".plots img").first
     plot.scroll_into_view_if_needed()
     until(lambda: bool(plot.evaluate("(image) => image.naturalWidth")))
     card.get_by_text("What it is, and what it is not for").click()
     text = card.locator(".folded").nth(1).inner_text()
     assert "CC BY-SA 3.0" in text
-    assert "Knows nothing but the ten digits" in text
+    assert "digits of other scripts are unknown" in text

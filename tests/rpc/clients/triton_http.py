@@ -119,8 +119,10 @@ def describing(client: Any) -> None:
         config = client.get_model_config("digits", version)
         assert config["input"][0]["dims"] == [28, 28]
         assert config["max_batch_size"] > 1
-        (stats,) = client.get_inference_statistics("digits", version)["model_stats"]
-        assert (stats["name"], stats["version"]) == ("digits", "1")
+        stats = client.get_inference_statistics("digits", version)["model_stats"]
+        assert {each["name"] for each in stats} == {"digits"}
+        versions = {version} if version else {"1", "2"}
+        assert {each["version"] for each in stats} == versions
     assert not client.is_model_ready("nobody")
     metadata = client.get_server_metadata()
     assert metadata["name"] == "servery"
@@ -137,13 +139,13 @@ def describing(client: Any) -> None:
 
 def counting(client: Any) -> None:
     """What was asked above is in the statistics, of all processes together."""
-    (stats,) = client.get_inference_statistics("digits")["model_stats"]
-    assert stats["inference_count"] >= len(images) * 10
-    assert 1 <= stats["execution_count"] <= stats["inference_count"]
-    batches = [each["compute_infer"]["count"] for each in stats["batch_stats"]]
-    assert sum(batches) == stats["execution_count"]
-    assert abs(stats["last_inference"] / 1000 - time.time()) < 60
-    assert stats["inference_stats"]["success"]["count"] >= 10
+    for stats in client.get_inference_statistics("digits")["model_stats"]:
+        assert stats["inference_count"] >= len(images) * 4
+        assert 1 <= stats["execution_count"] <= stats["inference_count"]
+        batches = [each["compute_infer"]["count"] for each in stats["batch_stats"]]
+        assert sum(batches) == stats["execution_count"]
+        assert abs(stats["last_inference"] / 1000 - time.time()) < 60
+        assert stats["inference_stats"]["success"]["count"] >= 4
 
 
 def failing(client: Any) -> None:
