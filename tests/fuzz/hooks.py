@@ -2,6 +2,7 @@
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import schemathesis
@@ -22,6 +23,14 @@ schemathesis.openapi.format(
 )
 schemathesis.openapi.format("image-file", files)
 schemathesis.openapi.media_type("image/*", files)
+
+
+@schemathesis.hook
+def filter_query(context: Any, query: dict[str, Any] | None) -> bool:
+    """Leave out the first version of digits, which reads no photos."""
+    is_digits = context.operation and context.operation.path == "/v1/predict/digits"
+    return not (is_digits and query and str(query.get("version")) == "1")
+
 
 sounds = st.just(to_wav(np.zeros(800, np.float32), 8000))
 schemathesis.openapi.format(
