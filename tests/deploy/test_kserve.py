@@ -35,10 +35,12 @@ def settings() -> Settings:
     return Settings(**given)
 
 
+@pytest.mark.slow
 def test_kserves_sdk_knows_every_field() -> None:
     assert run_client("kserve_resources", str(RUNTIME), str(SERVICE)) == "passed\n"
 
 
+@pytest.mark.slow
 def test_the_sdk_would_tell_a_misspelt_field(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(RUNTIME.read_text().replace("readinessProbe", "readynessProbe"))

@@ -43,6 +43,7 @@ def test_the_configuration_and_its_rules_are_valid() -> None:
     promtool("check", "config", CONFIG)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", RULE_TESTS, ids=lambda file: file.stem)
 def test_rules_do_what_their_tests_say(file: Path) -> None:
     promtool("test", "rules", file)

@@ -14,6 +14,8 @@ from pydantic_core import from_json
 from tests.deploy.prometheus_server import find
 from tests.deploy.test_dockerfile import LOCKS, ROOT
 
+pytestmark = pytest.mark.slow
+
 PIN = re.compile(r"^([\w.-]+)==([^ \\]+)", re.MULTILINE)
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 

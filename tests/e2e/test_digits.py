@@ -20,6 +20,8 @@ DATA = Path(__file__).parents[1] / "data"
 SCENES = sorted(path for path in (DATA / "scenes").iterdir() if path.suffix != ".md")
 BLANKS = ["blank-faint.png", "blank-gradient.png", "blank-paper.jpg"]
 
+pytestmark = pytest.mark.slow
+
 
 def predict(server: Server, data: bytes, **query: Any) -> dict[str, Any]:
     response = server.client.post(PATH, files={"file": data}, params=query)

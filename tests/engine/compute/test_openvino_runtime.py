@@ -165,6 +165,7 @@ def test_a_disk_that_is_full_is_no_fault_of_the_version(heavy_bytes: int) -> Non
     assert found.stdout.strip() == "full"
 
 
+@pytest.mark.slow
 def test_many_requests_of_all_sizes_take_no_more_memory(
     openvino: OpenVINORuntime, tmp_path: Path
 ) -> None:

@@ -67,6 +67,7 @@ def test_a_rotation_turns_about_the_middle() -> None:
     assert turned[0, 14, 14] == pytest.approx(255, abs=0.1)
 
 
+@pytest.mark.slow
 def test_the_stream_is_the_same_in_each_run_and_new_in_each_epoch(
     mnist_sample: Sample,
 ) -> None:

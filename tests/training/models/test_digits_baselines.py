@@ -37,6 +37,7 @@ def test_each_learns_from_a_handful_of_digits(trained: list[Baseline]) -> None:
     assert all(each.microseconds > 0 for each in trained)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_readers(
     trained: list[Baseline], mnist_sample: Sample
 ) -> None:

@@ -66,6 +66,7 @@ def test_unknown_is_neither_yea_nor_nay() -> None:
     assert np.flatnonzero(features).tolist() == [0, 17]  # yea of 0, nay of 1
 
 
+@pytest.mark.slow
 def test_training_twice_with_one_seed_writes_the_same_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
