@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PHOTO := artifacts/photo/2/manifest.json
-WORKERS ?= 2
+WORKERS ?= 3
 SBOM ?= sbom
 PEERS := mosec litserve bentoml mlserver ray pytriton
 
