@@ -159,6 +159,13 @@ class Settings(BaseSettings):
     max_in_flight: int = Field(
         256, ge=1, description="Requests to models in one HTTP process; beyond: 503."
     )
+    max_caller_share: float = Field(
+        0.8,
+        gt=0,
+        le=1,
+        description="As much of what others leave of these, of decoders' places, and of "
+        "bytes held of bodies and images, as one caller may have; beyond: 503.",
+    )
     max_body_bytes: int = Field(
         16 * 1024 * 1024, ge=1, description="Bytes of one request's body; beyond: 413."
     )

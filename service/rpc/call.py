@@ -13,6 +13,7 @@ from service.engine.catalog import VersionStatus
 from service.engine.commands import Command
 from service.errors import ModelNotReady
 from service.web.api.admin import authorize, carry_out
+from service.web.http.limits import read_bulk
 from service.web.http.record import RequestRecord
 from service.web.state import AppState
 
@@ -118,6 +119,7 @@ class RpcCall:
         record = self.record
         record.stages["decode"] = time.monotonic() - record.started
         record.version = contract.version
+        record.bulk |= read_bulk(record.headers)
         batches = contract.batches(signature)
         access.take(record, len(arrays[0]) if batches else 1)
         if batches:
@@ -129,6 +131,7 @@ class RpcCall:
             self.state.engine.submit(
                 *(contract.name, contract.version, signature, arrays, deadline),
                 request_id=record.request_id,
+                turn=record.turn,
             )
         )
         record.batch_rows = answer.batch_rows

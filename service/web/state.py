@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 from service.access.access import Access
 from service.access.certificates import Certificates
 from service.engine.batching.batcher import Answer
+from service.engine.batching.callers import ANYBODY, Turn
 from service.engine.batching.tensors import Tensors
 from service.engine.canary import VersionChooser
 from service.engine.catalog import Catalog
@@ -47,6 +48,7 @@ class EngineHandle(Protocol):
         rows: Tensors,
         deadline: float,
         request_id: str = "",
+        turn: Turn = ANYBODY,
     ) -> asyncio.Future[Answer]:
         """Queue rows; see `Engine.submit`."""
 
@@ -81,7 +83,7 @@ class AppState:
         self.settings = settings
         self.engine = engine
         self.metrics = metrics
-        self.accounting = Accounting(metrics, access_log)
+        self.accounting = Accounting(settings, metrics, access_log)
         self.access = Access(settings.api_keys, metrics, rates)
         self.certificates = (
             Certificates(settings, metrics, certificates)
@@ -111,14 +113,17 @@ class AppState:
         """Whether as many requests are under way as may be."""
         return self.accounting.in_flight >= self.settings.max_in_flight
 
-    def is_full_for(self, method: str, path: str) -> bool:
+    def is_full_for(self, method: str, path: str, asker: str) -> bool:
         """Whether there is no room for such a request; reading always has room.
 
         Args:
             method: The request's.
             path: Its path, without a prefix.
+            asker: Who asks, as far as it is known.
         """
-        return method == "POST" and self.full and not path.startswith(f"{ADMIN}/")
+        if method != "POST" or path.startswith(f"{ADMIN}/"):
+            return False
+        return self.full or not self.accounting.places.has_room(asker)
 
     def close(self) -> None:
         """Write down what is over, and let the threads end."""

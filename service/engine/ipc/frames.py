@@ -2,8 +2,8 @@
 
     frame     = length (u32, of what follows)  kind (u8)  body
     REQUEST   = version (u32, 0 = newest)  count (u32)  name  signature
-                and for each: id (u32)  rows (u32)  deadline (f64)
-                then request ids and tensors, of all in turn
+                and for each: id (u32)  rows (u32)  deadline (f64)  bulk (bool)
+                then request ids, callers and tensors, of all in turn
     ANSWER    = version (u32)  count (u32)  batch rows (u32)
                 and for each: id (u32)  rows (u32)  queue, compute (f64), then tensors
     ERROR     = id (u32)  JSON {code, message, retry_after_s}
@@ -14,6 +14,7 @@
     RESULT    = id (u32)  JSON, what a command led to; if it failed, an ERROR
     name      = length (u8)  UTF-8
     request ids = length (u32)  UTF-8, one a line: what logs call the requests
+    callers   = likewise, whose turns they take
     tensors   = count (u8), then for each: dtype (u8)  dimensions (u8)  shape (u32…)
                 and the data: raw bytes, or for strings the lengths (u32…) and the bytes
 
@@ -35,6 +36,7 @@ import numpy as np
 from pydantic_core import from_json, to_json
 
 from service.contract.dtypes import NAMES, numpy_dtype
+from service.engine.batching.callers import ANYBODY, Turn
 from service.engine.batching.tensors import Array, Tensors
 from service.engine.commands import Command, Outcome
 from service.errors import ServeryError, Unavailable, by_code
@@ -45,7 +47,7 @@ _HEAD = struct.Struct("=IB")
 _ID = struct.Struct("=I")
 _COMMAND = struct.Struct("=Id")
 _REQUEST = struct.Struct("=II")
-_REQUESTED = struct.Struct("=IId")
+_REQUESTED = struct.Struct("=IId?")
 _ANSWER = struct.Struct("=III")
 _ANSWERED = struct.Struct("=IIdd")
 _TENSORS = [struct.Struct(f"=BB{dimensions}I") for dimensions in range(256)]
@@ -76,6 +78,7 @@ class Requested(NamedTuple):
     rows: int
     deadline: float
     request_id: str = ""
+    turn: Turn = ANYBODY
 
 
 class Answered(NamedTuple):
@@ -154,8 +157,9 @@ def pack_request(
         _REQUEST.pack(version, len(callers)),
         pack_text(name),
         pack_text(signature),
-        *[_REQUESTED.pack(*each[:3]) for each in callers],
+        *[_REQUESTED.pack(*each[:3], each.turn.bulk) for each in callers],
         *_pack_lines([each.request_id for each in callers]),
+        *_pack_lines([each.turn.caller for each in callers]),
         *pack_tensors(parts),
     )
 
@@ -168,9 +172,12 @@ def unpack_request(body: memoryview) -> RequestFrame:
     end = offset + count * _REQUESTED.size
     numbers = _REQUESTED.iter_unpack(body[offset:end])
     ids, offset = _unpack_lines(body, end)
+    names, offset = _unpack_lines(body, offset)
     callers = [
-        Requested(number, rows, deadline, request_id)
-        for (number, rows, deadline), request_id in zip(numbers, ids, strict=True)
+        Requested(number, rows, deadline, request_id, Turn(name, bulk))
+        for (number, rows, deadline, bulk), request_id, name in zip(
+            numbers, ids, names, strict=True
+        )
     ]
     return RequestFrame(version, name, signature, callers, unpack_tensors(body, offset))
 

@@ -12,14 +12,14 @@ from starlette.routing import Match
 from starlette.types import Message, Receive, Scope, Send
 
 from service.errors import MethodNotAllowed, NotFound, ServeryError, Unavailable
+from service.web.http.accounting import FULL
 from service.web.http.cors import ALLOWED
 from service.web.http.direct import DirectEndpoints
-from service.web.http.forwarded import strip_prefix
+from service.web.http.forwarded import network_of, strip_prefix
 from service.web.http.head import METHODS
 from service.web.http.record import RequestRecord, respond
 from service.web.state import AppState
 
-FULL = "Too many requests are under way; try again soon."
 SAFE = (  # what browsers heed, on all that is read, unless a page says otherwise
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -48,6 +48,7 @@ class RequestMiddleware:
         if record is None:  # from another server than ours
             headers = dict(scope["headers"])
             record = RequestRecord(scope["method"], scope["path"], "", headers)
+            record.peer = network_of((scope.get("client") or ("",))[0])
         scope["record"], scope["servery"] = record, self.state
         path = strip_prefix(scope["path"], scope.get("root_path", ""))
         found = self.direct.find(path)
@@ -82,11 +83,12 @@ class RequestMiddleware:
         self, record: RequestRecord, path: str, *, is_asked: bool
     ) -> ServeryError | None:
         """Why not, as far as it can be said before it is read what is asked."""
-        if self.state.is_full_for(record.method, path):
+        if self.state.is_full_for(record.method, path, record.asker):
             return Unavailable(FULL)
         try:
             if is_asked:
                 self.state.access.identify(record)
+                self.state.accounting.admit(record)
         except ServeryError as error:
             return error
         return None
