@@ -163,8 +163,8 @@ class Settings(BaseSettings):
         0.8,
         gt=0,
         le=1,
-        description="As much of what others leave of these, of decoders' places, and of "
-        "bytes held of bodies and images, as one caller may have; beyond: 503.",
+        description="Share that one caller may have of what others leave: of these, of "
+        "decoders' places, and of the bytes of bodies and images; beyond: 503.",
     )
     max_body_bytes: int = Field(
         16 * 1024 * 1024, ge=1, description="Bytes of one request's body; beyond: 413."

@@ -104,6 +104,7 @@ class FakeEngine:
         self.compute: Callable[[str, Tensors], Tensors] = lambda _, rows: rows
         self.held = False
         self.submitted: list[tuple[tuple[Any, ...], asyncio.Future[Answer]]] = []
+        self.turns: list[Turn] = []
         self.arrived = threading.Semaphore(0)
         self.cancelled = threading.Semaphore(0)
 
@@ -122,6 +123,7 @@ class FakeEngine:
         turn: Turn = ANYBODY,
     ) -> asyncio.Future[Answer]:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.turns.append(turn)
         self.submitted.append(((name, version, signature, rows, deadline), future))
         self.arrived.release()
         future.add_done_callback(

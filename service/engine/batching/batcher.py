@@ -221,12 +221,10 @@ class Batcher:
         waiting = self._waiting.rows
         too_many = waiting + count - self._max_queue_rows
         if 0 < left_s < wait_s:
-            waiting, expected = (
-                before,
-                (
-                    f"which takes about {wait_s * 1000:.0f} ms; expected a deadline after "
-                    f"that, received one in {left_s * 1000:.0f} ms"
-                ),
+            waiting = before
+            expected = (
+                f"which takes about {wait_s * 1000:.0f} ms; expected a deadline after "
+                f"that, received one in {left_s * 1000:.0f} ms"
             )
         elif too_many > 0 and not self._make_room(too_many, request):
             expected = f"at most {self._max_queue_rows} may; received {count} more"
