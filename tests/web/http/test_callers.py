@@ -48,6 +48,7 @@ def test_places_that_are_given_back_are_nobodys() -> None:
     with Loopback(**PROXY) as server:
         with held(server, GREEDY, 8):
             pass
+        server.call(server.release.clear)
         with held(server, MODEST, 8), server.wire() as wire:
             assert wire.say(request(b"x", GREEDY)).hear().status == 200
         assert server.state.accounting.places.held == 0
