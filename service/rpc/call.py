@@ -11,7 +11,7 @@ from service.contract.inputs import arrange
 from service.engine.batching.batcher import Answer
 from service.engine.catalog import VersionStatus
 from service.engine.commands import Command
-from service.errors import ModelNotReady
+from service.errors import Forbidden, ModelNotReady
 from service.web.api.admin import authorize, carry_out
 from service.web.http.limits import read_bulk
 from service.web.http.record import RequestRecord
@@ -20,6 +20,7 @@ from service.web.state import AppState
 T = TypeVar("T")
 Array = np.ndarray
 
+ELSEWHERE = "Administration is closed over gRPC: expected it on its own port, by HTTP."
 MANY_VALUES = 1 << 14  # strings of so many take about a millisecond
 
 
@@ -83,6 +84,13 @@ class RpcCall:
         authorize(self.state, self._authorization())
 
     def _authorization(self) -> str | None:
+        """What is shown as the token.
+
+        Raises:
+            Forbidden: Operators have a port of their own, which is HTTP's.
+        """
+        if self.state.settings.admin_port:
+            raise Forbidden(ELSEWHERE)
         shown = self.record.headers.get(b"authorization")
         return None if shown is None else str(shown, "latin-1")
 

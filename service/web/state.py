@@ -1,9 +1,9 @@
 """What every request of one process shares."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from service.access.access import Access
 from service.access.certificates import Certificates
@@ -13,6 +13,7 @@ from service.engine.batching.tensors import Tensors
 from service.engine.canary import VersionChooser
 from service.engine.catalog import Catalog
 from service.engine.commands import Command, Outcome
+from service.errors import NotFound
 from service.logs import AccessLog
 from service.metrics import Metrics
 from service.processes.cores import available_cores
@@ -23,6 +24,10 @@ from service.web.http.cors import AllowedOrigins
 from service.web.imaging.pool import DecoderPool
 
 ADMIN = "/v1/admin"  # below it, operators are let in however full it is
+OPERATORS = (
+    "/", "/page", "/metrics", "/docs", "/openapi.json", ADMIN, "/v2/repository/models"
+)  # fmt: skip
+"""What answers on their port alone, where they have one, and all below it."""
 
 T = TypeVar("T")
 
@@ -112,6 +117,23 @@ class AppState:
     def full(self) -> bool:
         """Whether as many requests are under way as may be."""
         return self.accounting.in_flight >= self.settings.max_in_flight
+
+    def is_hidden(self, path: str, server: Sequence[Any] | None) -> bool:
+        """Whether a path is for operators, who have a port of their own.
+
+        Args:
+            path: Without a prefix.
+            server: Host and port at which it is asked.
+        """
+        port = self.settings.admin_port
+        if not port or (server is not None and server[1] == port):
+            return False
+        return any(path == each or path.startswith(f"{each}/") for each in OPERATORS)
+
+    def nothing_at(self, path: str) -> NotFound:
+        """What is said of a path that there is not, or not here."""
+        hint = "" if self.settings.admin_port else "; /docs lists what is"
+        return NotFound(f"There is nothing at {path}{hint}.")
 
     def is_full_for(self, method: str, path: str, asker: str) -> bool:
         """Whether there is no room for such a request; reading always has room.

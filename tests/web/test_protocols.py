@@ -269,11 +269,11 @@ def test_a_priority_that_there_is_not_is_told(
     words: str,
 ) -> None:
     body = {"inputs": [X], "parameters": parameters}
-    response = infer(strangers, "half_plus_two", body, **headers)
+    response = infer(strangers, "half_plus_two", body, b"", **headers)
     assert response.status_code == 400
     assert words in response.json()["error"]
     right = {"inputs": [X], "parameters": {"priority": 2}}
-    response = infer(strangers, "half_plus_two", right, **{"X-Priority": "bulk"})
+    response = infer(strangers, "half_plus_two", right, b"", **{"X-Priority": "bulk"})
     assert response.status_code == 200
 
 

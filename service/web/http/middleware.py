@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Message, Receive, Scope, Send
 
-from service.errors import MethodNotAllowed, NotFound, ServeryError, Unavailable
+from service.errors import MethodNotAllowed, ServeryError, Unavailable
 from service.web.http.accounting import FULL
 from service.web.http.cors import ALLOWED
 from service.web.http.direct import DirectEndpoints
@@ -19,6 +19,7 @@ from service.web.http.forwarded import network_of, strip_prefix
 from service.web.http.head import METHODS
 from service.web.http.record import RequestRecord, respond
 from service.web.state import AppState
+from service.wording import show
 
 SAFE = (  # what browsers heed, on all that is read, unless a page says otherwise
     (b"x-content-type-options", b"nosniff"),
@@ -56,6 +57,8 @@ class RequestMiddleware:
             record.route = found.route
         is_asked = found is not None and scope["method"] == "POST"
         refusal = self._find_refusal(record, path, is_asked=is_asked)
+        if found is None and self.state.is_hidden(path, scope.get("server")):
+            refusal = self.state.nothing_at(show(path))
         work: Awaitable[Response | None]
         self.state.accounting.enter(record)
         try:
@@ -113,7 +116,7 @@ class RequestMiddleware:
             return
         scope = {"type": "http", "method": record.method, "path": path, "headers": []}
         if all(route.matches(scope)[0] is Match.NONE for route in self.app.routes):
-            raise NotFound(f"There is nothing at {path}; /docs lists what is.")
+            raise self.state.nothing_at(path)
 
     async def _serve(
         self, scope: Scope, receive: Receive, send: Send, record: RequestRecord
