@@ -135,17 +135,17 @@ class AppState:
         hint = "" if self.settings.admin_port else "; /docs lists what is"
         return NotFound(f"There is nothing at {path}{hint}.")
 
-    def is_full_for(self, method: str, path: str, asker: str) -> bool:
+    def is_full_for(self, method: str, path: str, asker: str = "") -> bool:
         """Whether there is no room for such a request; reading always has room.
 
         Args:
             method: The request's.
             path: Its path, without a prefix.
-            asker: Who asks, as far as it is known.
+            asker: Who asks, if their share is to be looked at too.
         """
         if method != "POST" or path.startswith(f"{ADMIN}/"):
             return False
-        return self.full or not self.accounting.places.has_room(asker)
+        return self.full or not (asker == "" or self.accounting.places.has_room(asker))
 
     def close(self) -> None:
         """Write down what is over, and let the threads end."""

@@ -216,12 +216,13 @@ class Batcher:
     def _check_capacity(self, request: QueuedRequest) -> None:
         """Refuse at once what would only wait to be late."""
         count, left_s = request.count, request.deadline - request.submitted
-        before = self._waiting.rows_before(request.turn, count)
-        wait_s = self.throughput.seconds(before)
         waiting = self._waiting.rows
-        too_many = waiting + count - self._max_queue_rows
+        wait_s = self.throughput.seconds(waiting)
+        if 0 < left_s < wait_s:  # in turns perhaps sooner
+            waiting = self._waiting.rows_before(request.turn, count)
+            wait_s = self.throughput.seconds(waiting)
+        too_many = self._waiting.rows + count - self._max_queue_rows
         if 0 < left_s < wait_s:
-            waiting = before
             expected = (
                 f"which takes about {wait_s * 1000:.0f} ms; expected a deadline after "
                 f"that, received one in {left_s * 1000:.0f} ms"

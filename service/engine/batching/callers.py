@@ -36,15 +36,16 @@ class Line:
     """Requests of one caller whose rows can be put together, in order of arrival.
 
     Attributes:
-        turn: Whose they are.
+        callers: Where it stands.
+        caller: Whose they are.
         rows: That wait.
         places: Of each request in the order of all.
     """
 
-    __slots__ = ("places", "rows", "shapes", "turn")
+    __slots__ = ("caller", "callers", "places", "rows", "shapes")
 
-    def __init__(self, turn: Turn, shapes: Shapes):
-        self.turn, self.shapes = turn, shapes
+    def __init__(self, callers: "Callers", caller: str, shapes: Shapes):
+        self.callers, self.caller, self.shapes = callers, caller, shapes
         self.rows = 0
         self.places: dict[QueuedRequest, int] = {}
 
@@ -62,31 +63,34 @@ class Callers:
 
     Attributes:
         rows: That wait, of all.
+        lines: In which they do.
     """
 
     def __init__(self) -> None:
-        self.rows = 0
+        self.rows = self.lines = 0
         self._lines: dict[str, dict[Shapes, Line]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._lines)
 
-    def line(self, turn: Turn, shapes: Shapes) -> Line:
+    def line(self, caller: str, shapes: Shapes) -> Line:
         """Where a caller's requests of these shapes wait; if need be, a new one."""
-        lines = self._lines.get(turn.caller)
+        lines = self._lines.get(caller)
         if lines is None:
-            lines = self._lines[turn.caller] = {}
+            lines = self._lines[caller] = {}
         line = lines.get(shapes)
         if line is None:
-            line = lines[shapes] = Line(turn, shapes)
+            line = lines[shapes] = Line(self, caller, shapes)
+            self.lines += 1
         return line
 
     def remove(self, line: Line) -> None:
         """Nobody waits in it any more."""
-        lines = self._lines[line.turn.caller]
+        self.lines -= 1
+        lines = self._lines[line.caller]
         del lines[line.shapes]
         if not lines:
-            del self._lines[line.turn.caller]
+            del self._lines[line.caller]
 
     def rows_of(self, caller: str) -> int:
         """Rows that one of them has waiting."""
@@ -97,15 +101,15 @@ class Callers:
         callers = len(self._lines) + (caller not in self._lines)
         return min(self.rows, callers * (self.rows_of(caller) + count))
 
-    def next_shapes(self) -> Shapes:
-        """Those of the request that has waited longest, of the caller whose turn it is.
+    def next_line(self) -> Line:
+        """That of the request that has waited longest, of the caller whose turn it is.
 
         There has to be one.
         """
         lines = next(iter(self._lines.values()))
         if len(lines) == 1:
-            return next(iter(lines))
-        return min(lines.values(), key=Line.first_place).shapes
+            return next(iter(lines.values()))
+        return min(lines.values(), key=Line.first_place)
 
     def ready_rows(self, shapes: Shapes) -> int:
         """Rows of these shapes."""
@@ -121,9 +125,8 @@ class Callers:
         shares = share_out(rows, [line.rows for line in lines])
         for line, share in zip(lines, shares, strict=True):
             yield line, share
-            caller = line.turn.caller
-            if caller in self._lines:
-                self._lines[caller] = self._lines.pop(caller)
+            if line.caller in self._lines:
+                self._lines[line.caller] = self._lines.pop(line.caller)
 
     def most_rows(self) -> int:
         """Of whoever has most waiting."""
@@ -149,8 +152,6 @@ def share_out(rows: int, wanted: Sequence[int]) -> list[int]:
         What each gets: as many as all others who want so many; where that does not
         come out even, the first get one more.
     """
-    if len(wanted) == 1:
-        return [min(rows, wanted[0])]
     shares, left = [0] * len(wanted), len(wanted)
     for index in sorted(range(left), key=wanted.__getitem__):
         shares[index] = min(wanted[index], -(-rows // left))

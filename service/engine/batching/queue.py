@@ -198,18 +198,21 @@ class RowQueue:
         if not self._line_of:
             return 0
         first, second = self._order()
-        shapes = first.next_shapes()
-        if shapes is None:
+        line = first.next_line()
+        if line.shapes is None:
             return 1
-        return first.ready_rows(shapes) + second.ready_rows(shapes)
+        if first.lines + second.lines == 1:
+            return line.rows
+        return first.ready_rows(line.shapes) + second.ready_rows(line.shapes)
 
     def add(self, request: QueuedRequest) -> None:
         """Put it at the back of its caller's."""
         shapes: Shapes = None
         if not request.whole:
             shapes = tuple([(each.dtype, each.shape[1:]) for each in request.rows])
-        callers = self._callers(request.turn)
-        line = self._line_of[request] = callers.line(request.turn, shapes)
+        turn = request.turn
+        callers = self._bulk if turn.bulk else self._interactive
+        line = self._line_of[request] = callers.line(turn.caller, shapes)
         line.places[request] = self._next_place
         self._next_place += 1
         waiting = request.count - request.taken
@@ -223,7 +226,7 @@ class RowQueue:
         if line is None:
             return False
         del line.places[request]
-        callers, waiting = self._callers(line.turn), request.count - request.taken
+        callers, waiting = line.callers, request.count - request.taken
         line.rows -= waiting
         callers.rows -= waiting
         self.rows -= waiting
@@ -241,8 +244,12 @@ class RowQueue:
         while not batch and self._line_of:  # again, if all that was next had expired
             first, second = self._order()
             self._batches = (self._batches + 1) % BULK_EVERY if second else 0
-            shapes = first.next_shapes()
-            free = most if shapes is not None else 1
+            line = first.next_line()
+            free = most if line.shapes is not None else 1
+            if first.lines + second.lines == 1:
+                self._take_from(line, free, batch)
+                continue
+            shapes = line.shapes
             for callers in (first, second):
                 for line, rows in callers.take_turns(shapes, free):
                     free -= self._take_from(line, rows, batch)

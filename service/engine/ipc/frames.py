@@ -2,8 +2,8 @@
 
     frame     = length (u32, of what follows)  kind (u8)  body
     REQUEST   = version (u32, 0 = newest)  count (u32)  name  signature
-                and for each: id (u32)  rows (u32)  deadline (f64)  bulk (bool)
-                then request ids, callers and tensors, of all in turn
+                and for each: id (u32)  rows (u32)  deadline (f64)
+                then request ids, turns and tensors, of all in turn
     ANSWER    = version (u32)  count (u32)  batch rows (u32)
                 and for each: id (u32)  rows (u32)  queue, compute (f64), then tensors
     ERROR     = id (u32)  JSON {code, message, retry_after_s}
@@ -14,7 +14,7 @@
     RESULT    = id (u32)  JSON, what a command led to; if it failed, an ERROR
     name      = length (u8)  UTF-8
     request ids = length (u32)  UTF-8, one a line: what logs call the requests
-    callers   = likewise, whose turns they take
+    turns     = likewise: b for bulk or i, and the caller
     tensors   = count (u8), then for each: dtype (u8)  dimensions (u8)  shape (u32…)
                 and the data: raw bytes, or for strings the lengths (u32…) and the bytes
 
@@ -30,6 +30,7 @@ import math
 import struct
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -42,12 +43,13 @@ from service.engine.commands import Command, Outcome
 from service.errors import ServeryError, Unavailable, by_code
 
 LARGE_BYTES = 65_536  # from here on a copy costs more than a view
+MOST_TURNS = 4096  # that are remembered as they are written
 
 _HEAD = struct.Struct("=IB")
 _ID = struct.Struct("=I")
 _COMMAND = struct.Struct("=Id")
 _REQUEST = struct.Struct("=II")
-_REQUESTED = struct.Struct("=IId?")
+_REQUESTED = struct.Struct("=IId")
 _ANSWER = struct.Struct("=III")
 _ANSWERED = struct.Struct("=IIdd")
 _TENSORS = [struct.Struct(f"=BB{dimensions}I") for dimensions in range(256)]
@@ -157,9 +159,9 @@ def pack_request(
         _REQUEST.pack(version, len(callers)),
         pack_text(name),
         pack_text(signature),
-        *[_REQUESTED.pack(*each[:3], each.turn.bulk) for each in callers],
+        *[_REQUESTED.pack(*each[:3]) for each in callers],
         *_pack_lines([each.request_id for each in callers]),
-        *_pack_lines([each.turn.caller for each in callers]),
+        *_pack_lines([_write_turn(each.turn) for each in callers]),
         *pack_tensors(parts),
     )
 
@@ -172,11 +174,11 @@ def unpack_request(body: memoryview) -> RequestFrame:
     end = offset + count * _REQUESTED.size
     numbers = _REQUESTED.iter_unpack(body[offset:end])
     ids, offset = _unpack_lines(body, end)
-    names, offset = _unpack_lines(body, offset)
+    turns, offset = _unpack_lines(body, offset)
     callers = [
-        Requested(number, rows, deadline, request_id, Turn(name, bulk))
-        for (number, rows, deadline, bulk), request_id, name in zip(
-            numbers, ids, names, strict=True
+        Requested(number, rows, deadline, request_id, _read_turn(turn))
+        for (number, rows, deadline), request_id, turn in zip(
+            numbers, ids, turns, strict=True
         )
     ]
     return RequestFrame(version, name, signature, callers, unpack_tensors(body, offset))
@@ -321,6 +323,16 @@ def _unpack_strings(body: memoryview, offset: int, size: int) -> tuple[Array, in
         array[index] = bytes(body[offset : offset + length])
         offset += length
     return array, offset
+
+
+@lru_cache(MOST_TURNS)
+def _write_turn(turn: Turn) -> str:
+    return f"{'b' if turn.bulk else 'i'}{turn.caller}"
+
+
+@lru_cache(MOST_TURNS)
+def _read_turn(line: str) -> Turn:
+    return Turn(line[1:], bulk=line[0] == "b")
 
 
 def _pack_lines(lines: Sequence[str]) -> tuple[bytes, bytes]:

@@ -86,7 +86,7 @@ class RequestMiddleware:
         self, record: RequestRecord, path: str, *, is_asked: bool
     ) -> ServeryError | None:
         """Why not, as far as it can be said before it is read what is asked."""
-        if self.state.is_full_for(record.method, path, record.asker):
+        if self.state.is_full_for(record.method, path):
             return Unavailable(FULL)
         try:
             if is_asked:
