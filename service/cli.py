@@ -51,6 +51,13 @@ def cli() -> None:
     "--grpc-port", type=int, help="TCP port for gRPC; 0 = none.  [default: 0]"
 )
 @click.option(
+    "--admin-port",
+    type=int,
+    help="TCP port on which alone metrics, docs and administration answer.  "
+    "[default: that of all]",
+)
+@click.option("--admin-host", help="Its address.  [default: 127.0.0.1]")
+@click.option(
     "--artifacts",
     type=click.Path(path_type=Path),
     help="Folder that holds <model>/<version>/.  [default: artifacts]",
@@ -103,17 +110,34 @@ def serve(**options: Any) -> None:
                 ports.enter_context(each)
                 for each in listen_together(settings.host, settings.port, number)
             ]
+            admin_listeners = _listen_for_operators(settings, ports)
             held = reserve(settings.host, settings.grpc_port)
         except AddressTakenError as error:
             raise click.ClickException(
-                f"{error}. Choose another port with --port or --grpc-port."
+                f"{error}. Choose another port with --port, --grpc-port or "
+                "--admin-port."
             ) from error
-        supervisor = Supervisor(settings, listeners)
+        supervisor = Supervisor(settings, listeners, admin_listeners)
         if held is not None:
             ports.enter_context(held)
         with suppress(OSError):  # nobody needs to read it
             _greet(settings, listeners[0])
         raise SystemExit(asyncio.run(supervisor.run()))
+
+
+def _listen_for_operators(settings: Settings, ports: ExitStack) -> list[socket.socket]:
+    """What accepts from operators' own port, for each HTTP process; none without one.
+
+    Raises:
+        AddressTakenError: See `listen_together`.
+    """
+    from service.processes.sockets import listen_together
+
+    if not settings.admin_port:
+        return []
+    number = settings.number_of_http_processes()
+    listeners = listen_together(settings.admin_host, settings.admin_port, number)
+    return [ports.enter_context(each) for each in listeners]
 
 
 def _greet(settings: Settings, listener: socket.socket) -> None:
@@ -124,7 +148,11 @@ def _greet(settings: Settings, listener: socket.socket) -> None:
     if settings.grpc_port:
         grpc = f", gRPC on {show_address(settings.host, settings.grpc_port)}"
     scheme = "https" if settings.has_tls() else "http"
-    click.echo(f"Servery on {scheme}://{address}, documented at /docs{grpc}", err=True)
+    docs = "/docs"
+    if settings.admin_port:
+        host = show_address(settings.admin_host, settings.admin_port)
+        docs = f"{scheme}://{host}/docs"
+    click.echo(f"Servery on {scheme}://{address}, documented at {docs}{grpc}", err=True)
     is_closed = settings.api_keys or settings.tls_client_ca
     if not is_closed and not is_loopback(listener):
         click.secho(OPEN, err=True, fg="yellow", bold=True)

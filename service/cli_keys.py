@@ -9,7 +9,15 @@ import click
 from pydantic import ValidationError
 
 from service.access.editing import add_key, remove_key
-from service.access.keys import ApiKey, KeysError, hash_key, make_key, read_keys
+from service.access.keys import (
+    BULK,
+    INTERACTIVE,
+    ApiKey,
+    KeysError,
+    hash_key,
+    make_key,
+    read_keys,
+)
 from service.wording import describe_faults
 
 T = TypeVar("T")
@@ -43,8 +51,13 @@ def keys() -> None:
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
     help="From when on it is worth nothing, in UTC.  [default: never]",
 )
+@click.option(
+    "--priority",
+    type=click.Choice([INTERACTIVE, BULK]),
+    help="The highest that it may ask for.  [default: interactive]",
+)
 def add(
-    path: Path, name: str, models: str, expires: datetime | None, **rates: Any
+    path: Path, name: str, models: str, expires: datetime | None, **others: Any
 ) -> None:
     """Make a key for NAME, and print it: it is shown once, and kept nowhere."""
     key = make_key()
@@ -52,7 +65,7 @@ def add(
         "sha256": hash_key(key.encode()).hex(),
         "models": tuple(filter(None, map(str.strip, models.split(",")))),
         "expires": expires and expires.replace(tzinfo=UTC),
-        **rates,
+        **others,
     }
     _try(lambda: add_key(path, name, _check(given)))
     click.echo(key)
@@ -89,6 +102,8 @@ def _describe(key: ApiKey) -> str:
         said.append(f"{key.requests_per_s:g} requests/s")
     if key.rows_per_s is not None:
         said.append(f"{key.rows_per_s:g} rows/s")
+    if key.priority == BULK:
+        said.append("bulk only")
     if key.expires is not None:
         has = "expired" if key.expires <= datetime.now(UTC) else "expires"
         said.append(f"{has} {key.expires.isoformat()}")

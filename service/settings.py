@@ -7,9 +7,9 @@ default.
 import re
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.log_lines import LogFormat
@@ -30,6 +30,16 @@ class Settings(BaseSettings):
     )
     grpc_port: int = Field(
         0, ge=0, le=65535, description="TCP port for gRPC, 8500 by custom; 0 = none."
+    )
+    admin_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="TCP port on which alone metrics, docs and administration answer; "
+        "0 = they do on the port of all.",
+    )
+    admin_host: str = Field(
+        "127.0.0.1", description="Address to listen on with that port."
     )
     artifacts: Path = Field(
         Path("artifacts"), description="Folder that holds <model>/<version>/."
@@ -158,6 +168,13 @@ class Settings(BaseSettings):
     )
     max_in_flight: int = Field(
         256, ge=1, description="Requests to models in one HTTP process; beyond: 503."
+    )
+    max_caller_share: float = Field(
+        0.8,
+        gt=0,
+        le=1,
+        description="Share that one caller may have of what others leave: of these, of "
+        "decoders' places, and of the bytes of bodies and images; beyond: 503.",
     )
     max_body_bytes: int = Field(
         16 * 1024 * 1024, ge=1, description="Bytes of one request's body; beyond: 413."
@@ -343,6 +360,14 @@ class Settings(BaseSettings):
             if origin != "*" and not ORIGIN.fullmatch(origin):
                 raise ValueError("expected https://app.example.com and so on, or *")
         return value
+
+    @model_validator(mode="after")
+    def _check_ports(self) -> Self:
+        if self.admin_port and self.admin_port in {self.port, self.grpc_port}:
+            raise ValueError(
+                f"admin_port: expected a port of its own, received {self.admin_port}"
+            )
+        return self
 
     def has_tls(self) -> bool:
         """Whether any of its files is named."""

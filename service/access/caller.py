@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
-from service.access.keys import ApiKey
+from service.access.keys import BULK, ApiKey
 from service.access.rates import Rate, place
 
 INDEX_BYTES = 8  # of a hash, by which it is found
@@ -24,6 +24,7 @@ class Caller:
         requests: How many it may send; None = any number.
         rows: How many it may have computed; likewise.
         expires: In Unix time; infinite if never.
+        bulk: Whether all that it asks can wait.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Caller:
     requests: Rate | None
     rows: Rate | None
     expires: float
+    bulk: bool
 
     def may_ask(self, model: str) -> bool:
         """Whether it may have this model compute."""
@@ -76,4 +78,5 @@ def _caller(
         Rate(levels, index, key.requests_per_s) if key.requests_per_s else None,
         Rate(levels, index + 1, key.rows_per_s) if key.rows_per_s else None,
         key.expires.timestamp() if key.expires else float("inf"),
+        key.priority == BULK,
     )

@@ -11,7 +11,7 @@ import secrets
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AwareDatetime,
@@ -30,6 +30,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 MOST_BYTES = 1 << 20  # of the file
 MOST_KEYS = 4096
+INTERACTIVE, BULK = "interactive", "bulk"  # priorities
 
 
 class KeysError(Exception):
@@ -71,6 +72,7 @@ class ApiKey(BaseModel):
         requests_per_s: None: as many as the service takes.
         rows_per_s: Of all models together; likewise.
         expires: From when on it is worth nothing; None: never.
+        priority: The highest that it may ask for; None: interactive.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,6 +82,7 @@ class ApiKey(BaseModel):
     requests_per_s: Rate | None = None
     rows_per_s: Rate | None = None
     expires: AwareDatetime | None = None
+    priority: Literal["interactive", "bulk"] | None = None
 
 
 class _File(BaseModel):

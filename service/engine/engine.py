@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from service.engine.administration import Administration
 from service.engine.batching.batcher import Answer
+from service.engine.batching.callers import ANYBODY, Turn
 from service.engine.batching.queue import QueuedRequest
 from service.engine.batching.tensors import Tensors
 from service.engine.canary import VersionChooser
@@ -111,6 +112,7 @@ class Engine:
         rows: Tensors,
         deadline: float,
         request_id: str = "",
+        turn: Turn = ANYBODY,
     ) -> asyncio.Future[Answer]:
         """Queue rows for a model.
 
@@ -121,6 +123,7 @@ class Engine:
             rows: One array for each input, as the signature says.
             deadline: `time.monotonic()` at which the answer is worth nothing.
             request_id: What logs call the request.
+            turn: For whom it is.
 
         Returns:
             A future; cancelling it takes the rows back. See `Batcher.submit`.
@@ -135,7 +138,7 @@ class Engine:
             chosen = self._chooser.choose(self.catalog.models[name])
             version = chosen.version if chosen else None
         found = self._find(name, version)
-        return found.submit(signature, rows, deadline, request_id)
+        return found.submit(signature, rows, deadline, request_id, turn)
 
     def queue(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from service.contract.contract import from_manifest
 from service.contract.manifest import Manifest
 from service.engine.batching.batcher import Answer
+from service.engine.batching.callers import ANYBODY, Turn
 from service.engine.batching.tensors import Tensors, count_rows
 from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionStatus
 from service.engine.commands import Command, Outcome
@@ -50,6 +51,7 @@ class InstantEngine:
         rows: Tensors,
         deadline: float,
         request_id: str = "",
+        turn: Turn = ANYBODY,
     ) -> asyncio.Future[Answer]:
         """See `EngineHandle`; what `compute` raises is raised at once."""
         outputs, count = self._compute(signature, rows), count_rows(rows)

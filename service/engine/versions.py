@@ -9,6 +9,7 @@ from service.contract.contract import Contract
 from service.contract.version import Version
 from service.engine.activity import Marker
 from service.engine.batching.batcher import Answer, Batcher
+from service.engine.batching.callers import Turn
 from service.engine.batching.queue import QueuedRequest
 from service.engine.batching.tensors import TensorChecker, Tensors, count_rows
 from service.engine.compute.runtime import Model
@@ -100,13 +101,18 @@ class LoadedVersion:
         return self._model.alive and all(each.alive for each in batchers)
 
     def submit(
-        self, signature: str, rows: Tensors, deadline: float, request_id: str
+        self,
+        signature: str,
+        rows: Tensors,
+        deadline: float,
+        request_id: str,
+        turn: Turn,
     ) -> asyncio.Future[Answer]:
         """Check tensors and queue them; see `Engine.submit`."""
         self._checker(signature).check(rows, self._most_rows)
         whole = not self._contract.batches(signature)
         batcher = self._batcher(signature)
-        return batcher.submit(rows, deadline, request_id, whole=whole)
+        return batcher.submit(rows, deadline, request_id, turn, whole=whole)
 
     def queue(self, signature: str, requests: Sequence[QueuedRequest]) -> None:
         """Check the rows of many and queue them; see `Engine.queue`."""

@@ -27,6 +27,7 @@ class Handover(BaseModel):
         lifeline: Like the three after it, a descriptor that it inherits.
         heartbeat: See above.
         listener: What it accepts from.
+        admin_listener: And where operators are let in, if that is another port.
         blocks: By process: where it counts.
         engine: The name of the Unix socket behind which the engine is.
         journal: Where engines leave word of what they are doing, should they die of it.
@@ -51,6 +52,7 @@ class Handover(BaseModel):
     journal: int | None = None
     overrides: int | None = None
     rates: int | None = None
+    admin_listener: int | None = None
     certificates: int | None = None
     predecessor_ended: int | None = None
     last_words: tuple[str, ...] = ()

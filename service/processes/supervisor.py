@@ -2,7 +2,7 @@
 
 supervisor ─┬─ engine   accepts from a Unix socket; starts tensorflow-0, with the device
             ├─ http 0   ┐ accept from a TCP socket each, all with one port
-            └─ http N   ┘
+            └─ http N   ┘ (and from another one, if operators have a port of their own)
 
 The supervisor holds all sockets: a connection made while a process is replaced waits.
 """
@@ -13,8 +13,9 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import zip_longest
 
 from service.access.rates import create_levels
 from service.logs import configure_logging
@@ -36,10 +37,17 @@ class Supervisor:
     Args:
         settings: See there; passed on to every process.
         listeners: What HTTP processes accept from, one for each.
+        admin_listeners: On the port of operators, if there is one; likewise.
     """
 
-    def __init__(self, settings: Settings, listeners: list[socket.socket]):
-        self._settings, self._listeners = settings, listeners
+    def __init__(
+        self,
+        settings: Settings,
+        listeners: Sequence[socket.socket],
+        admin_listeners: Sequence[socket.socket] = (),
+    ):
+        self._settings = settings
+        self._listeners = [*listeners, *admin_listeners]
         self._stopping = asyncio.Event()
         names = ["engine", *(f"http-{number}" for number in range(len(listeners)))]
         self._blocks = {name: create_block(name) for name in [*names, "supervisor"]}
@@ -54,8 +62,10 @@ class Supervisor:
         self._certificates = os.memfd_create("servery-certificates")
         self._engine = self._keep("engine", self._engine_listener, engine)
         self._https = [
-            self._keep(name, listener, engine)
-            for name, listener in zip(names[1:], listeners, strict=True)
+            self._keep(name, listener, engine, admin)
+            for name, listener, admin in zip_longest(
+                names[1:], listeners, admin_listeners
+            )
         ]
 
     async def run(self) -> int:
@@ -77,7 +87,13 @@ class Supervisor:
         await self._drain(engine, https)
         return 1 if failed else 0
 
-    def _keep(self, name: str, listener: socket.socket, engine: str) -> Keeper:
+    def _keep(
+        self,
+        name: str,
+        listener: socket.socket,
+        engine: str,
+        admin: socket.socket | None = None,
+    ) -> Keeper:
         handover = Handover(
             name=name,
             settings=self._settings,
@@ -91,10 +107,14 @@ class Supervisor:
             rates=self._rates,
         )
         module, kind = ("engine", "engine") if name == "engine" else ("web", "http")
-        secrets = []
+        others = []
         if kind == "http":  # the engine runs the models' programs
             handover = handover.model_copy(update={"certificates": self._certificates})
-            secrets.append(self._certificates)
+            others.append(self._certificates)
+        if admin is not None:
+            update = {"admin_listener": admin.fileno()}
+            handover = handover.model_copy(update=update)
+            others.append(admin.fileno())
         self._metrics.restarts.labels(kind)  # a series from the start
         return Keeper(
             f"service.{module}",
@@ -106,7 +126,7 @@ class Supervisor:
                 self._rates,
                 listener.fileno(),
                 *self._blocks.values(),
-                *secrets,
+                *others,
             ],
             partial(self._on_end, name, kind),
         )

@@ -11,14 +11,16 @@ from service.contract.inputs import arrange
 from service.engine.batching.batcher import Answer
 from service.engine.catalog import VersionStatus
 from service.engine.commands import Command
-from service.errors import ModelNotReady
+from service.errors import Forbidden, ModelNotReady
 from service.web.api.admin import authorize, carry_out
+from service.web.http.limits import read_bulk
 from service.web.http.record import RequestRecord
 from service.web.state import AppState
 
 T = TypeVar("T")
 Array = np.ndarray
 
+ELSEWHERE = "Administration is closed over gRPC: expected it on its own port, by HTTP."
 MANY_VALUES = 1 << 14  # strings of so many take about a millisecond
 
 
@@ -82,6 +84,13 @@ class RpcCall:
         authorize(self.state, self._authorization())
 
     def _authorization(self) -> str | None:
+        """What is shown as the token.
+
+        Raises:
+            Forbidden: Operators have a port of their own, which is HTTP's.
+        """
+        if self.state.settings.admin_port:
+            raise Forbidden(ELSEWHERE)
         shown = self.record.headers.get(b"authorization")
         return None if shown is None else str(shown, "latin-1")
 
@@ -118,6 +127,7 @@ class RpcCall:
         record = self.record
         record.stages["decode"] = time.monotonic() - record.started
         record.version = contract.version
+        record.bulk |= read_bulk(record.headers)
         batches = contract.batches(signature)
         access.take(record, len(arrays[0]) if batches else 1)
         if batches:
@@ -129,6 +139,7 @@ class RpcCall:
             self.state.engine.submit(
                 *(contract.name, contract.version, signature, arrays, deadline),
                 request_id=record.request_id,
+                turn=record.turn,
             )
         )
         record.batch_rows = answer.batch_rows

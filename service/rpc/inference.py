@@ -55,6 +55,7 @@ async def infer(request: protocol.ModelInferRequest, call: RpcCall) -> Any:
         raise InvalidInput(f"{where}: {first['msg']}") from error
     parsed = parse_infer(asked, memoryview(b""), contract)
     inputs = await call.decode(partial(parse_inputs, request))
+    call.record.bulk = parsed.bulk
     answer = await call.infer(contract, parsed.signature, inputs, parsed.timeout_ms)
     response = protocol.ModelInferResponse(
         model_name=contract.name, model_version=str(answer.version), id=request.id

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -22,7 +23,8 @@ from service.errors import DeadlineExceeded, MalformedBody, ServeryError, Unavai
 from service.rpc.call import RpcCall
 from service.rpc.status import status_of
 from service.rpc.wire import check_work
-from service.web.http.middleware import FULL
+from service.web.http.accounting import FULL
+from service.web.http.forwarded import network_of
 from service.web.http.record import RequestRecord
 from service.web.state import AppState
 
@@ -110,7 +112,9 @@ class _Serving:
             for key, value in context.invocation_metadata() or ()
         }
         method = COMPUTES if self._method.computes else TELLS
-        return RequestRecord(method, self._path, self._path, headers)
+        record = RequestRecord(method, self._path, self._path, headers)
+        record.peer = _network_of(context.peer())
+        return record
 
     async def _serve(self, data: bytes, context: Any, record: RequestRecord) -> Any:
         """The answer, or the error that it is instead."""
@@ -123,6 +127,7 @@ class _Serving:
                 raise Unavailable(FULL)
             if self._method.computes:
                 state.access.identify(record)
+                state.accounting.admit(record)
             call.is_long = len(data) > LONG_BYTES
             request = await call.decode(partial(self._parse, data))
             answer = await self._method.handler(request, call)
@@ -152,6 +157,12 @@ class _Serving:
                 f"expected a message {self._input.full_name}, received {len(data):,} "
                 "bytes that are none"
             ) from error
+
+
+def _network_of(peer: str) -> str:
+    """Of a caller, as gRPC names it: `ipv4:127.0.0.1:41234`, `ipv6:%5B::1%5D:41234`."""
+    address = unquote(peer).partition(":")[2].rpartition(":")[0]
+    return network_of(address.strip("[]"))
 
 
 def _note(record: RequestRecord, error: ServeryError) -> ServeryError:

@@ -66,7 +66,9 @@ class AudioClassifier(FileEndpoint, Classifier):
                 max_samples=left,
             )
             try:
-                row, decoded = await call.state.decoders.run(work, call.deadline)
+                row, decoded = await call.state.decoders.run(
+                    work, call.deadline, call.asker
+                )
             except InvalidInput as error:
                 raise _naming(index, error) if len(files) > 1 else error from None
             sounds.append(row)

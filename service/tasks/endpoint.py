@@ -21,8 +21,8 @@ from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import (
+    CALL_PARAMETERS,
     PREDICT_ERRORS,
-    TIMEOUT_PARAMETER,
     FilesRequest,
     Schema,
     files_body,
@@ -183,7 +183,7 @@ class TaskEndpoint(Endpoint):
             "responses": PREDICT_ERRORS,
             "openapi_extra": {
                 "requestBody": self.body(),
-                "parameters": [TIMEOUT_PARAMETER],
+                "parameters": CALL_PARAMETERS,
             },
         }
 

@@ -74,7 +74,10 @@ def main(name: str, handover: str) -> None:
     server = _DrainingServer(config, state, given.beat)
     gc.collect()
     gc.freeze()
-    server.run(sockets=[socket.socket(fileno=given.listener)])
+    listeners = [given.listener]
+    if given.admin_listener is not None:
+        listeners.append(given.admin_listener)
+    server.run(sockets=[socket.socket(fileno=each) for each in listeners])
 
 
 class _DrainingServer(uvicorn.Server):

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.errors import MalformedBody, MethodNotAllowed, NotFound, ServeryError
+from service.errors import MalformedBody, MethodNotAllowed, ServeryError
 from service.watched import watch
 from service.web.api import routes
 from service.web.api.description import Api
@@ -120,7 +120,8 @@ async def _answer_http(request: Request, error: Exception) -> Response:
 def _translate(request: Request, error: HTTPException) -> ServeryError:
     path = show(request.url.path)
     if error.status_code == HTTPStatus.NOT_FOUND:
-        return NotFound(f"There is nothing at {path}; /docs lists what is.")
+        state: AppState = request.scope["servery"]
+        return state.nothing_at(path)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = ", ".join(_find_methods(request))
         received = request.scope["record"].method

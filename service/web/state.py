@@ -1,17 +1,19 @@
 """What every request of one process shares."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from service.access.access import Access
 from service.access.certificates import Certificates
 from service.engine.batching.batcher import Answer
+from service.engine.batching.callers import ANYBODY, Turn
 from service.engine.batching.tensors import Tensors
 from service.engine.canary import VersionChooser
 from service.engine.catalog import Catalog
 from service.engine.commands import Command, Outcome
+from service.errors import NotFound
 from service.logs import AccessLog
 from service.metrics import Metrics
 from service.processes.cores import available_cores
@@ -22,6 +24,10 @@ from service.web.http.cors import AllowedOrigins
 from service.web.imaging.pool import DecoderPool
 
 ADMIN = "/v1/admin"  # below it, operators are let in however full it is
+OPERATORS = (
+    "/", "/page", "/metrics", "/docs", "/openapi.json", ADMIN, "/v2/repository/models"
+)  # fmt: skip
+"""What answers on their port alone, where they have one, and all below it."""
 
 T = TypeVar("T")
 
@@ -47,6 +53,7 @@ class EngineHandle(Protocol):
         rows: Tensors,
         deadline: float,
         request_id: str = "",
+        turn: Turn = ANYBODY,
     ) -> asyncio.Future[Answer]:
         """Queue rows; see `Engine.submit`."""
 
@@ -81,7 +88,7 @@ class AppState:
         self.settings = settings
         self.engine = engine
         self.metrics = metrics
-        self.accounting = Accounting(metrics, access_log)
+        self.accounting = Accounting(settings, metrics, access_log)
         self.access = Access(settings.api_keys, metrics, rates)
         self.certificates = (
             Certificates(settings, metrics, certificates)
@@ -111,14 +118,34 @@ class AppState:
         """Whether as many requests are under way as may be."""
         return self.accounting.in_flight >= self.settings.max_in_flight
 
-    def is_full_for(self, method: str, path: str) -> bool:
+    def is_hidden(self, path: str, server: Sequence[Any] | None) -> bool:
+        """Whether a path is for operators, who have a port of their own.
+
+        Args:
+            path: Without a prefix.
+            server: Host and port at which it is asked.
+        """
+        port = self.settings.admin_port
+        if not port or (server is not None and server[1] == port):
+            return False
+        return any(path == each or path.startswith(f"{each}/") for each in OPERATORS)
+
+    def nothing_at(self, path: str) -> NotFound:
+        """What is said of a path that there is not, or not here."""
+        hint = "" if self.settings.admin_port else "; /docs lists what is"
+        return NotFound(f"There is nothing at {path}{hint}.")
+
+    def is_full_for(self, method: str, path: str, asker: str = "") -> bool:
         """Whether there is no room for such a request; reading always has room.
 
         Args:
             method: The request's.
             path: Its path, without a prefix.
+            asker: Who asks, if their share is to be looked at too.
         """
-        return method == "POST" and self.full and not path.startswith(f"{ADMIN}/")
+        if method != "POST" or path.startswith(f"{ADMIN}/"):
+            return False
+        return self.full or not (asker == "" or self.accounting.places.has_room(asker))
 
     def close(self) -> None:
         """Write down what is over, and let the threads end."""

@@ -48,15 +48,15 @@ def test_the_file_is_its_owners_alone(path: Path) -> None:
 
 
 def test_all_that_can_be_said_of_a_key_is_read_again(path: Path) -> None:
-    limits = ["--requests-per-s", "20", "--rows-per-s", "0.5"]
+    limits = ["--requests-per-s", "20", "--rows-per-s", "0.5", "--priority", "bulk"]
     command(path, "add", "app", *limits, "--expires", "2030-01-02")
     key = read_keys(path)["app"]
-    assert (key.requests_per_s, key.rows_per_s) == (20, 0.5)
+    assert (key.requests_per_s, key.rows_per_s, key.priority) == (20, 0.5, "bulk")
     assert key.expires is not None
     assert key.expires.isoformat() == "2030-01-02T00:00:00+00:00"
     listed = command(path, "list").stdout
     assert "app" in listed
-    assert "20 requests/s; 0.5 rows/s; expires 2030-01-02" in listed
+    assert "20 requests/s; 0.5 rows/s; bulk only; expires 2030-01-02" in listed
 
 
 def test_a_key_that_is_over_is_listed_as_expired(path: Path) -> None:

@@ -27,6 +27,8 @@ class Server:
     def __init__(self, log: Path, *, trusted: Any = True, **settings: Any):
         self.log = log
         self.grpc_port: int | None = settings.get("grpc_port")
+        self.admin_port: int | None = settings.get("admin_port")
+        self.trusted = trusted
         variables = {f"SERVERY_{key.upper()}": str(v) for key, v in settings.items()}
         with log.open("wb") as file:
             self.process = subprocess.Popen(

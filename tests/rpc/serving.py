@@ -20,6 +20,7 @@ from service.contract.dtypes import NAMES
 from service.contract.manifest import Manifest, read_manifest
 from service.contract.signature import Signature, TensorSpec
 from service.engine.batching.batcher import Answer
+from service.engine.batching.callers import ANYBODY, Turn
 from service.engine.batching.tensors import Tensors
 from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionStatus
 from service.errors import DeadlineExceeded
@@ -103,6 +104,7 @@ class FakeEngine:
         self.compute: Callable[[str, Tensors], Tensors] = lambda _, rows: rows
         self.held = False
         self.submitted: list[tuple[tuple[Any, ...], asyncio.Future[Answer]]] = []
+        self.turns: list[Turn] = []
         self.arrived = threading.Semaphore(0)
         self.cancelled = threading.Semaphore(0)
 
@@ -118,8 +120,10 @@ class FakeEngine:
         rows: Tensors,
         deadline: float,
         request_id: str = "",
+        turn: Turn = ANYBODY,
     ) -> asyncio.Future[Answer]:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.turns.append(turn)
         self.submitted.append(((name, version, signature, rows, deadline), future))
         self.arrived.release()
         future.add_done_callback(

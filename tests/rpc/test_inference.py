@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from service.contract.dtypes import NAMES
+from service.engine.batching.callers import Turn
 from service.rpc.contents import LISTS, MOST_STRINGS
 from service.rpc.generated import open_inference_pb2 as protocol
 from service.rpc.inference import SERVICE
@@ -109,6 +110,24 @@ def test_the_protocols_timeout_shortens_the_deadline(serving: Serving) -> None:
     assert serving.engine.last[4] - time.monotonic() < 0.5
 
 
+@pytest.mark.parametrize(
+    ("priority", "word", "turn"),
+    [
+        (0, "interactive", Turn("127.0.0.1")),
+        (1, "interactive", Turn("127.0.0.1")),
+        (2, "interactive", Turn("127.0.0.1", bulk=True)),
+        (0, "bulk", Turn("127.0.0.1", bulk=True)),
+    ],
+)
+def test_what_can_wait_says_so(
+    serving: Serving, priority: int, word: str, turn: Turn
+) -> None:
+    request = pairs()
+    request.parameters["priority"].int64_param = priority
+    serving.call(SERVICE, "ModelInfer", request, metadata=[("x-priority", word)])
+    assert serving.engine.turns[-1] == turn
+
+
 def _no_raw(request: Any) -> None:
     del request.raw_input_contents[:]
 
@@ -197,6 +216,12 @@ case = pytest.param
             INVALID,
             ["timeout", "-1"],
             id="timeout",
+        ),
+        case(
+            _parameter("priority", string_param="high"),
+            INVALID,
+            ["priority", "'high'"],
+            id="priority",
         ),
         case(_set(name="q"), INVALID, ["inputs x", "q"], id="unknown-input"),
         case(_another_input("more"), INVALID, ["x", "more"], id="extra-input"),

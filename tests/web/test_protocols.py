@@ -254,6 +254,29 @@ def test_a_wrong_header_length_is_told(
     assert words in response.json()["error"]
 
 
+@pytest.mark.parametrize(
+    ("parameters", "headers", "words"),
+    [
+        ({"priority": -1}, {}, "priority: expected a whole number"),
+        ({"priority": "low"}, {}, "received 'low'"),
+        ({}, {"X-Priority": "urgent"}, "expected interactive or bulk, received 'urg"),
+    ],
+)
+def test_a_priority_that_there_is_not_is_told(
+    strangers: Application,
+    parameters: dict[str, Any],
+    headers: dict[str, str],
+    words: str,
+) -> None:
+    body = {"inputs": [X], "parameters": parameters}
+    response = infer(strangers, "half_plus_two", body, b"", **headers)
+    assert response.status_code == 400
+    assert words in response.json()["error"]
+    right = {"inputs": [X], "parameters": {"priority": 2}}
+    response = infer(strangers, "half_plus_two", right, b"", **{"X-Priority": "bulk"})
+    assert response.status_code == 200
+
+
 def test_bytes_that_belong_to_nobody_are_refused(strangers: Application) -> None:
     response = infer(strangers, "half_plus_two", {"inputs": [X]}, b"1234")
     assert response.status_code == 400

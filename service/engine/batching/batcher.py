@@ -5,8 +5,8 @@
     QueueFull  DeadlineExceeded       ModelFailed or InvalidInput, to whose rows did it
 
 There is no waiting time to tune: a lone request runs at once, and what arrives while
-all workers are busy is the next batch. Pure asyncio: no HTTP, no TensorFlow, no
-threads.
+all workers are busy is the next batch. Callers share batches, and where the queue is
+full, who has most of it makes room. Pure asyncio: no HTTP, no TensorFlow, no threads.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from service.engine.batching.callers import ANYBODY, Turn
 from service.engine.batching.queue import QueuedRequest, Recipient, RowQueue, Slice
 from service.engine.batching.tensors import Tensors, cut_rows, merge_rows
 from service.engine.batching.throughput import Throughput
@@ -133,6 +134,7 @@ class Batcher:
         rows: Tensors,
         deadline: float,
         request_id: str = "",
+        turn: Turn = ANYBODY,
         *,
         whole: bool = False,
     ) -> asyncio.Future[Answer]:
@@ -142,6 +144,7 @@ class Batcher:
             rows: At least one row, already validated against the signature.
             deadline: `time.monotonic()` at which the answer is worth nothing.
             request_id: What logs call it.
+            turn: For whom it is.
             whole: Whether it shares no batch, and is neither cut nor padded.
 
         Returns:
@@ -149,12 +152,12 @@ class Batcher:
             `DeadlineExceeded`, `ModelFailed` or `ShuttingDown`.
 
         Raises:
-            QueueFull: The rows would not fit into the queue, or those before them will
-                take until the deadline.
+            QueueFull: The rows would not fit into the queue, and nobody has more of it,
+                or those before them will take until the deadline.
             ShuttingDown: The batcher takes nothing new.
         """
         recipient = _Waiter()
-        request = QueuedRequest(rows, deadline, recipient, request_id=request_id)
+        request = QueuedRequest(rows, deadline, recipient, 0, request_id, turn)
         if whole:
             request.keep_whole()
         self._admit(request)
@@ -198,7 +201,7 @@ class Batcher:
     def _admit(self, request: QueuedRequest) -> None:
         if self._closed:
             raise ShuttingDown("This version of the model takes no more requests.")
-        self._check_capacity(request.count, request.deadline - request.submitted)
+        self._check_capacity(request)
         request.holder = self
         self._waiting.add(request)
         if request.deadline < self._alarm_at:
@@ -210,22 +213,42 @@ class Batcher:
             self._arrived.set()
             self._idle.clear()
 
-    def _check_capacity(self, count: int, left_s: float) -> None:
+    def _check_capacity(self, request: QueuedRequest) -> None:
         """Refuse at once what would only wait to be late."""
-        wait_s = self.throughput.seconds(self._waiting.rows)
-        if self._waiting.rows + count > self._max_queue_rows:
-            expected = f"at most {self._max_queue_rows} may; received {count} more"
-        elif 0 < left_s < wait_s:
+        count, left_s = request.count, request.deadline - request.submitted
+        waiting = self._waiting.rows
+        wait_s = self.throughput.seconds(waiting)
+        if 0 < left_s < wait_s:  # in turns perhaps sooner
+            waiting = self._waiting.rows_before(request.turn, count)
+            wait_s = self.throughput.seconds(waiting)
+        too_many = self._waiting.rows + count - self._max_queue_rows
+        if 0 < left_s < wait_s:
             expected = (
                 f"which takes about {wait_s * 1000:.0f} ms; expected a deadline after "
                 f"that, received one in {left_s * 1000:.0f} ms"
             )
+        elif too_many > 0 and not self._make_room(too_many, request):
+            expected = f"at most {self._max_queue_rows} may; received {count} more"
         else:
             return
         raise QueueFull(
-            f"The queue is full: {self._waiting.rows} rows wait, {expected}.",
+            f"The queue is full: {waiting} rows wait, {expected}.",
             retry_after_s=max(1, math.ceil(wait_s)),
         )
+
+    def _make_room(self, rows: int, request: QueuedRequest) -> bool:
+        """Refuse what whoever has most of a full queue has sent last, if need be."""
+        surplus = self._waiting.find_surplus(rows, request.turn, request.count)
+        for each in surplus:
+            wait_s = self.throughput.seconds(self._waiting.rows)
+            each.fail(
+                QueueFull(
+                    f"The queue is full: {self._waiting.rows} rows wait, others have "
+                    f"less there than you; expected at most {self._max_queue_rows}.",
+                    retry_after_s=max(1, math.ceil(wait_s)),
+                )
+            )
+        return bool(surplus)
 
     async def _work(self, worker: int) -> None:
         while True:

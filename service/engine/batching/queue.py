@@ -1,14 +1,15 @@
-"""Requests that wait for a batch, in rows and in order of arrival."""
+"""Requests that wait for a batch: in rows, by priority, and each caller in its turn."""
 
 import time
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Protocol
 
-import numpy as np
-
+from service.engine.batching.callers import ANYBODY, Callers, Line, Shapes, Turn
 from service.engine.batching.tensors import Tensors, count_rows, merge_rows, slice_rows
 from service.errors import DeadlineExceeded, ServeryError
+
+BULK_EVERY = 8  # of so many batches one begins with bulk, where both wait
 
 
 class Recipient(Protocol):
@@ -39,6 +40,7 @@ class QueuedRequest:
         recipient: Who wants it.
         number: What the recipient knows it by.
         request_id: What logs know it by.
+        turn: For whom it is.
 
     Attributes:
         count: How many rows that is.
@@ -67,6 +69,7 @@ class QueuedRequest:
         "settled",
         "submitted",
         "taken",
+        "turn",
         "whole",
     )  # fmt: skip
 
@@ -77,10 +80,11 @@ class QueuedRequest:
         recipient: Recipient,
         number: int = 0,
         request_id: str = "",
+        turn: Turn = ANYBODY,
     ):
         self.rows, self.deadline = rows, deadline
         self.recipient, self.number = recipient, number
-        self.request_id = request_id
+        self.request_id, self.turn = request_id, turn
         self.count, self.whole = count_rows(rows), False
         self.submitted = self._until = time.monotonic()
         self.holder: Holder | None = None
@@ -165,37 +169,11 @@ class Slice:
         return slice_rows(self.request.rows, self.start, self.start + self.count)
 
 
-Shapes = tuple[tuple[np.dtype[np.generic], tuple[int, ...]], ...] | QueuedRequest
-"""Of each input: its dtype, and its shape without the rows. Or a request kept whole."""
-
-
-class _Line:
-    """Requests whose rows can be put together, in order of arrival.
-
-    Attributes:
-        rows: That wait.
-        places: Of each request in the order of all.
-    """
-
-    __slots__ = ("places", "rows", "shapes")
-
-    def __init__(self, shapes: Shapes):
-        self.shapes = shapes
-        self.rows = 0
-        self.places: dict[QueuedRequest, int] = {}
-
-    def first(self) -> QueuedRequest:
-        return next(iter(self.places))
-
-    def first_place(self) -> int:
-        return next(iter(self.places.values()))
-
-
 class RowQueue:
     """A queue that counts rows, and forgets from its middle at no cost.
 
     Rows of different shapes cannot be put together: what is taken is of one shape, that
-    of the request which has waited longest.
+    of the request which has waited longest, of the caller whose turn it is.
 
     Attributes:
         rows: That wait.
@@ -204,8 +182,9 @@ class RowQueue:
     def __init__(self) -> None:
         self.rows = 0
         self._next_place = 0
-        self._lines: dict[Shapes, _Line] = {}
-        self._line_of: dict[QueuedRequest, _Line] = {}
+        self._interactive, self._bulk = Callers(), Callers()
+        self._batches = 0  # taken since bulk last began one
+        self._line_of: dict[QueuedRequest, Line] = {}
 
     def __bool__(self) -> bool:
         return bool(self._line_of)
@@ -215,22 +194,30 @@ class RowQueue:
 
     @property
     def ready_rows(self) -> int:
-        """Rows that could be put together with those that have waited longest."""
-        return self._oldest().rows if self._lines else 0
+        """Rows that could be put together with those that are next."""
+        if not self._line_of:
+            return 0
+        first, second = self._order()
+        line = first.next_line()
+        if line.shapes is None:
+            return 1
+        if first.lines + second.lines == 1:
+            return line.rows
+        return first.ready_rows(line.shapes) + second.ready_rows(line.shapes)
 
     def add(self, request: QueuedRequest) -> None:
-        """Put it at the back."""
-        shapes: Shapes = request
+        """Put it at the back of its caller's."""
+        shapes: Shapes = None
         if not request.whole:
             shapes = tuple([(each.dtype, each.shape[1:]) for each in request.rows])
-        line = self._lines.get(shapes)
-        if line is None:
-            line = self._lines[shapes] = _Line(shapes)
-        self._line_of[request] = line
+        turn = request.turn
+        callers = self._bulk if turn.bulk else self._interactive
+        line = self._line_of[request] = callers.line(turn.caller, shapes)
         line.places[request] = self._next_place
         self._next_place += 1
         waiting = request.count - request.taken
         line.rows += waiting
+        callers.rows += waiting
         self.rows += waiting
 
     def forget(self, request: QueuedRequest) -> bool:
@@ -239,40 +226,90 @@ class RowQueue:
         if line is None:
             return False
         del line.places[request]
-        waiting = request.count - request.taken
+        callers, waiting = line.callers, request.count - request.taken
         line.rows -= waiting
+        callers.rows -= waiting
         self.rows -= waiting
         if not line.places:
-            del self._lines[line.shapes]
+            callers.remove(line)
         return True
 
     def take(self, most: int) -> list[Slice]:
         """Take at most so many rows of one shape; what did not fit goes to the back.
 
         So a request for one row waits behind at most one batch of a request for many.
+        Of what is kept whole one request is taken.
         """
         batch: list[Slice] = []
-        free, now = most, time.monotonic()
-        while free and not batch and self._lines:
-            line = self._oldest()  # another one if all of the last one had expired
-            while free and line.places:
-                request = line.first()
-                if request.deadline <= now:
-                    request.expire()  # which takes it out
-                    continue
-                self.forget(request)
-                part = Slice(
-                    request, request.taken, min(free, request.count - request.taken)
-                )
-                batch.append(part)
-                request.taken += part.count
-                free -= part.count
-                if request.taken < request.count:
-                    self.add(request)
+        while not batch and self._line_of:  # again, if all that was next had expired
+            first, second = self._order()
+            self._batches = (self._batches + 1) % BULK_EVERY if second else 0
+            line = first.next_line()
+            free = most if line.shapes is not None else 1
+            if first.lines + second.lines == 1:
+                self._take_from(line, free, batch)
+                continue
+            shapes = line.shapes
+            for callers in (first, second):
+                for line, rows in callers.take_turns(shapes, free):
+                    free -= self._take_from(line, rows, batch)
         return batch
 
-    def _oldest(self) -> _Line:
-        """The line of the request that has waited longest."""
-        if len(self._lines) == 1:
-            return next(iter(self._lines.values()))
-        return min(self._lines.values(), key=_Line.first_place)
+    def rows_before(self, turn: Turn, count: int) -> int:
+        """Rows that may be computed before the last of `count` more, for `turn`."""
+        before = self._callers(turn).rows_before(turn.caller, count)
+        return before + (self._interactive.rows if turn.bulk else 0)
+
+    def find_surplus(self, rows: int, turn: Turn, count: int) -> list[QueuedRequest]:
+        """Whose requests are to go, so that `count` more rows have room.
+
+        Args:
+            rows: How many too many there would be.
+            turn: Whose the new rows are.
+            count: How many they are.
+
+        Returns:
+            The newest of whoever has most waiting, if that is more than `turn` would
+            have, even afterwards; else nothing.
+        """
+        fullest = max(self._interactive, self._bulk, key=Callers.most_rows)
+        most, own = fullest.most_rows(), self._callers(turn).rows_of(turn.caller)
+        if most - rows < own + count:
+            return []
+        surplus: list[QueuedRequest] = []
+        for request in reversed(fullest.longest_line().places):
+            if rows > 0 and not request.taken:
+                surplus.append(request)
+                rows -= request.count
+        return surplus if rows <= 0 else []
+
+    def _take_from(self, line: Line, most: int, batch: list[Slice]) -> int:
+        free, now = most, time.monotonic()
+        while free and line.places:
+            request = line.first()
+            if request.deadline <= now:
+                request.expire()  # which takes it out
+                continue
+            self.forget(request)
+            part = Slice(
+                request, request.taken, min(free, request.count - request.taken)
+            )
+            batch.append(part)
+            request.taken += part.count
+            free -= part.count
+            if request.taken < request.count:
+                self.add(request)
+        return most - free
+
+    def _callers(self, turn: Turn) -> Callers:
+        return self._bulk if turn.bulk else self._interactive
+
+    def _order(self) -> tuple[Callers, Callers]:
+        """Who chooses first: interactive; now and then bulk, so that it gets its share.
+
+        Somebody has to wait.
+        """
+        is_bulks = not self._interactive or self._batches == BULK_EVERY - 1
+        if is_bulks and self._bulk:
+            return self._bulk, self._interactive
+        return self._interactive, self._bulk

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from service.engine.batching.batcher import Answer
+from service.engine.batching.callers import ANYBODY, Turn
 from service.engine.batching.tensors import Tensors
 from service.engine.catalog import Catalog
 from service.engine.commands import Command, Outcome
@@ -91,6 +92,7 @@ class EngineClient:
         rows: Tensors,
         deadline: float,
         request_id: str = "",
+        turn: Turn = ANYBODY,
     ) -> asyncio.Future[Answer]:
         """Send rows to the engine; see `Engine.submit`.
 
@@ -115,7 +117,7 @@ class EngineClient:
         group: Group = (name, version or 0, signature, shapes)
         future.add_done_callback(partial(_finish, connection, number))
         connection.ask(
-            PendingCall(number, group, rows, size, deadline, future, request_id)
+            PendingCall(number, group, rows, size, deadline, future, request_id, turn)
         )
         return future
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from service.engine.batching.batcher import Answer
+from service.engine.batching.callers import Turn
 from service.engine.batching.tensors import Tensors, count_rows, cut_callers
 from service.engine.catalog import Catalog
 from service.engine.commands import Command, Outcome
@@ -39,6 +40,7 @@ class PendingCall(NamedTuple):
     deadline: float
     future: asyncio.Future[Answer]
     request_id: str
+    turn: Turn
 
     def fail(self, error: Exception) -> None:
         """Tell who waits, if somebody still does."""
@@ -138,7 +140,8 @@ class ClientConnection(Connection):
         name, version, signature, _ = group
         callers = [
             Requested(
-                call.number, count_rows(call.tensors), call.deadline, call.request_id
+                *(call.number, count_rows(call.tensors), call.deadline),
+                *(call.request_id, call.turn),
             )
             for call in calls
         ]

@@ -3,7 +3,7 @@
     frame     = length (u32, of what follows)  kind (u8)  body
     REQUEST   = version (u32, 0 = newest)  count (u32)  name  signature
                 and for each: id (u32)  rows (u32)  deadline (f64)
-                then request ids and tensors, of all in turn
+                then request ids, turns and tensors, of all in turn
     ANSWER    = version (u32)  count (u32)  batch rows (u32)
                 and for each: id (u32)  rows (u32)  queue, compute (f64), then tensors
     ERROR     = id (u32)  JSON {code, message, retry_after_s}
@@ -14,6 +14,7 @@
     RESULT    = id (u32)  JSON, what a command led to; if it failed, an ERROR
     name      = length (u8)  UTF-8
     request ids = length (u32)  UTF-8, one a line: what logs call the requests
+    turns     = likewise: b for bulk or i, and the caller
     tensors   = count (u8), then for each: dtype (u8)  dimensions (u8)  shape (u32…)
                 and the data: raw bytes, or for strings the lengths (u32…) and the bytes
 
@@ -29,17 +30,20 @@ import math
 import struct
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from pydantic_core import from_json, to_json
 
 from service.contract.dtypes import NAMES, numpy_dtype
+from service.engine.batching.callers import ANYBODY, Turn
 from service.engine.batching.tensors import Array, Tensors
 from service.engine.commands import Command, Outcome
 from service.errors import ServeryError, Unavailable, by_code
 
 LARGE_BYTES = 65_536  # from here on a copy costs more than a view
+MOST_TURNS = 4096  # that are remembered as they are written
 
 _HEAD = struct.Struct("=IB")
 _ID = struct.Struct("=I")
@@ -76,6 +80,7 @@ class Requested(NamedTuple):
     rows: int
     deadline: float
     request_id: str = ""
+    turn: Turn = ANYBODY
 
 
 class Answered(NamedTuple):
@@ -156,6 +161,7 @@ def pack_request(
         pack_text(signature),
         *[_REQUESTED.pack(*each[:3]) for each in callers],
         *_pack_lines([each.request_id for each in callers]),
+        *_pack_lines([_write_turn(each.turn) for each in callers]),
         *pack_tensors(parts),
     )
 
@@ -168,9 +174,12 @@ def unpack_request(body: memoryview) -> RequestFrame:
     end = offset + count * _REQUESTED.size
     numbers = _REQUESTED.iter_unpack(body[offset:end])
     ids, offset = _unpack_lines(body, end)
+    turns, offset = _unpack_lines(body, offset)
     callers = [
-        Requested(number, rows, deadline, request_id)
-        for (number, rows, deadline), request_id in zip(numbers, ids, strict=True)
+        Requested(number, rows, deadline, request_id, _read_turn(turn))
+        for (number, rows, deadline), request_id, turn in zip(
+            numbers, ids, turns, strict=True
+        )
     ]
     return RequestFrame(version, name, signature, callers, unpack_tensors(body, offset))
 
@@ -314,6 +323,16 @@ def _unpack_strings(body: memoryview, offset: int, size: int) -> tuple[Array, in
         array[index] = bytes(body[offset : offset + length])
         offset += length
     return array, offset
+
+
+@lru_cache(MOST_TURNS)
+def _write_turn(turn: Turn) -> str:
+    return f"{'b' if turn.bulk else 'i'}{turn.caller}"
+
+
+@lru_cache(MOST_TURNS)
+def _read_turn(line: str) -> Turn:
+    return Turn(line[1:], bulk=line[0] == "b")
 
 
 def _pack_lines(lines: Sequence[str]) -> tuple[bytes, bytes]:

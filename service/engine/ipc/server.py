@@ -94,7 +94,10 @@ class _ServerConnection(Connection):
         version, name, signature, callers, tensors = unpack_request(body)
         parts = cut_callers(tensors, [each.rows for each in callers])
         requests = [
-            QueuedRequest(part, caller.deadline, self, caller.number, caller.request_id)
+            QueuedRequest(
+                *(part, caller.deadline, self, caller.number, caller.request_id),
+                turn=caller.turn,
+            )
             for caller, part in zip(callers, parts, strict=True)
         ]
         self._pending.update((each.number, each) for each in requests)

@@ -33,8 +33,8 @@ from service.tasks.segmentation import ImageSegmenter, find_segments
 from service.tasks.tables import TableEndpoint, TableRegressor
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import (
+    CALL_PARAMETERS,
     PREDICT_ERRORS,
-    TIMEOUT_PARAMETER,
     WHOLE,
     AudiosRequest,
     DirectRoute,
@@ -137,7 +137,7 @@ class Asked:
                 AudiosRequest.media: {"schema": AudiosRequest.file},
             },
         },
-        "parameters": [*path_parameters(PATH), TIMEOUT_PARAMETER],
+        "parameters": [*path_parameters(PATH), *CALL_PARAMETERS],
     },
 )
 async def ask_model(request: Request, version: Version = None) -> Response:

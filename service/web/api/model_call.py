@@ -27,7 +27,7 @@ from service.web.http.body import (
     read_body,
     refuse,
 )
-from service.web.http.limits import read_timeout_ms
+from service.web.http.limits import read_bulk, read_timeout_ms
 from service.web.http.multipart import MULTIPART, parse_files
 from service.web.http.negotiation import choose
 from service.web.http.record import RequestRecord
@@ -67,6 +67,7 @@ class ModelCall:
         self._record: RequestRecord = request.scope["record"]
         settings = self.state.settings
         asked_ms = read_timeout_ms(self._record.headers, settings.max_timeout_ms)
+        self._record.bulk = read_bulk(self._record.headers)
         self._asked_ms = asked_ms
         timeout_ms = asked_ms or settings.timeout_ms
         self.deadline = self._record.started + timeout_ms / 1000
@@ -89,6 +90,11 @@ class ModelCall:
         timeout_ms = self.state.engine.catalog.models[model].policy.timeout_ms
         if timeout_ms and not self._asked_ms:
             self.deadline = self._record.started + timeout_ms / 1000
+
+    @property
+    def asker(self) -> str:
+        """Who asks; see `RequestRecord.asker`."""
+        return self._record.asker
 
     def pin(self) -> Contract:
         """The contract of the version that answers; from now on no other one does.
@@ -201,7 +207,7 @@ class ModelCall:
                 f"The request is too large: expected at most {most:,} bytes as the "
                 f"model takes and gives them, received {rows:,} × {row_bytes:,}."
             )
-        self.state.accounting.hold(self._record, size, most)
+        self.state.accounting.hold(self._record, size)
 
     async def decode(self, work: Callable[[], T], *, in_thread: bool) -> T:
         """Make rows of what was sent, on the clock of the stage `decode`.
@@ -229,7 +235,7 @@ class ModelCall:
             ServeryError: See `DecoderPool.read`.
             ClientDisconnectedError: Nobody waits for the answer any more.
         """
-        work = self.state.decoders.read(images, read, self.deadline, fields)
+        work = self.state.decoders.read(images, read, self.deadline, fields, self.asker)
         return (await self.wait_for_decoders(work),)
 
     async def wait_for_decoders(self, work: Coroutine[Any, Any, T]) -> T:
@@ -290,6 +296,7 @@ class ModelCall:
         future = self.state.engine.submit(
             *(self._model, self._version, signature, rows, self.deadline),
             request_id=self._record.request_id,
+            turn=self._record.turn,
         )
         answer: Answer = await self._record.wait_for(future)
         self._record.version = answer.version

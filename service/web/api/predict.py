@@ -14,7 +14,7 @@ from service.tasks.records import inlined
 from service.tasks.registry import TaskEndpoints
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import (
-    TIMEOUT_PARAMETER,
+    CALL_PARAMETERS,
     DirectRoute,
     Schema,
     Version,
@@ -97,7 +97,7 @@ def _describe(contract: Contract, endpoint: Endpoint, catalog: Catalog) -> Schem
     manifest = catalog.manifest(contract.name, contract.version)
     parameters: list[dict[str, Any]] = [
         {"name": "version", "in": "query", "schema": {"type": "integer", "minimum": 1}},
-        TIMEOUT_PARAMETER,
+        *CALL_PARAMETERS,
     ]
     if endpoint.takes_top_k:
         schema = {"type": "integer", "minimum": 1, "maximum": 1000}

@@ -233,6 +233,16 @@ TIMEOUT_PARAMETER = {
     "schema": {"type": "integer", "minimum": 1, "maximum": "max_timeout_ms"},
     "description": "Milliseconds after which the answer is worth nothing.",
 }
+CALL_PARAMETERS: list[dict[str, Any]] = [
+    TIMEOUT_PARAMETER,
+    {
+        "name": "X-Priority",
+        "in": "header",
+        "required": False,
+        "schema": {"type": "string", "enum": ["interactive", "bulk"]},
+        "description": "Bulk waits for what is interactive.",
+    },
+]
 
 
 def path_parameters(path: str) -> list[dict[str, Any]]:
@@ -306,7 +316,7 @@ def json_body(
     content = {JSON: {"schema": schema.model_json_schema(), "example": example}}
     return {
         "requestBody": {"required": required, "content": content},
-        "parameters": [TIMEOUT_PARAMETER],
+        "parameters": CALL_PARAMETERS,
     }
 
 
@@ -342,5 +352,5 @@ def files_body(schema: type[FilesRequest], example: str) -> dict[str, Any]:
                 schema.media: {"schema": schema.file},
             },
         },
-        "parameters": [TIMEOUT_PARAMETER],
+        "parameters": CALL_PARAMETERS,
     }

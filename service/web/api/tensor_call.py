@@ -70,7 +70,7 @@ class TensorCall:
         elif size <= HEAVY_BYTES:
             result = await self.state.parse_in_thread(work)
         else:
-            result = await self.state.decoders.run(work, self._call.deadline)
+            result = await self._in_decoder(work)
         self._record.stages["decode"] = time.perf_counter() - began
         return result
 
@@ -91,13 +91,21 @@ class TensorCall:
             return work()
         if size <= HEAVY_ELEMENTS:
             return await self.state.in_thread(work)
-        return await self.state.decoders.run(work, self._call.deadline)
+        return await self._in_decoder(work)
+
+    def put_back(self) -> None:
+        """Let those go first that cannot wait."""
+        self._record.bulk = True
 
     def shorten_deadline(self, timeout_ms: float | None) -> None:
         """Let the caller's own timeout count, where it is the shorter one."""
         if timeout_ms is not None:
             sooner = self._record.started + timeout_ms / 1000
             self._call.deadline = min(self._call.deadline, sooner)
+
+    async def _in_decoder(self, work: Callable[[], T]) -> T:
+        call = self._call
+        return await self.state.decoders.run(work, call.deadline, call.asker)
 
 
 def find_status(

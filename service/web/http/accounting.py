@@ -8,11 +8,14 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from service.access.shares import Shares
 from service.errors import RateExceeded, Unavailable
 from service.logs import AccessLog
 from service.metrics import DelayedCall, Metrics
+from service.settings import Settings
 from service.web.http.record import RequestRecord
 
+FULL = "Too many requests are under way; try again soon."
 OK = 200
 OUTCOMES = {OK: "ok", RateExceeded.status: "limited"}
 STAGES = ("decode", "queue", "compute", "encode")
@@ -22,16 +25,23 @@ class Accounting:
     """The requests under way, and those that are over and not yet written down.
 
     Args:
+        settings: See `max_in_flight`, `max_decoded_bytes` and `max_caller_share`.
         metrics: Where they are counted.
         access_log: Where each gets a line, if at all.
 
     Attributes:
         in_flight: Requests to models under way in this process. Those for health and
             metrics take no room: they must be answered above all when there is none.
+        places: Of those, by whom they come from.
     """
 
-    def __init__(self, metrics: Metrics, access_log: AccessLog | None):
-        self.in_flight = self._held_bytes = 0
+    def __init__(
+        self, settings: Settings, metrics: Metrics, access_log: AccessLog | None
+    ):
+        share = settings.max_caller_share
+        self.in_flight = 0
+        self.places = Shares(settings.max_in_flight, share)
+        self._decoded = Shares(settings.max_decoded_bytes, share)
         self._metrics = metrics
         self._access_log = access_log
         self._finished: list[RequestRecord] = []
@@ -43,23 +53,37 @@ class Accounting:
         self.in_flight += record.method == "POST"
         self._flush.plan()
 
-    def hold(self, record: RequestRecord, size: int, most: int) -> None:
+    def admit(self, record: RequestRecord) -> None:
+        """Give a place to a request of which it is known who asks.
+
+        Raises:
+            Unavailable: Others of the same caller have all that it may take.
+        """
+        if not self.places.has_room(record.asker):
+            raise Unavailable(FULL)
+        self.places.hold(record.asker)
+        record.admitted = True
+
+    def hold(self, record: RequestRecord, size: int) -> None:
         """Count bytes that a request holds until it is over.
 
         Raises:
-            Unavailable: Those under way would hold more than `most`.
+            Unavailable: Those under way would hold more than all may, or its caller.
         """
-        if self._held_bytes + size > most:
+        if not self._decoded.has_room(record.asker, size):
             raise Unavailable(
                 "What is decoded of other requests takes all room; try again soon."
             )
-        self._held_bytes += size
+        self._decoded.hold(record.asker, size)
         record.held_bytes += size
 
     def leave(self, record: RequestRecord) -> None:
         """This one is over; each that has entered leaves."""
         self.in_flight -= record.method == "POST"
-        self._held_bytes -= record.held_bytes
+        if record.admitted:
+            self.places.release(record.asker)
+        if record.held_bytes:
+            self._decoded.release(record.asker, record.held_bytes)
         record.finish()
         self._finished.append(record)
         self._flush.plan()

@@ -24,13 +24,13 @@ from service.errors import (
     TooManyConnections,
     Unavailable,
 )
+from service.web.http.accounting import FULL
 from service.web.http.connections import Connections
 from service.web.http.cycle import Cycle
-from service.web.http.forwarded import strip_prefix
+from service.web.http.forwarded import network_of, strip_prefix
 from service.web.http.head import RequestHead
 from service.web.http.incoming import IncomingBody
 from service.web.http.limits import LINGER_S, PIPELINED_BYTES, SMALL_BODY_BYTES
-from service.web.http.middleware import FULL
 from service.web.http.record import RequestRecord
 from service.web.http.response import CONTINUE, Header, write_error
 
@@ -255,6 +255,7 @@ class Connection(asyncio.Protocol):
         """A head is whole: see what is to come."""
         record = self._record = RequestRecord(head.method, "", "unmatched", head.fields)
         record.cors = self._all.origins.answer(head.fields)
+        record.peer = self._find_peer(head)
         try:
             head.check()
         finally:
@@ -282,14 +283,21 @@ class Connection(asyncio.Protocol):
             self._prefix = self._all.proxies.prefix(head.fields) or self._prefix
         self._path = strip_prefix(head.path, self._prefix)
 
+    def _find_peer(self, head: RequestHead) -> str:
+        """The network of the caller, a trusted proxy's if there is one in between."""
+        address = self._address
+        if self._is_forwarded:
+            address = self._all.proxies.caller(head.fields) or address
+        return network_of(address)
+
     def _begin_body(self, head: RequestHead, record: RequestRecord) -> None:
         if head.is_chunked or head.length > SMALL_BODY_BYTES or head.expects_continue:
             self._all.app.check_upload(record, self._path)
             if self.is_last:
                 raise ShuttingDown("The service is shutting down.")
-            if self._all.state.full:
+            if self._all.state.is_full_for("POST", self._path, record.asker):
                 raise Unavailable(FULL)
-        self._body = IncomingBody(head, self._all, self._loop.time())
+        self._body = IncomingBody(head, self._all, self._loop.time(), record.peer)
         self._phase, self._deadline = Phase.BODY, self._body.deadline
         if head.expects_continue and not self._pending:
             self._transport.write(CONTINUE)
@@ -307,7 +315,7 @@ class Connection(asyncio.Protocol):
 
     def _start(self, head: RequestHead, record: RequestRecord, body: bytes) -> None:
         """The request is whole: have it answered."""
-        if self._all.state.is_full_for(head.method, self._path):
+        if self._all.state.is_full_for(head.method, self._path, record.asker):
             self._refuse(Unavailable(FULL), is_whole=True)
             return
         self._phase = Phase.ANSWER

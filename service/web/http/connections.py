@@ -6,6 +6,7 @@ import time
 from itertools import islice
 from typing import Protocol
 
+from service.access.shares import Shares
 from service.processes.memory import MemoryWatch
 from service.web.http.forwarded import TrustedProxies
 from service.web.http.limits import HttpLimits
@@ -47,7 +48,8 @@ class Connections:
         limits: What connections may cost.
 
     Attributes:
-        body_bytes: Of requests, held until their answer, where one read was not enough.
+        bodies: Bytes of requests, held until their answer, where one read was not
+            enough; by whom they come from.
         unsent_bytes: Of answers, held for callers who do not read.
     """
 
@@ -56,7 +58,9 @@ class Connections:
         self.accounting, self.root_path = state.accounting, state.settings.root_path
         self.proxies = TrustedProxies(state.settings.forwarded_allow_ips)
         self.origins = state.origins
-        self.body_bytes = self.unsent_bytes = 0
+        share = state.settings.max_caller_share
+        self.bodies = Shares(limits.buffered_body_bytes, share)
+        self.unsent_bytes = 0
         self._all: dict[Connected, None] = {}
         self._by_address: dict[str, dict[Connected, None]] = {}
         self._metrics = state.metrics

@@ -1,10 +1,13 @@
 """What a trusted proxy says of a request: its caller, its scheme, its prefix."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 ANYBODY = "*"
+PREFIX_BITS = 64  # of an IPv6 address: what a subscriber gets at least
+MOST_REMEMBERED = 4096
 
 
 class TrustedProxies:
@@ -40,19 +43,38 @@ class TrustedProxies:
         return prefix if prefix[:1] == "/" and prefix[:2] != "//" else ""
 
     def apply(self, scope: dict[str, Any], headers: Mapping[bytes, bytes]) -> None:
-        """Change `scope` to what the proxy in front says of the caller.
+        """Change `scope` to what the proxy in front says of the caller."""
+        scheme = _last(headers.get(b"x-forwarded-proto", b""))
+        if scheme in {"http", "https"}:
+            scope["scheme"] = scheme
+        caller = self.caller(headers)
+        if caller:
+            scope["client"] = (caller, 0)
+
+    def caller(self, headers: Mapping[bytes, bytes]) -> str:
+        """The address of the caller, as a proxy says it; empty if it does not.
 
         Of the addresses in `X-Forwarded-For` the last that is no trusted proxy is the
         caller; what stands before it anybody may have written.
         """
-        scheme = _last(headers.get(b"x-forwarded-proto", b""))
-        if scheme in {"http", "https"}:
-            scope["scheme"] = scheme
         callers = str(headers.get(b"x-forwarded-for", b""), "latin-1").split(",")
         for caller in reversed([each.strip() for each in callers]):
             if caller and (self._all or caller not in self):
-                scope["client"] = (caller, 0)
-                break
+                return caller
+        return ""
+
+
+@lru_cache(MOST_REMEMBERED)
+def network_of(address: str) -> str:
+    """Whom an address stands for: itself, or of IPv6 the network of one caller."""
+    if ":" not in address:
+        return address[:64]
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address[:64]
+    mapped = getattr(found, "ipv4_mapped", None)
+    return str(mapped or ip_network((found, PREFIX_BITS), strict=False))
 
 
 def strip_prefix(path: str, prefix: str) -> str:

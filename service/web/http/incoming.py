@@ -5,6 +5,8 @@ from service.web.http.chunked import ChunkedDecoder
 from service.web.http.connections import Connections
 from service.web.http.head import RequestHead
 
+CROWDED = "Too many bodies are under way; try again soon."
+
 
 class IncomingBody:
     """The body of one request, of which something is still to come.
@@ -13,12 +15,13 @@ class IncomingBody:
         head: What the request has said of it.
         connections: Where its bytes are counted until `release`.
         now: On the event loop's clock, in seconds.
+        peer: The network from which it comes.
 
     Attributes:
         deadline: When all of it must have come, on the same clock.
 
     Raises:
-        Unavailable: Too many bytes of other bodies are held.
+        Unavailable: Too many bytes of other bodies are held, or of its sender's.
     """
 
     __slots__ = (
@@ -28,15 +31,19 @@ class IncomingBody:
         "_counted",
         "_decoder",
         "_head",
+        "_peer",
         "deadline",
     )
 
-    def __init__(self, head: RequestHead, connections: Connections, now: float):
-        self._all, self._head = connections, head
+    def __init__(
+        self, head: RequestHead, connections: Connections, now: float, peer: str
+    ):
+        self._all, self._head, self._peer = connections, head, peer
         self._bytes, self._counted = bytearray(), 0
         self._began = now
         self.deadline = now + connections.limits.body_seconds(head.fields)
-        self._check_room(connections.limits.buffered_body_bytes - 1)
+        if not connections.bodies.has_room(peer):
+            raise Unavailable(CROWDED)
         self._decoder: ChunkedDecoder | None = None
         if head.is_chunked:
             self._decoder = ChunkedDecoder(self._bytes, connections.limits.head_bytes)
@@ -60,13 +67,16 @@ class IncomingBody:
             is_whole, rest = len(data) >= missing, data[missing:]
         came = len(self._bytes) - self._counted
         self._counted += came
-        self._all.body_bytes += came
+        if came:
+            self._all.bodies.hold(self._peer, came)
         if len(self._bytes) > limits.body_bytes:
             raise BodyTooLarge(
                 f"The body is too large: expected at most {limits.body_bytes:,} bytes, "
                 f"received {len(self._bytes):,} so far."
             )
-        self._check_room(limits.buffered_body_bytes + self._counted)
+        if self._all.bodies.held > limits.buffered_body_bytes + self._counted:
+            self.release()
+            raise Unavailable(CROWDED)
         return is_whole, rest
 
     def whole(self) -> bytes:
@@ -83,10 +93,6 @@ class IncomingBody:
 
     def release(self) -> None:
         """Its bytes are nobody's any more."""
-        self._all.body_bytes -= self._counted
+        if self._counted:
+            self._all.bodies.release(self._peer, self._counted)
         self._counted = 0
-
-    def _check_room(self, most: int) -> None:
-        if self._all.body_bytes > most:
-            self.release()
-            raise Unavailable("Too many bodies are under way; try again soon.")

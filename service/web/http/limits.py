@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from service.access.keys import BULK, INTERACTIVE
 from service.errors import InvalidInput
 from service.settings import Settings
 
 TIMEOUT_HEADER = b"x-request-timeout-ms"
+PRIORITY_HEADER = b"x-priority"
 
 RESERVED_DESCRIPTORS = 128  # for files, the engine's socket, and threads at work
 PIPELINED_BYTES = 65_536  # of later requests that are read while one is answered
@@ -89,3 +91,20 @@ def read_timeout_ms(headers: Mapping[bytes, bytes], most: int) -> int | None:
         f"X-Request-Timeout-Ms: expected milliseconds from 1 to {most}, "
         f"received {str(value[:32], 'latin-1')!r}."
     )
+
+
+def read_bulk(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether `X-Priority` says that a request can wait; it need not be there.
+
+    Raises:
+        InvalidInput: It is neither `interactive` nor `bulk`.
+    """
+    value = headers.get(PRIORITY_HEADER)
+    if value is None:
+        return False
+    if value not in {INTERACTIVE.encode(), BULK.encode()}:
+        raise InvalidInput(
+            f"X-Priority: expected {INTERACTIVE} or {BULK}, received "
+            f"{str(value[:32], 'latin-1')!r}."
+        )
+    return value == BULK.encode()

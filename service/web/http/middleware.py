@@ -11,15 +11,16 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Message, Receive, Scope, Send
 
-from service.errors import MethodNotAllowed, NotFound, ServeryError, Unavailable
+from service.errors import MethodNotAllowed, ServeryError, Unavailable
+from service.web.http.accounting import FULL
 from service.web.http.cors import ALLOWED
 from service.web.http.direct import DirectEndpoints
-from service.web.http.forwarded import strip_prefix
+from service.web.http.forwarded import network_of, strip_prefix
 from service.web.http.head import METHODS
 from service.web.http.record import RequestRecord, respond
 from service.web.state import AppState
+from service.wording import show
 
-FULL = "Too many requests are under way; try again soon."
 SAFE = (  # what browsers heed, on all that is read, unless a page says otherwise
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -48,6 +49,7 @@ class RequestMiddleware:
         if record is None:  # from another server than ours
             headers = dict(scope["headers"])
             record = RequestRecord(scope["method"], scope["path"], "", headers)
+            record.peer = network_of((scope.get("client") or ("",))[0])
         scope["record"], scope["servery"] = record, self.state
         path = strip_prefix(scope["path"], scope.get("root_path", ""))
         found = self.direct.find(path)
@@ -55,6 +57,8 @@ class RequestMiddleware:
             record.route = found.route
         is_asked = found is not None and scope["method"] == "POST"
         refusal = self._find_refusal(record, path, is_asked=is_asked)
+        if found is None and self.state.is_hidden(path, scope.get("server")):
+            refusal = self.state.nothing_at(show(path))
         work: Awaitable[Response | None]
         self.state.accounting.enter(record)
         try:
@@ -87,6 +91,7 @@ class RequestMiddleware:
         try:
             if is_asked:
                 self.state.access.identify(record)
+                self.state.accounting.admit(record)
         except ServeryError as error:
             return error
         return None
@@ -111,7 +116,7 @@ class RequestMiddleware:
             return
         scope = {"type": "http", "method": record.method, "path": path, "headers": []}
         if all(route.matches(scope)[0] is Match.NONE for route in self.app.routes):
-            raise NotFound(f"There is nothing at {path}; /docs lists what is.")
+            raise self.state.nothing_at(path)
 
     async def _serve(
         self, scope: Scope, receive: Receive, send: Send, record: RequestRecord

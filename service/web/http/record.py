@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.access.caller import Caller
+from service.engine.batching.callers import Turn
 from service.errors import InvalidInput, ServeryError
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,9 @@ class RequestRecord:
         started: `time.monotonic()` when its head had come.
         seconds: From then to the end of the answer.
         caller: Whose API key was shown, where keys are asked for.
+        peer: The network from which it comes.
+        bulk: Whether it can wait for those that cannot.
+        admitted: Whether it has a place among the requests under way.
         cors: What its answer says to browsers of who may read it.
         labels: What a model answered with.
         stages: Seconds, by what they were spent on.
@@ -54,10 +58,10 @@ class RequestRecord:
     """
 
     __slots__ = (
-        "_awaited", "_ended", "abandoned", "batch_rows", "caller", "code", "cors",
-        "headers", "held_bytes", "invalid_status", "labels",
-        "method", "model", "path", "request_id", "route", "rows", "seconds", "stages",
-        "started", "status", "version",
+        "_awaited", "_ended", "abandoned", "admitted", "batch_rows", "bulk", "caller",
+        "code", "cors", "headers", "held_bytes", "invalid_status", "labels",
+        "method", "model", "path", "peer", "request_id", "route", "rows", "seconds",
+        "stages", "started", "status", "version",
     )  # fmt: skip
 
     def __init__(self, method: str, path: str, route: str, headers: dict[bytes, bytes]):
@@ -69,6 +73,8 @@ class RequestRecord:
         self.status = 0
         self.code: str | None = None
         self.caller: Caller | None = None
+        self.peer = ""
+        self.bulk = self.admitted = False
         self.cors: Sequence[tuple[bytes, bytes]] = ()
         self.model = ""
         self.version: int | None = None
@@ -80,6 +86,17 @@ class RequestRecord:
         self.abandoned = False
         self.invalid_status = InvalidInput.status
         self._awaited: asyncio.Future[Any] | None = None
+
+    @property
+    def asker(self) -> str:
+        """Who asks, as far as it is known: the name of its key, or its network."""
+        return self.peer if self.caller is None else self.caller.name
+
+    @property
+    def turn(self) -> Turn:
+        """Whose turn its rows take in the engine."""
+        bulk = self.bulk or (self.caller is not None and self.caller.bulk)
+        return Turn(self.asker, bulk)
 
     async def wait_for(self, future: asyncio.Future[Any]) -> Any:
         """The result of `future`, which is cancelled if the caller hangs up.

@@ -4,8 +4,9 @@
                  ▲                        └─ too much work ─▶ large lane ─┬─ rows
                  └───────────── the next few, until all are done ◀────────┘
 
-Each lane has a process, or several, and a queue; a request has one place in them at a
-time, whatever it brought, and looks at its deadline between its places.
+Each lane has a process, or several, and a queue, in which callers take turns; a request
+has one place in them at a time, whatever it brought, and looks at its deadline between
+its places.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic_core import from_json
 
+from service.access.shares import Shares
 from service.errors import (
     BodyTooLarge,
     DeadlineExceeded,
@@ -146,29 +148,41 @@ class Decoder:
         return process
 
 
+Waiting = tuple[float, int, asyncio.Future[Decoder]]
+"""When a request's turn is among its caller's, its number, and what it waits for."""
+
+
 @dataclass
 class Lane:
-    """Decoders of one priority, and who waits for one."""
+    """Decoders of one priority, and who waits for one: callers in order of turns."""
 
     idle: list[Decoder]
-    waiting: list[tuple[float, int, asyncio.Future[Decoder]]] = field(
-        default_factory=list
-    )
+    waiting: dict[str, list[Waiting]] = field(default_factory=dict)
 
     def count(self) -> int:
         """Who still waits; those who have gone are forgotten."""
-        self.waiting = [entry for entry in self.waiting if not entry[2].done()]
-        heapq.heapify(self.waiting)
-        return len(self.waiting)
+        for caller, requests in list(self.waiting.items()):
+            requests[:] = [each for each in requests if not each[2].done()]
+            heapq.heapify(requests)
+            if not requests:
+                del self.waiting[caller]
+        return sum(map(len, self.waiting.values()))
+
+    def add(self, caller: str, request: Waiting) -> None:
+        """Let a request of a caller wait."""
+        heapq.heappush(self.waiting.setdefault(caller, []), request)
 
     def give(self, decoder: Decoder) -> None:
-        """Hand a decoder to the first who waits, if anybody does."""
-        while self.waiting:
-            _, _, future = heapq.heappop(self.waiting)
-            if not future.done():
-                future.set_result(decoder)
-                return
-        self.idle.append(decoder)
+        """Hand a decoder to whose turn it is, if anybody waits."""
+        if not self.count():
+            self.idle.append(decoder)
+            return
+        caller = next(iter(self.waiting))
+        requests = self.waiting.pop(caller)
+        _, _, future = heapq.heappop(requests)
+        future.set_result(decoder)
+        if requests:
+            self.waiting[caller] = requests  # now the last
 
 
 class DecoderPool:
@@ -176,7 +190,7 @@ class DecoderPool:
 
     Args:
         settings: See `decoders`, `max_decoder_bytes`, `max_waiting_images`,
-            `max_image_pixels` and `max_request_pixels`.
+            `max_caller_share`, `max_image_pixels` and `max_request_pixels`.
     """
 
     def __init__(self, settings: Settings):
@@ -188,6 +202,7 @@ class DecoderPool:
             Decoder(memory, NICE if n else 0) for n in range(max(2, count))
         ]
         self._small, self._large = Lane(self._decoders[:1]), Lane(self._decoders[1:])
+        self._places = Shares(settings.max_waiting_images, settings.max_caller_share)
         self._numbers = itertools.count()
         self._late: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -221,6 +236,7 @@ class DecoderPool:
         read: Callable[..., np.ndarray],
         deadline: float,
         fields: Sequence[str] = (),
+        caller: str = "",
     ) -> np.ndarray:
         """Decode images.
 
@@ -230,6 +246,7 @@ class DecoderPool:
                 the same shape for all.
             deadline: `time.monotonic()` after which nobody wants the rows.
             fields: What the images are called; a number each if nothing.
+            caller: Whose turn they take.
 
         Returns:
             The rows of all, (images, ...), in their order.
@@ -241,13 +258,15 @@ class DecoderPool:
         """
         try:
             async with asyncio.timeout(deadline - time.monotonic()):
-                return await self._read_all(images, read, fields)
+                return await self._read_all(images, read, fields, caller)
         except TimeoutError as error:
             raise DeadlineExceeded(
                 "The request's time was up before its images were decoded."
             ) from error
 
-    async def run(self, work: Callable[[], Result], deadline: float) -> Result:
+    async def run(
+        self, work: Callable[[], Result], deadline: float, caller: str = ""
+    ) -> Result:
         """Do other work that would hold the interpreter lock for too long here.
 
         It waits in the lane of large pictures.
@@ -256,6 +275,7 @@ class DecoderPool:
             work: A function of a module with its arguments, all of which can be
                 pickled, as its result can.
             deadline: `time.monotonic()` after which nobody wants it.
+            caller: Whose turn it takes.
 
         Raises:
             ServeryError: What `work` raised.
@@ -263,7 +283,7 @@ class DecoderPool:
         """
         try:
             async with asyncio.timeout(deadline - time.monotonic()):
-                facts, data = await self._in_lane(self._large, Task(work), 0)
+                facts, data = await self._in_lane(self._large, Task(work), 0, caller)
         except TimeoutError as error:
             raise DeadlineExceeded(
                 "The request's time was up before its body was read."
@@ -278,6 +298,7 @@ class DecoderPool:
         images: Sequence[bytes],
         read: Callable[..., np.ndarray],
         fields: Sequence[str],
+        caller: str,
     ) -> np.ndarray:
         parts: list[np.ndarray] = []
         done, left = 0, self._settings.max_request_pixels
@@ -289,7 +310,7 @@ class DecoderPool:
                 pixels_left=left,
                 most_work=SMALL_WORK,
             )
-            facts, rows = await self._decode(job)
+            facts, rows = await self._decode(job, caller)
             if "code" in facts:
                 raise _error(facts, done, len(images), fields)
             shape = (facts["rows"], *facts["shape"])
@@ -300,18 +321,18 @@ class DecoderPool:
             return parts[0]
         return await asyncio.to_thread(np.concatenate, parts)
 
-    async def _decode(self, job: Job) -> tuple[dict[str, Any], bytes]:
+    async def _decode(self, job: Job, caller: str) -> tuple[dict[str, Any], bytes]:
         """The reply of the small lane, or of the large where that says so."""
-        facts, rows = await self._in_lane(self._small, job, 0)
+        facts, rows = await self._in_lane(self._small, job, 0, caller)
         if "work" in facts:
             alone = replace(job, images=job.images[:1], most_work=sys.maxsize)
-            facts, rows = await self._in_lane(self._large, alone, facts["work"])
+            facts, rows = await self._in_lane(self._large, alone, facts["work"], caller)
         return facts, rows
 
     async def _in_lane(
-        self, lane: Lane, job: Job | Task, work: int
+        self, lane: Lane, job: Job | Task, work: int, caller: str
     ) -> tuple[dict[str, Any], bytes]:
-        decoder = await self._wait_for(lane, work)
+        decoder = await self._wait_for(lane, work, caller)
         asked = asyncio.ensure_future(decoder.ask(job))
         try:
             reply = await asyncio.shield(asked)
@@ -330,25 +351,28 @@ class DecoderPool:
         lane.give(decoder)
         return reply
 
-    async def _wait_for(self, lane: Lane, work: int) -> Decoder:
+    async def _wait_for(self, lane: Lane, work: int, caller: str) -> Decoder:
         if lane.idle:
             return lane.idle.pop()
-        most = self._settings.max_waiting_images
-        if self.waiting >= most:
+        if not self._places.has_room(caller):
             raise QueueFull(
-                f"Too many images wait to be decoded: expected at most {most}; try "
-                "again soon."
+                "Too many images wait to be decoded: expected at most "
+                f"{self._settings.max_waiting_images}, and room for other callers "
+                "among them; try again soon."
             )
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Decoder] = loop.create_future()
         turn = time.monotonic() + work / PIXELS_A_SECOND
-        heapq.heappush(lane.waiting, (turn, next(self._numbers), future))
+        lane.add(caller, (turn, next(self._numbers), future))
+        self._places.hold(caller)
         try:
             return await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled():
                 lane.give(future.result())
             raise
+        finally:
+            self._places.release(caller)
 
     async def _clear(
         self, lane: Lane, decoder: Decoder, asked: asyncio.Future[Any]

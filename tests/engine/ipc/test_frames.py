@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays, scalar_dtypes
 
+from service.engine.batching.callers import Turn
 from service.engine.batching.tensors import cut_rows
 from service.engine.ipc import frames
 from service.engine.ipc.frames import (
@@ -69,7 +70,8 @@ def test_the_rows_of_several_callers_travel_as_one_tensor(counts: list[int]) -> 
 
 
 def test_a_request_says_who_asks_what() -> None:
-    callers = [Requested(7, 1, 0.5, "a-1"), Requested(2**32 - 1, 2, 1e6)]
+    turn = Turn("2001:db8::/64", bulk=True)
+    callers = [Requested(7, 1, 0.5, "a-1", turn), Requested(2**32 - 1, 2, 1e6)]
     parts = [(np.zeros((1, 2)),), (np.ones((2, 2)),)]
     pieces = pack_request("ü", 3, "serving_default", callers, parts)
     received = unpack_request(memoryview(b"".join(pieces))[5:])

@@ -386,7 +386,7 @@ def test_a_body_over_the_limit_is_refused_before_it_comes(server: Loopback) -> N
     endless = request(b"", "Transfer-Encoding: chunked", length=False)
     piece = chunked(b"x" * 300_000).removesuffix(b"0\r\n\r\n")
     assert refused(server, endless, *[piece] * 4) == (413, "body_too_large")
-    assert server.connections.body_bytes == 0
+    assert server.connections.bodies.held == 0
 
 
 def test_a_chunk_over_the_limit_is_refused_before_it_comes(server: Loopback) -> None:
@@ -462,13 +462,13 @@ def test_bodies_on_their_way_take_no_place_and_have_a_limit_of_their_own() -> No
         head = request(b"", "Content-Length: 400000", length=False)
         with server.wire() as slow:
             slow.say(head, b"x" * 300_000)
-            until(lambda: server.connections.body_bytes == 300_000)
+            until(lambda: server.connections.bodies.held == 300_000)
             with server.wire() as wire:
                 assert wire.say(request(b"seven")).hear().status == 200
             assert refused(server, head) == (503, "unavailable")
             slow.say(b"x" * 100_000)
             assert slow.hear().body["bytes"] == 400_000
-        until(lambda: server.connections.body_bytes == 0)
+        until(lambda: server.connections.bodies.held == 0)
 
 
 @pytest.fixture(scope="module")
@@ -580,8 +580,8 @@ def test_a_caller_that_is_half_gone_gets_a_late_answer() -> None:
 def test_half_a_body_takes_nothing_once_its_caller_is_gone(server: Loopback) -> None:
     with server.wire() as wire:
         wire.say(request(b"seven", "X-Request-ID: half")[:-1])
-        until(lambda: server.connections.body_bytes == 4)
-    until(lambda: server.connections.body_bytes == 0)
+        until(lambda: server.connections.bodies.held == 4)
+    until(lambda: server.connections.bodies.held == 0)
     server.sample("")
     (line,) = [each for each in server.log.lines if each.get("request_id") == "half"]
     assert line["status"] == 499

@@ -131,7 +131,7 @@ def test_nothing_is_left_of_any_bytes(
             time.sleep(0.05)
         assert len(server.connections) == 0
         assert server.state.accounting.in_flight == 0
-        assert server.connections.body_bytes == server.connections.unsent_bytes == 0
+        assert server.connections.bodies.held == server.connections.unsent_bytes == 0
         counted = server.total("servery_request_seconds_count")
         logged = sum(len(each.get("request_ids", "1")) for each in server.log.lines)
         assert counted == logged == len(records)

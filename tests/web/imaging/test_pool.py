@@ -238,6 +238,41 @@ def test_queue_has_an_end(tmp_path: Path) -> None:
     with_pool(test, max_waiting_images=2)
 
 
+def test_callers_take_turns() -> None:
+    async def test(pool: DecoderPool) -> None:
+        done: list[str] = []
+
+        async def read(caller: str, data: bytes = LARGE) -> None:
+            await pool.read([data], read_middle, soon(), caller=caller)
+            done.append(caller)
+
+        greedy = [asyncio.ensure_future(read("greedy")) for _ in range(4)]
+        await until(lambda: pool.waiting == 3)
+        modest = asyncio.ensure_future(read("modest"))
+        await asyncio.gather(*greedy, modest)
+        assert done.index("modest") in {1, 2}
+
+    with_pool(test)
+
+
+def test_one_caller_leaves_places_to_others() -> None:
+    async def test(pool: DecoderPool) -> None:
+        waiting = [
+            asyncio.ensure_future(pool.read([LARGE], read_middle, soon(), (), "greedy"))
+            for _ in range(10)
+        ]
+        await until(lambda: any(each.done() for each in waiting))
+        refused = [each for each in waiting if each.done() and each.exception()]
+        assert isinstance(refused[0].exception(), QueueFull)
+        rows = await pool.read([SMALL], read_middle, soon(), (), "modest")
+        assert len(rows) == 1
+        for each in waiting:
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    with_pool(test, max_waiting_images=5)
+
+
 def test_crash_is_the_errors_of_one_image_and_a_new_process() -> None:
     async def test(pool: DecoderPool) -> None:
         with pytest.raises(InvalidImage, match="its decoder survives"):

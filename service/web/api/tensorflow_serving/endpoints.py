@@ -9,7 +9,7 @@ from service.contract.contract import Contract
 from service.engine.catalog import VersionStatus
 from service.errors import VersionNotFound
 from service.web.api.schemas import (
-    TIMEOUT_PARAMETER,
+    CALL_PARAMETERS,
     DirectRoute,
     error_responses,
     path_parameters,
@@ -160,7 +160,7 @@ def _place(where: str) -> None:
             responses=ERRORS,
             openapi_extra={
                 **(PREDICT_BODY if name == "predict" else EXAMPLES_BODY),
-                "parameters": [*parameters, TIMEOUT_PARAMETER],
+                "parameters": [*parameters, *CALL_PARAMETERS],
             },
             include_in_schema="label" not in where,
             route_class_override=DirectRoute,

@@ -15,6 +15,7 @@ from service.engine.commands import Command
 from service.errors import InvalidInput, ModelNotReady
 from service.web.api.admin import administrate
 from service.web.api.schemas import (
+    CALL_PARAMETERS,
     TIMEOUT_PARAMETER,
     DirectRoute,
     error_responses,
@@ -93,6 +94,8 @@ async def infer(request: Request) -> Response:
         kept = raw if size <= HEAVY_BYTES else bytes(raw)  # a view cannot go elsewhere
         parsed = await call.parse(size, later(_parse, text, kept, call.contract))
     call.shorten_deadline(parsed.timeout_ms)
+    if parsed.bulk:
+        call.put_back()
     answer = await call.infer(parsed.signature, parsed.inputs)
     work = later(render_infer, parsed, call.contract, answer.version, answer.outputs)
     if all(_is_copied(each, answer.outputs[each.index]) for each in parsed.outputs):
@@ -265,7 +268,7 @@ def _place() -> None:
             methods=["POST"],
             response_class=Response,
             responses=ERRORS,
-            openapi_extra=INFER_BODY | {"parameters": [*parameters, TIMEOUT_PARAMETER]},
+            openapi_extra=INFER_BODY | {"parameters": [*parameters, *CALL_PARAMETERS]},
             route_class_override=DirectRoute,
         )
         for path, endpoint in calls:

@@ -101,6 +101,7 @@ class ParsedRequest:
         inputs: An array for each input, by name.
         outputs: Those that are wanted.
         timeout_ms: The caller's deadline, if there is one.
+        bulk: Whether it can wait for what is more urgent.
     """
 
     id: str | None
@@ -108,6 +109,7 @@ class ParsedRequest:
     inputs: dict[str, Array]
     outputs: list[WantedOutput] = field(default_factory=list)
     timeout_ms: float | None = None
+    bulk: bool = False
 
 
 def split_body(body: bytes, header: str | None) -> tuple[bytes, memoryview]:
@@ -162,6 +164,7 @@ def parse_infer(
         inputs=inputs,
         outputs=_wanted_outputs(request, signature, name),
         timeout_ms=_timeout_ms(request.parameters),
+        bulk=_is_bulk(request.parameters),
     )
 
 
@@ -339,6 +342,16 @@ def _timeout_ms(parameters: Parameters) -> float | None:
             f"timeout: expected microseconds, a whole number, received {timeout!r:.64}"
         )
     return timeout / 1000
+
+
+def _is_bulk(parameters: Parameters) -> bool:
+    """Triton's `priority`: 1 is the highest, and what 0 or none stands for."""
+    priority = parameters.get("priority", 0)
+    if type(priority) is not int or priority < 0:
+        raise InvalidInput(
+            f"priority: expected a whole number from 0 on, received {priority!r:.64}"
+        )
+    return priority > 1
 
 
 def _render_output(

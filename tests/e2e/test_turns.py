@@ -1,0 +1,59 @@
+"""A greedy client beside a modest one, on the real service."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks.operations.greedy import (
+    GREEDY,
+    MODEST,
+    Caller,
+    ask,
+    ask_beside,
+    make_request,
+)
+from tests import saved_models
+from tests.e2e.server import Server
+
+pytestmark = pytest.mark.slow
+
+SECONDS = 4.0
+PLACES = 40  # under way: fewer than the greedy one wants
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    artifacts = tmp_path_factory.mktemp("artifacts")
+    saved_models.steady(artifacts / "steady" / "1")
+    with Server(
+        tmp_path_factory.mktemp("log") / "log",
+        artifacts=artifacts,
+        http_processes=1,
+        max_in_flight=PLACES,
+        max_queue_rows=200,
+        runtime="tensorflow",
+    ) as server:
+        server.wait_ready()
+        yield server
+
+
+def test_a_modest_client_beside_a_greedy_one_gets_half_its_answers_at_least(
+    server: Server,
+) -> None:
+    modest = Caller(MODEST, 4, make_request(server.url, "steady", 1))
+    greedy = Caller(GREEDY, 64, make_request(server.url, "steady", 16))
+    alone = asyncio.run(ask(server.url, modest, SECONDS))
+    beside, pressing = asyncio.run(ask_beside(server.url, modest, greedy, SECONDS))
+    assert set(alone.statuses) == set(beside.statuses) == {200}
+    assert set(pressing.statuses) == {200, 503}
+    assert beside.statuses[200] * 2 >= alone.statuses[200]
+
+
+def test_bulk_is_never_shut_out(server: Server) -> None:
+    greedy = Caller(GREEDY, 12, make_request(server.url, "steady", 16))
+    said = make_request(server.url, "steady", 16, "X-Priority: bulk")
+    nightly = Caller(MODEST, 2, said)
+    bulk, urgent = asyncio.run(ask_beside(server.url, nightly, greedy, SECONDS))
+    assert bulk.statuses[200]
+    assert urgent.statuses[200] > bulk.statuses[200]
