@@ -285,6 +285,11 @@ class Metrics:
             "Log lines that nobody took: the pipe or the disk was full.",
             registry=registry,
         )
+        self.spans_lost = Counter(
+            "servery_spans_lost_total",
+            "Spans of traces that the collector did not take, or not fast enough.",
+            registry=registry,
+        )
         build_info = Gauge(
             "servery_build_info",
             "1, by the version of Servery that runs.",

@@ -116,7 +116,7 @@ class RpcCall:
         access.check(self.record, contract.name)
         arrays = arrange(contract, signature, inputs)
         record = self.record
-        record.stages["decode"] = time.monotonic() - record.started
+        record.decoded(time.monotonic() - record.started)
         record.version = contract.version
         batches = contract.batches(signature)
         access.take(record, len(arrays[0]) if batches else 1)
@@ -128,12 +128,10 @@ class RpcCall:
         answer: Answer = await record.wait_for(
             self.state.engine.submit(
                 *(contract.name, contract.version, signature, arrays, deadline),
-                request_id=record.request_id,
+                request_id=record.name_in_engine,
             )
         )
-        record.batch_rows = answer.batch_rows
-        record.stages["queue"] = answer.queue_s
-        record.stages["compute"] = answer.compute_s
+        record.answered(answer)
         return answer
 
 

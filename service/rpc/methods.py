@@ -110,7 +110,7 @@ class _Serving:
             for key, value in context.invocation_metadata() or ()
         }
         method = COMPUTES if self._method.computes else TELLS
-        return RequestRecord(method, self._path, self._path, headers)
+        return RequestRecord(method, self._path, self._path, headers, is_rpc=True)
 
     async def _serve(self, data: bytes, context: Any, record: RequestRecord) -> Any:
         """The answer, or the error that it is instead."""
@@ -137,7 +137,7 @@ class _Serving:
         except ServeryError as error:
             return _note(record, error)
         except Exception:
-            logger.exception("request %s failed", record.request_id)
+            logger.exception("request %s failed", record.request_id, extra=record.extra)
             return _note(record, ServeryError(INTERNAL))
         finally:
             state.accounting.leave(record)

@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from service.engine.batching.queue import QueuedRequest, Recipient, RowQueue, Slice
 from service.engine.batching.tensors import Tensors, cut_rows, merge_rows
@@ -30,6 +30,9 @@ from service.errors import (
     ServeryError,
     ShuttingDown,
 )
+
+if TYPE_CHECKING:
+    from service.tracing.batches import BatchTracer
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +83,7 @@ class Batcher:
         concurrent_batches: That may run at the same time. While the answers of one
             are handed out the next one runs; idle workers share the rows that wait.
         is_quick: Whether a batch of so many rows is too quick to be worth sharing.
+        tracer: Makes spans of batches, where requests are traced.
 
     Attributes:
         throughput: What is known of the model's.
@@ -95,13 +99,14 @@ class Batcher:
         version: int,
         concurrent_batches: int = 1,
         is_quick: Callable[[int], bool] = lambda _: False,
+        tracer: "BatchTracer | None" = None,
     ):
         self._run = run
         self._sizes = tuple(sizes)
         self._max_queue_rows = max_queue_rows
         self._observer = observer
         self._version = version
-        self._is_quick = is_quick
+        self._is_quick, self._tracer = is_quick, tracer
         self._waiting = RowQueue()
         self.throughput = Throughput(self._sizes[-1])
         self._running: dict[int, list[Slice]] = {}  # by worker
@@ -291,6 +296,9 @@ class Batcher:
                 outputs = await self._run(merge_rows(parts, size))
                 _check_rows(outputs, size)
         except Exception as error:
+            if self._tracer is not None:
+                seconds = time.monotonic() - began
+                self._tracer.record(batch, size, began, seconds, error)
             raise _RunError from error
         seconds = time.monotonic() - began
         running = rows
@@ -300,6 +308,8 @@ class Batcher:
         self.throughput.learn(running, seconds)
         self._observer.ran(rows, size - rows, seconds)
         self._deliver(batch, outputs, began, seconds)
+        if self._tracer is not None:
+            self._tracer.record(batch, size, began, seconds)
 
     def _deliver(
         self, batch: list[Slice], outputs: Tensors, began: float, seconds: float

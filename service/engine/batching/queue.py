@@ -38,9 +38,11 @@ class QueuedRequest:
         deadline: `time.monotonic()` at which the answer is worth nothing.
         recipient: Who wants it.
         number: What the recipient knows it by.
-        request_id: What logs know it by.
+        request_id: What logs know it by; behind a blank, if it is traced, the span that
+            waits for it, as in the header `traceparent`.
 
     Attributes:
+        traceparent: That span, or nothing.
         count: How many rows that is.
         submitted: `time.monotonic()` when it came.
         holder: Where it waits.
@@ -67,6 +69,7 @@ class QueuedRequest:
         "settled",
         "submitted",
         "taken",
+        "traceparent",
         "whole",
     )  # fmt: skip
 
@@ -80,7 +83,7 @@ class QueuedRequest:
     ):
         self.rows, self.deadline = rows, deadline
         self.recipient, self.number = recipient, number
-        self.request_id = request_id
+        self.request_id, _, self.traceparent = request_id.partition(" ")
         self.count, self.whole = count_rows(rows), False
         self.submitted = self._until = time.monotonic()
         self.holder: Holder | None = None

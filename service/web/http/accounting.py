@@ -1,17 +1,22 @@
 """Writes down what became of requests: metrics and access log, a few dozen at a time.
 
+Traces begin and end here, too.
+
 A request costs a tenth of a prediction if each is written down by itself.
 """
 
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from service.errors import RateExceeded, Unavailable
 from service.logs import AccessLog
 from service.metrics import DelayedCall, Metrics
 from service.web.http.record import RequestRecord
+
+if TYPE_CHECKING:
+    from service.tracing.requests import RequestTracer
 
 OK = 200
 OUTCOMES = {OK: "ok", RateExceeded.status: "limited"}
@@ -24,16 +29,22 @@ class Accounting:
     Args:
         metrics: Where they are counted.
         access_log: Where each gets a line, if at all.
+        tracer: What traces some of them, if any.
 
     Attributes:
         in_flight: Requests to models under way in this process. Those for health and
             metrics take no room: they must be answered above all when there is none.
     """
 
-    def __init__(self, metrics: Metrics, access_log: AccessLog | None):
+    def __init__(
+        self,
+        metrics: Metrics,
+        access_log: AccessLog | None,
+        tracer: "RequestTracer | None" = None,
+    ):
         self.in_flight = self._held_bytes = 0
         self._metrics = metrics
-        self._access_log = access_log
+        self._access_log, self._tracer = access_log, tracer
         self._finished: list[RequestRecord] = []
         self._refused: defaultdict[str, list[str]] = defaultdict(list)
         self._flush = DelayedCall(self.flush)
@@ -41,6 +52,8 @@ class Accounting:
     def enter(self, record: RequestRecord) -> None:
         """One more request is under way."""
         self.in_flight += record.method == "POST"
+        if self._tracer is not None:
+            record.trace = self._tracer.start(record)
         self._flush.plan()
 
     def hold(self, record: RequestRecord, size: int, most: int) -> None:
@@ -60,15 +73,13 @@ class Accounting:
         """This one is over; each that has entered leaves."""
         self.in_flight -= record.method == "POST"
         self._held_bytes -= record.held_bytes
-        record.finish()
-        self._finished.append(record)
-        self._flush.plan()
+        self._finish(record)
 
     def note(self, record: RequestRecord) -> None:
         """This one ended before it could enter: its bytes were wrong, or too few."""
-        record.finish()
-        self._finished.append(record)
-        self._flush.plan()
+        if self._tracer is not None:
+            record.trace = self._tracer.start(record)
+        self._finish(record)
 
     def refuse(self, record: RequestRecord) -> None:
         """There was no room for this one; many of these make one line of the log."""
@@ -87,6 +98,13 @@ class Accounting:
             self._access_log.write(
                 lines + [_refusals(*each) for each in refused.items()]
             )
+
+    def _finish(self, record: RequestRecord) -> None:
+        record.finish()
+        if record.trace is not None:
+            record.trace.end(record)
+        self._finished.append(record)
+        self._flush.plan()
 
     def _count(self, finished: Sequence[RequestRecord]) -> None:
         metrics = self._metrics
