@@ -10,7 +10,7 @@ from typing import NamedTuple
 PROTOCOL = "http/protobuf"
 SAMPLERS = ("always_on", "always_off", "traceidratio")
 PARENT_BASED = "parentbased_"
-MOST_WAITING = 2048  # spans; the standard's default
+MOST_WAITING, MOST_SENT = 2048, 512  # spans; the standard's defaults
 
 
 class TracingError(Exception):
@@ -35,10 +35,12 @@ class Variables(NamedTuple):
     Attributes:
         sampling: Which requests are traced.
         most_waiting: Spans that may wait in one process to be sent.
+        most_sent: Of these at once.
     """
 
     sampling: Sampling
     most_waiting: int
+    most_sent: int
 
 
 def read_variables() -> Variables:
@@ -48,7 +50,9 @@ def read_variables() -> Variables:
         TracingError: One of them is not what it may be.
     """
     _check_protocol()
-    return Variables(_read_sampling(), _read_most_waiting())
+    most_waiting = _read_number("OTEL_BSP_MAX_QUEUE_SIZE", MOST_WAITING)
+    most_sent = _read_number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", MOST_SENT)
+    return Variables(_read_sampling(), most_waiting, min(most_sent, most_waiting))
 
 
 def _check_protocol() -> None:
@@ -86,10 +90,8 @@ def _read_rate() -> float:
     return rate
 
 
-def _read_most_waiting() -> int:
-    given = os.environ.get("OTEL_BSP_MAX_QUEUE_SIZE") or str(MOST_WAITING)
-    if not given.isdecimal() or not int(given):
-        raise TracingError(
-            f"OTEL_BSP_MAX_QUEUE_SIZE: expected a number from 1 on, received {given!r}"
-        )
+def _read_number(name: str, default: int) -> int:
+    given = os.environ.get(name) or str(default)
+    if not (given.isascii() and given.isdecimal()) or not int(given):
+        raise TracingError(f"{name}: expected a number from 1 on, received {given!r}")
     return int(given)

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export import (
 )
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
-from service.tracing.environment import read_variables
+from service.tracing.environment import Variables, read_variables
 from service.tracing.requests import RequestTracer
 
 FLUSH_S = 2.0  # that a process waits at its end for the collector
@@ -49,8 +49,8 @@ class Exporting:
             shutdown_on_exit=False,
             span_limits=SpanLimits(max_links=SpanLimits.UNSET),  # a batch has many
         )
-        waiting = _Waiting(_Collector(on_lost), variables.most_waiting, on_lost)
-        self._provider.add_span_processor(waiting)
+        collector = _Collector(on_lost)
+        self._provider.add_span_processor(_Waiting(collector, variables, on_lost))
         self.tracer = self._provider.get_tracer("servery", version("servery"))
         self._sampling = variables.sampling
 
@@ -98,10 +98,18 @@ class _Waiting(BatchSpanProcessor):
     """
 
     def __init__(
-        self, collector: _Collector, most: int, on_lost: Callable[[int], object]
+        self,
+        collector: _Collector,
+        variables: Variables,
+        on_lost: Callable[[int], object],
     ):
-        super().__init__(collector, max_queue_size=most)
-        self._collector, self._most, self._on_lost = collector, most, on_lost
+        super().__init__(
+            collector,
+            max_queue_size=variables.most_waiting,
+            max_export_batch_size=variables.most_sent,
+        )
+        self._collector, self._most = collector, variables.most_waiting
+        self._on_lost = on_lost
         self._given = 0
 
     def on_end(self, span: ReadableSpan) -> None:

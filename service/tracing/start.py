@@ -1,11 +1,11 @@
-"""Begins to trace, where that is asked for: else OpenTelemetry is not imported."""
+"""Begins to trace, where that is asked for; else the SDK is not even imported."""
 
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from service.settings import Settings
-from service.tracing.environment import TracingError, read_variables
+from service.tracing.environment import TracingError
 
 if TYPE_CHECKING:
     from service.tracing.export import Exporting
@@ -34,12 +34,13 @@ def check_tracing(settings: Settings) -> None:
     Raises:
         TracingError: OpenTelemetry is not installed, or a standard variable is wrong.
     """
-    if not is_on(settings):
-        return
     try:
-        import opentelemetry.exporter.otlp.proto.http.trace_exporter  # noqa: F401
+        tried = start_exporting("supervisor", settings, int)
     except ImportError as error:
         raise TracingError(
             f"SERVERY_TRACING: {error}. It is an extra: pip install 'servery[tracing]'"
         ) from error
-    read_variables()
+    except ValueError as error:  # of a variable that is the SDK's to read
+        raise TracingError(f"SERVERY_TRACING: {error}") from error
+    if tried is not None:
+        tried.close(0.0)

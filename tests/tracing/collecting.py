@@ -48,5 +48,8 @@ class Collecting:
 
     def trace(self, trace_id: str, *names: str) -> dict[str, Span]:
         """The spans of a trace by their names, as soon as there are these."""
-        until(lambda: set(names) <= {each["name"] for each in self.spans(trace=trace_id)}, 30)
+        until(
+            lambda: set(names) <= {each["name"] for each in self.spans(trace=trace_id)},
+            30,
+        )
         return {each["name"]: each for each in self.spans(trace=trace_id)}

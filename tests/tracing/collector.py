@@ -1,6 +1,6 @@
 """A collector: takes spans by OTLP over HTTP, and writes each as a line of JSON.
 
-    python -m tests.tracing.collector FILE [PORT]
+python -m tests.tracing.collector FILE [PORT]
 """
 
 import json
@@ -27,7 +27,7 @@ class Collector(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     """Answers one export."""
 
-    def do_POST(self) -> None:  # noqa: N802 - the library's name
+    def do_POST(self) -> None:
         assert isinstance(self.server, Collector)
         if self.path != "/v1/traces":
             self.send_error(404)

@@ -7,7 +7,7 @@ A request costs a tenth of a prediction if each is written down by itself.
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from service.errors import RateExceeded, Unavailable
@@ -128,7 +128,10 @@ class Accounting:
         for (model, version), asked in versions.items():
             self._count_version(model, str(version), asked)
         stages = metrics.stages.keys()
-        self._count_stages([each for each in finished if stages <= each.stages.keys()])
+        whole = [each for each in finished if stages <= each.stages.keys()]
+        self._count_stages(whole)
+        if self._tracer is not None:
+            self._exemplify(finished, whole)
 
     def _count_version(
         self, model: str, version: str, asked: Sequence[RequestRecord]
@@ -160,6 +163,22 @@ class Accounting:
                 seconds[each.model].append(each.stages[stage])
             for model, values in seconds.items():
                 histogram.labels(model).observe_all(values)
+
+    def _exemplify(
+        self, finished: Iterable[RequestRecord], whole: Iterable[RequestRecord]
+    ) -> None:
+        """Have buckets of latencies name traces of what they count."""
+        metrics = self._metrics
+        for each in finished:
+            if each.trace is not None:
+                names = each.route, str(each.status), each.model
+                seconds = metrics.request_seconds.labels(*names)
+                seconds.exemplify(each.seconds, each.trace.trace_id)
+        for each in whole:
+            if each.trace is not None:
+                for stage, histogram in metrics.stages.items():
+                    seconds = histogram.labels(each.model)
+                    seconds.exemplify(each.stages[stage], each.trace.trace_id)
 
 
 def _count_key(metrics: Metrics, name: str, asked: RequestRecord) -> None:
