@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from service.engine.batching.queue import QueuedRequest, Recipient, RowQueue, Slice
 from service.engine.batching.tensors import Tensors, cut_rows, merge_rows
@@ -407,7 +407,12 @@ def _check_rows(outputs: Tensors, size: int) -> None:
 def _log_failure(batch: list[Slice], cause: BaseException | None) -> None:
     """Say whose rows they were: their lines in the access log say the rest of them."""
     ids = [part.request.request_id for part in batch]
-    facts = {"request_ids": ids, "rows": sum([part.count for part in batch])}
+    rows = sum([part.count for part in batch])
+    facts: dict[str, Any] = {"request_ids": ids, "rows": rows}
+    spans = [part.request.traceparent for part in batch]
+    traces = [span.split("-")[1] for span in spans if span]
+    if traces:
+        facts["trace_ids"] = traces
     logger.error("a batch failed", exc_info=cause, extra={"facts": facts})
 
 
