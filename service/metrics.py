@@ -334,7 +334,8 @@ class Metrics:
             registry.register(BlockCollector(self._blocks, self._exemplars))
             registry.register(ProcessCollector(os.getppid()))  # who supervises us all
         if with_exemplars:
-            return generate_openmetrics(registry)  # type: ignore[no-untyped-call]
+            text: bytes = generate_openmetrics(registry)  # type: ignore[no-untyped-call]
+            return text
         return generate_latest(registry)
 
 

@@ -121,12 +121,12 @@ class _Waiting(BatchSpanProcessor):
 
 
 class _Once(logging.Filter):
-    """Lets pass the first error of the exporter, and none of its retries."""
+    """Lets pass the first complaint of the exporter, which has the reason."""
 
     is_said = False
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if self.is_said or record.levelno < logging.ERROR:
+        if self.is_said or record.levelno < logging.WARNING:
             return False
         self.is_said = True
         return True

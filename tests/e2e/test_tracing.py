@@ -12,12 +12,14 @@ import pytest
 
 from service.rpc import inference, prediction
 from service.rpc.generated import open_inference_pb2 as open_inference
+from service.tracing.export import EXPORTER
 from service.web.api.v2.datatypes import to_raw
 from tests.e2e.conftest import ARTIFACTS
 from tests.e2e.server import Server, free_port, until
 from tests.tracing.collecting import Collecting, Span
 
 ERROR, UNSET = 2, 0
+NAME = "POST /v1/predict/{name}"
 SPANS = ("decode", "queue", "compute", "encode")
 TENSOR = {"name": "x", "shape": [1], "datatype": "FP32", "data": [0.5]}
 DOORS: dict[str, Any] = {
@@ -37,21 +39,27 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collecting]:
 
 
 @pytest.fixture(scope="module")
-def traced(
-    tmp_path_factory: pytest.TempPathFactory, collector: Collecting
-) -> Iterator[Server]:
-    """A server that traces whose caller wants it, and sends spans every 50 ms."""
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One version, so that a server is there soon."""
     folder = tmp_path_factory.mktemp("artifacts")
     (folder / "sine").mkdir()
     version = folder / "sine" / "2"
     version.symlink_to(ARTIFACTS / "sine" / "2", target_is_directory=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def traced(
+    tmp_path_factory: pytest.TempPathFactory, artifacts: Path, collector: Collecting
+) -> Iterator[Server]:
+    """A server that traces whose caller wants it, and sends spans every 50 ms."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         patch.setenv("OTEL_TRACES_SAMPLER", "parentbased_always_off")
         patch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
         log = tmp_path_factory.mktemp("log") / "log"
         port = free_port()
-        with Server(log, artifacts=folder, grpc_port=port, tracing=True) as started:
+        with Server(log, artifacts=artifacts, grpc_port=port, tracing=True) as started:
             started.wait_ready()
             yield started
 
@@ -158,7 +166,7 @@ def test_so_is_one_by_grpc(
 def test_the_access_log_knows_the_trace(traced: Server, collector: Collecting) -> None:
     caller = Caller()
     post(traced, caller)
-    collector.trace(caller.trace, "POST /v1/predict/{name}")
+    collector.trace(caller.trace, NAME)
     (line,) = traced.log_lines(trace_id=caller.trace)
     assert line["status"] == 200
 
@@ -168,7 +176,7 @@ def test_who_wants_no_trace_has_none(traced: Server, collector: Collecting) -> N
     assert "traceresponse" not in post(traced, unwanted).headers
     assert "traceresponse" not in post(traced, None).headers
     post(traced, wanted)  # by the same connection, so its spans come after theirs
-    root = check_trace(collector, wanted, "POST /v1/predict/{name}")
+    root = check_trace(collector, wanted, NAME)
     assert collector.spans(trace=unwanted.trace) == []
     (batch,) = collector.spans(name="batch", links=[root["id"]])
     assert batch["resource"]["servery.process"] == "engine"
@@ -202,9 +210,7 @@ def test_a_wrong_request_says_what_was_wrong_and_is_no_error_of_ours(
         "/v1/predict/sine", json={"record": {}}, headers=caller.headers()
     )
     assert response.status_code == 422
-    root = collector.trace(caller.trace, "POST /v1/predict/{name}")[
-        "POST /v1/predict/{name}"
-    ]
+    root = collector.trace(caller.trace, NAME)[NAME]
     assert root["status"] == UNSET
     assert root["facts"]["error.type"] == "invalid_input"
     assert root["facts"]["http.response.status_code"] == 422
@@ -243,9 +249,7 @@ def test_a_batch_is_linked_to_all_that_shared_it(
         thread.start()
     for thread in threads:
         thread.join()
-    roots = [
-        check_name(collector, caller, "POST /v1/predict/{name}") for caller in callers
-    ]
+    roots = [check_name(collector, caller, NAME) for caller in callers]
     linked: list[str] = []
     for root in roots:
         (batch,) = (
@@ -273,39 +277,41 @@ def post(server: Server, caller: Caller | None) -> Any:
 
 
 def test_a_collector_that_is_away_harms_nobody_and_gets_the_rest_when_it_is_back(
-    tmp_path: Path, digits: Path, seven: bytes, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, artifacts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = free_port()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.2")
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
-    with Server(tmp_path / "log", artifacts=digits, tracing=True) as server:
+    with Server(tmp_path / "log", artifacts=artifacts, tracing=True) as server:
         server.wait_ready()
-
-        def ask() -> str:
-            response = server.client.post(
-                "/v1/predict/digits",
-                content=seven,
-                headers={"content-type": "image/png"},
-            )
-            assert response.status_code == 200
-            return str(response.headers["traceresponse"]).split("-")[1]
-
-        ask()
-        until(lambda: lost(server) >= 5)
-        ask()
-        until(lambda: lost(server) >= 10)
-        logged = server.log_lines(level="error")
-        assert len(logged) == len({each["process"] for each in logged}) == 2
+        for number in (1, 2):
+            assert post(server, None).status_code == 200
+            until(lambda wanted=7 * number: lost(server) >= wanted, every_s=0.5)  # type: ignore[misc]
+        logged = server.log_lines(logger=EXPORTER)
+        assert sorted(each["process"] for each in logged) == ["engine", "http-0"]
         with Collecting(tmp_path / "spans", port) as collector:
-            trace = ask()
-            collector.trace(trace, "POST /v1/predict/digits", *SPANS)
-            last = ask()
+            traces = [trace_of(post(server, None)) for _ in range(2)]
             assert server.stop() == 0
-            assert {each["name"] for each in collector.spans(trace=last)} == {
-                "POST /v1/predict/digits",
-                *SPANS,
-            }
+            for trace in traces:
+                names = {each["name"] for each in collector.spans(trace=trace)}
+                assert names == {NAME, *SPANS}
+
+
+def test_the_metrics_name_traces(traced: Server, collector: Collecting) -> None:
+    caller = Caller()
+    post(traced, caller)
+    check_name(collector, caller, NAME)
+    accept = {"accept": "application/openmetrics-text; version=1.0.0"}
+    found = traced.client.get("/metrics", headers=accept)
+    assert found.headers["content-type"].startswith("application/openmetrics-text")
+    assert f'# {{trace_id="{caller.trace}"}}' in found.text
+    plain = traced.client.get("/metrics")
+    assert "trace_id" not in plain.text
+
+
+def trace_of(response: Any) -> str:
+    return str(response.headers["traceresponse"]).split("-")[1]
 
 
 def lost(server: Server) -> float:

@@ -150,7 +150,7 @@ def test_a_bucket_names_a_trace_that_this_process_counted_in_it() -> None:
         text = ours.exposition(with_exemplars=True).decode()
     (family,) = (
         each
-        for each in openmetrics.text_string_to_metric_families(text)
+        for each in openmetrics.text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
         if each.name == "servery_compute_seconds"
     )
     found = {sample.labels.get("le"): sample for sample in family.samples}
