@@ -88,6 +88,7 @@ class _Collector(SpanExporter):
         return result
 
     def shutdown(self) -> None:
+        logging.getLogger(EXPORTER).removeFilter(self._once)
         self._exporter.shutdown()  # type: ignore[no-untyped-call]
 
 
