@@ -91,17 +91,20 @@ rules: .venv/dev.stamp ## put Prometheus' rules into the resource that Kubernete
 lock: .venv/dev.stamp ## pin the newest dependencies that pyproject.toml allows
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
 		--no-emit-index-url --no-emit-find-links --python-version 3.11 --extra train \
-		--extra loadtest pyproject.toml --output-file requirements.lock
+		--extra loadtest --extra tracing pyproject.toml \
+		--output-file requirements.lock
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
 		--no-emit-index-url --no-emit-find-links --python-version 3.11 --extra dev \
 		--constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
 		--no-emit-index-url --no-emit-find-links --python-version 3.11 \
 		--constraint requirements.lock --override deploy/container/cpu.in \
-		pyproject.toml deploy/container/cpu.in --output-file requirements-cpu.lock
+		--extra tracing pyproject.toml deploy/container/cpu.in \
+		--output-file requirements-cpu.lock
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
 		--no-emit-index-url --no-emit-find-links --python-version 3.11 --extra gpu \
-		--constraint requirements.lock pyproject.toml --output-file requirements-gpu.lock
+		--extra tracing --constraint requirements.lock pyproject.toml \
+		--output-file requirements-gpu.lock
 	printf 'tritonclient[grpc,http]>=2.73,<3\nkserve>=0.21,<1\n' | $(BIN)/uv pip \
 		compile --quiet --upgrade --universal --generate-hashes --no-header \
 		--no-emit-index-url --no-emit-find-links --python-version 3.11 - \

@@ -103,6 +103,7 @@ def serve(**options: Any) -> None:
     settings = _settings(given)
     _check_keys(settings.api_keys)
     _check_certificates(settings)
+    _check_tracing(settings)
     number = settings.number_of_http_processes()
     with ExitStack() as ports:
         try:
@@ -292,6 +293,16 @@ def _check_certificates(settings: Settings) -> None:
             read_identity(settings)
         except CertificatesError as error:
             raise click.ClickException(str(error)) from error
+
+
+def _check_tracing(settings: Settings) -> None:
+    from service.tracing.environment import TracingError
+    from service.tracing.start import check_tracing
+
+    try:
+        check_tracing(settings)
+    except TracingError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _settings(given: dict[str, Any]) -> Settings:

@@ -8,17 +8,28 @@ manifests.
 
 import asyncio
 import os
+import time
 from bisect import bisect_left
 from collections import Counter as Tally
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, values
 from prometheus_client import Histogram as PrometheusHistogram
 from prometheus_client.exposition import generate_latest
+from prometheus_client.openmetrics.exposition import (
+    generate_latest as generate_openmetrics,
+)
+from prometheus_client.samples import Exemplar
 
-from service.processes.samples import BlockCollector, SampleBlock, value_class
+from service.processes.samples import (
+    EMPTY,
+    BlockCollector,
+    SampleBlock,
+    SampleKey,
+    value_class,
+)
 from service.processes.usage import ProcessCollector
 
 FLUSH_S = 0.05  # what has happened in so long is counted at once: each write costs
@@ -41,6 +52,12 @@ class Histogram(PrometheusHistogram):
             self._buckets[place].inc(number)
         self._sum.inc(sum(amounts))
 
+    def exemplify(self, amount: float, trace_id: str) -> None:
+        """Have the bucket that counts `amount` name a trace of such a request."""
+        place = bisect_left(self._upper_bounds, amount)
+        exemplar = Exemplar({"trace_id": trace_id}, amount, time.time())
+        self._buckets[place].set_exemplar(exemplar)
+
 
 class Metrics:
     """The metrics of one process.
@@ -51,11 +68,17 @@ class Metrics:
     Args:
         registry: A fresh one.
         blocks: The memory in which several processes count, which are then added up.
+        exemplars: See `BlockCollector`.
     """
 
-    def __init__(self, registry: CollectorRegistry, blocks: Iterable[int] = ()):
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        blocks: Iterable[int] = (),
+        exemplars: Mapping[SampleKey, Exemplar] = EMPTY,
+    ):
         self._registry = registry
-        self._blocks = tuple(blocks)
+        self._blocks, self._exemplars = tuple(blocks), exemplars
         self.request_seconds = Histogram(
             "servery_request_seconds",
             "Seconds from the first byte of a request to the last of its answer.",
@@ -285,6 +308,11 @@ class Metrics:
             "Log lines that nobody took: the pipe or the disk was full.",
             registry=registry,
         )
+        self.spans_lost = Counter(
+            "servery_spans_lost_total",
+            "Spans of traces that the collector did not take, or not fast enough.",
+            registry=registry,
+        )
         build_info = Gauge(
             "servery_build_info",
             "1, by the version of Servery that runs.",
@@ -294,14 +322,21 @@ class Metrics:
         )
         build_info.labels(version("servery")).set(1)
 
-    def exposition(self) -> bytes:
-        """The text that Prometheus scrapes: of all processes, where there are many."""
-        if not self._blocks:
-            return generate_latest(self._registry)
-        merged = CollectorRegistry()
-        merged.register(BlockCollector(self._blocks))
-        merged.register(ProcessCollector(os.getppid()))  # our parent supervises us all
-        return generate_latest(merged)
+    def exposition(self, *, with_exemplars: bool = False) -> bytes:
+        """The text that Prometheus scrapes: of all processes, where there are many.
+
+        Args:
+            with_exemplars: Whether it is OpenMetrics', which knows them.
+        """
+        registry = self._registry
+        if self._blocks:
+            registry = CollectorRegistry()
+            registry.register(BlockCollector(self._blocks, self._exemplars))
+            registry.register(ProcessCollector(os.getppid()))  # who supervises us all
+        if with_exemplars:
+            text: bytes = generate_openmetrics(registry)  # type: ignore[no-untyped-call]
+            return text
+        return generate_latest(registry)
 
 
 def share_metrics(own: int, blocks: Iterable[int]) -> Metrics:
@@ -311,8 +346,9 @@ def share_metrics(own: int, blocks: Iterable[int]) -> Metrics:
         own: The block in which it counts. All metrics of this process do from now on.
         blocks: Those of all processes.
     """
-    values.ValueClass = value_class(SampleBlock(own))
-    return Metrics(CollectorRegistry(), blocks)
+    block = SampleBlock(own)
+    values.ValueClass = value_class(block)
+    return Metrics(CollectorRegistry(), blocks, block.exemplars)
 
 
 class DelayedCall:

@@ -333,6 +333,11 @@ class Settings(BaseSettings):
         "stdout is a terminal, else json.",
     )
     access_log: bool = Field(True, description="One line a request on stdout.")
+    tracing: bool = Field(
+        False,
+        description="Whether spans of requests and batches go to an OpenTelemetry "
+        "collector, which OTEL_EXPORTER_OTLP_ENDPOINT names.",
+    )
     max_log_backlog_bytes: int = Field(
         1024 * 1024,
         ge=0,

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 import uvloop
@@ -22,6 +23,10 @@ from service.metrics import Metrics
 from service.processes.cores import take_short_turns
 from service.processes.descriptors import raise_descriptor_limit
 from service.processes.handover import BEAT_S, Handover
+from service.tracing.start import start_exporting
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 
 @click.command()
@@ -34,12 +39,17 @@ def main(name: str, handover: str) -> None:
     faulthandler.enable(all_threads=False)  # a fault's traceback is its last words
     take_short_turns()
     raise_descriptor_limit()  # models in another process take some each
-    uvloop.run(_serve(given, metrics))
+    settings = given.settings
+    exporting = start_exporting(name, settings, metrics.spans_lost.inc)
+    tracer = exporting.tracer if exporting is not None else None
+    uvloop.run(_serve(given, metrics, tracer))
+    if exporting is not None:
+        exporting.close(settings.drain_timeout_s)
     log.flush(LAST_WORDS_S)
     os._exit(0)  # a load under way would go on to its end
 
 
-async def _serve(handover: Handover, metrics: Metrics) -> None:
+async def _serve(handover: Handover, metrics: Metrics, tracer: "Tracer | None") -> None:
     settings, loop = handover.settings, asyncio.get_running_loop()
 
     def tell(end: ProcessEnd) -> None:
@@ -58,6 +68,7 @@ async def _serve(handover: Handover, metrics: Metrics) -> None:
         lambda: make_chooser(settings, tensorflow),
         journal,
         overrides,
+        tracer,
     )
     metrics.restarts.labels("tensorflow")  # a series from the start
     stop = asyncio.Event()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from service.engine.administration import Administration
 from service.engine.batching.batcher import Answer
@@ -33,6 +34,9 @@ from service.errors import DeadlineExceeded, ServeryError
 from service.metrics import Metrics
 from service.settings import Settings
 
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
 logger = logging.getLogger(__name__)
 
 
@@ -45,6 +49,7 @@ class Engine:
         make_loader: Called once, in a thread, since importing a runtime takes seconds.
         journal: Knows which versions killed earlier engines.
         overrides: Knows what operators have told earlier engines.
+        tracer: Makes spans of batches, where requests are traced.
     """
 
     def __init__(
@@ -54,6 +59,7 @@ class Engine:
         make_loader: Callable[[], Loader],
         journal: CrashJournal | None = None,
         overrides: Overrides | None = None,
+        tracer: "Tracer | None" = None,
     ):
         self._settings = settings
         self._journal = journal or CrashJournal(
@@ -70,6 +76,7 @@ class Engine:
             self._journal,
             make_loader,
             self._policies,
+            tracer,
         )
         self._watcher = Watcher(settings.artifacts)
         self._chooser = VersionChooser()
@@ -122,7 +129,7 @@ class Engine:
             signature: One of the manifest's, `serving_default` for most.
             rows: One array for each input, as the signature says.
             deadline: `time.monotonic()` at which the answer is worth nothing.
-            request_id: What logs call the request.
+            request_id: What logs call the request; see `QueuedRequest`.
             turn: For whom it is.
 
         Returns:

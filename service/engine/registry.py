@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from service.contract.policy import ModelPolicy
 from service.engine.activity import Marker
@@ -21,6 +21,9 @@ from service.engine.statuses import Statuses
 from service.engine.versions import LoadedVersion
 from service.metrics import Metrics
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +41,7 @@ class Registry:
         journal: Told what each version is doing, should this process die of it.
         make_loader: See `LoadingThread`.
         policies: What is wanted of each model.
+        tracer: See `LoadedVersion`.
     """
 
     def __init__(
@@ -48,10 +52,11 @@ class Registry:
         journal: CrashJournal,
         make_loader: Callable[[], Loader],
         policies: PolicySource,
+        tracer: "Tracer | None" = None,
     ):
         self._settings, self._metrics = settings, metrics
         self._statuses, self._journal = statuses, journal
-        self._policies = policies
+        self._policies, self._tracer = policies, tracer
         self._tried: dict[Key, ModelPolicy] = {}  # what each was last loaded with
         self._thread = LoadingThread(metrics, make_loader)
         self._loaded: dict[Key, LoadedVersion] = {}
@@ -213,6 +218,7 @@ class Registry:
             partial(self._died, key, folder.fingerprint),
             marker,
             niceness=NICENESS[policy.priority],
+            tracer=self._tracer,
         )
 
     async def _reload(self, key: Key, folder: VersionFolder, how: str) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from service.contract.contract import Contract
 from service.contract.version import Version
@@ -18,6 +19,11 @@ from service.errors import InvalidInput, ShuttingDown
 from service.metrics import BatchMetrics, Metrics
 from service.processes.cores import available_cores
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
+    from service.tracing.batches import BatchTracer
 
 CONCURRENT_BATCHES = min(
     2, available_cores()
@@ -41,6 +47,7 @@ class LoadedVersion:
         on_death: Called when a batcher has died.
         marker: Told when batches begin and end.
         niceness: Of its threads.
+        tracer: Makes spans, where requests are traced.
 
     Attributes:
         version: What is known of it.
@@ -57,6 +64,7 @@ class LoadedVersion:
         marker: Marker,
         *,
         niceness: int = NICENESS["normal"],
+        tracer: "Tracer | None" = None,
     ):
         self.version = version
         contract = self._contract = version.contract
@@ -90,6 +98,7 @@ class LoadedVersion:
                 version=contract.version,
                 concurrent_batches=self._concurrency(signature),
                 is_quick=partial(self._takes_less, SHARED_S, signature),
+                tracer=_batch_tracer(tracer, contract, signature),
             )
             for signature in contract.signatures
         }
@@ -180,6 +189,17 @@ class LoadedVersion:
             self._marker.end_batch()
         self._took[signature, count] = time.perf_counter() - began
         return outputs
+
+
+def _batch_tracer(
+    tracer: "Tracer | None", contract: Contract, signature: str
+) -> "BatchTracer | None":
+    """What makes spans of batches, which is imported only where they are made."""
+    if tracer is None:
+        return None
+    from service.tracing.batches import BatchTracer
+
+    return BatchTracer(tracer, contract.name, contract.version, signature)
 
 
 def _batch_sizes(

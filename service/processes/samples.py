@@ -15,13 +15,14 @@ import mmap
 import os
 import struct
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from threading import Lock
 from typing import Any, NamedTuple
 
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 from pydantic_core import from_json, to_json
 
@@ -35,6 +36,9 @@ _VALUE = struct.Struct("=d")
 _ABSENT = math.nan  # a gauge of a process that is no more
 
 
+Labels = tuple[tuple[str, str], ...]
+
+
 class SampleKey(NamedTuple):
     """Which sample a value is, and how it adds up with those of other processes."""
 
@@ -42,8 +46,11 @@ class SampleKey(NamedTuple):
     mode: str
     family: str
     name: str
-    labels: tuple[tuple[str, str], ...]
+    labels: Labels
     help: str
+
+
+EMPTY: Mapping[SampleKey, Exemplar] = {}
 
 
 def create_block(name: str) -> int:
@@ -59,9 +66,14 @@ def create_block(name: str) -> int:
 
 
 class SampleBlock:
-    """A block, for the process whose values it holds."""
+    """A block, for the process whose values it holds.
+
+    Attributes:
+        exemplars: Of its values, which do not outlive it and which no other one sees.
+    """
 
     def __init__(self, fd: int):
+        self.exemplars: dict[SampleKey, Exemplar] = {}
         self._fd = fd
         self._memory = mmap.mmap(fd, 0)
         self.lock = Lock()
@@ -126,8 +138,9 @@ class SharedValue:
     ):
         labels = sorted(zip(labelnames, labelvalues, strict=True))
         key = (typ, multiprocess_mode, metric_name, name, labels, help_text)
+        self._key = to_json(key)
         with self._block.lock:
-            self._offset = self._block.place(to_json(key))
+            self._offset = self._block.place(self._key)
             is_new = typ == "gauge" or not self._offset
             self._value = 0.0 if is_new else self._block.read(self._offset)
             self._block.write(self._offset, self._value)
@@ -148,11 +161,13 @@ class SharedValue:
         """What it is."""
         return self._value
 
-    def set_exemplar(self, exemplar: object) -> None:
-        """Nothing: there are none across processes."""
+    def set_exemplar(self, exemplar: Exemplar) -> None:
+        """Give it an example of what it counts; a later one replaces it."""
+        self._block.exemplars[_parse_key(self._key)] = exemplar
 
-    def get_exemplar(self) -> None:
-        """Nothing: there are none across processes."""
+    def get_exemplar(self) -> Exemplar | None:
+        """The example, if it has one."""
+        return self._block.exemplars.get(_parse_key(self._key))
 
 
 def value_class(block: SampleBlock) -> type[SharedValue]:
@@ -165,10 +180,13 @@ class BlockCollector(Collector):
 
     Args:
         fds: Their blocks.
+        exemplars: Those of this process: one of what all have counted is enough.
     """
 
-    def __init__(self, fds: Iterable[int]):
-        self._fds = tuple(fds)
+    def __init__(
+        self, fds: Iterable[int], exemplars: Mapping[SampleKey, Exemplar] = EMPTY
+    ):
+        self._fds, self._exemplars = tuple(fds), exemplars
 
     def collect(self) -> Iterable[Metric]:
         """The families, as far as anybody has a value in them."""
@@ -182,7 +200,7 @@ class BlockCollector(Collector):
         families: dict[str, dict[SampleKey, float]] = defaultdict(dict)
         for sample, value in merged.items():
             families[sample.family][sample] = value
-        return [_family(samples) for samples in families.values()]
+        return [_family(samples, self._exemplars) for samples in families.values()]
 
 
 def _read(fd: int) -> bytes:
@@ -193,24 +211,32 @@ def _how_to_add(mode: str) -> Callable[[float, float], float]:
     return max if mode == "livemax" else float.__add__
 
 
-def _family(samples: dict[SampleKey, float]) -> Metric:
+def _family(
+    samples: dict[SampleKey, float], exemplars: Mapping[SampleKey, Exemplar]
+) -> Metric:
     first = next(iter(samples))
     metric = Metric(first.family, first.help, first.kind)
-    buckets: dict[tuple[tuple[str, str], ...], dict[float, float]] = defaultdict(dict)
+    buckets: dict[Labels, dict[float, SampleKey]] = defaultdict(dict)
+    sums: dict[Labels, float] = {}
     for sample, value in samples.items():
         labels = dict(sample.labels)
         bound = labels.pop("le", None)
-        if bound is None:
-            metric.add_sample(sample.name, labels, value)
+        if bound is not None:
+            buckets[tuple(labels.items())][float(bound)] = sample
+        elif first.kind == "histogram":
+            sums[sample.labels] = value
         else:
-            buckets[tuple(labels.items())][float(bound)] = value
-    for pairs, counts in buckets.items():
+            metric.add_sample(sample.name, labels, value)
+    for pairs, bounds in buckets.items():
         total = 0.0
-        for upper, count in sorted(counts.items()):
-            total += count
+        for upper, sample in sorted(bounds.items()):
+            total += samples[sample]
             labels = {**dict(pairs), "le": floatToGoString(upper)}  # type: ignore[no-untyped-call]
-            metric.add_sample(f"{first.family}_bucket", labels, total)
+            exemplar = exemplars.get(sample)
+            name = f"{first.family}_bucket"
+            metric.add_sample(name, labels, total, exemplar=exemplar)
         metric.add_sample(f"{first.family}_count", dict(pairs), total)
+        metric.add_sample(f"{first.family}_sum", dict(pairs), sums.get(pairs, 0.0))
     return metric
 
 

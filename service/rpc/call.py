@@ -125,7 +125,7 @@ class RpcCall:
         access.check(self.record, contract.name)
         arrays = arrange(contract, signature, inputs)
         record = self.record
-        record.stages["decode"] = time.monotonic() - record.started
+        record.decoded(time.monotonic() - record.started)
         record.version = contract.version
         record.bulk |= read_bulk(record.headers)
         batches = contract.batches(signature)
@@ -138,13 +138,11 @@ class RpcCall:
         answer: Answer = await record.wait_for(
             self.state.engine.submit(
                 *(contract.name, contract.version, signature, arrays, deadline),
-                request_id=record.request_id,
+                request_id=record.name_in_engine,
                 turn=record.turn,
             )
         )
-        record.batch_rows = answer.batch_rows
-        record.stages["queue"] = answer.queue_s
-        record.stages["compute"] = answer.compute_s
+        record.answered(answer)
         return answer
 
 

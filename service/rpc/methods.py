@@ -112,7 +112,7 @@ class _Serving:
             for key, value in context.invocation_metadata() or ()
         }
         method = COMPUTES if self._method.computes else TELLS
-        record = RequestRecord(method, self._path, self._path, headers)
+        record = RequestRecord(method, self._path, self._path, headers, is_rpc=True)
         record.peer = _network_of(context.peer())
         return record
 
@@ -142,7 +142,7 @@ class _Serving:
         except ServeryError as error:
             return _note(record, error)
         except Exception:
-            logger.exception("request %s failed", record.request_id)
+            logger.exception("request %s failed", record.request_id, extra=record.extra)
             return _note(record, ServeryError(INTERNAL))
         finally:
             state.accounting.leave(record)

@@ -18,6 +18,7 @@ from service.processes.cores import take_short_turns
 from service.processes.descriptors import raise_descriptor_limit
 from service.processes.handover import Handover
 from service.processes.memory import keep_large_blocks_apart
+from service.tracing.start import start_exporting
 from service.web.app import create_app
 from service.web.http.connection import Connection
 from service.web.http.connections import Connections
@@ -39,6 +40,7 @@ def main(name: str, handover: str) -> None:
     metrics, log = given.begin()
     settings = given.settings
     access_log = AccessLog(name, log) if settings.access_log else None
+    exporting = start_exporting(name, settings, metrics.spans_lost.inc)
     engine = EngineClient(
         given.engine,
         silence_s=settings.engine_silence_ms / 1000,
@@ -52,6 +54,7 @@ def main(name: str, handover: str) -> None:
             access_log,
             rates=given.rates,
             certificates=given.certificates,
+            tracer=exporting.request_tracer() if exporting is not None else None,
         )
     except CertificatesError as error:
         raise SystemExit(f"cannot speak TLS: {error}") from error
@@ -78,6 +81,8 @@ def main(name: str, handover: str) -> None:
     if given.admin_listener is not None:
         listeners.append(given.admin_listener)
     server.run(sockets=[socket.socket(fileno=each) for each in listeners])
+    if exporting is not None:
+        exporting.close(server.left_s)
 
 
 class _DrainingServer(uvicorn.Server):
@@ -95,6 +100,12 @@ class _DrainingServer(uvicorn.Server):
         if not self._state.draining:
             self._state.draining = True
             self._leave_at = time.monotonic() + self._state.settings.drain_delay_s
+
+    @property
+    def left_s(self) -> float:
+        """Seconds that are left of those to finish in."""
+        end = self._leave_at + self._state.settings.drain_timeout_s
+        return max(0.0, end - time.monotonic())
 
     async def on_tick(self, counter: int) -> bool:
         if counter % TICKS_PER_BEAT == 0:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from service.access.access import Access
 from service.access.certificates import Certificates
@@ -22,6 +22,9 @@ from service.tasks.registry import TaskEndpoints
 from service.web.http.accounting import Accounting
 from service.web.http.cors import AllowedOrigins
 from service.web.imaging.pool import DecoderPool
+
+if TYPE_CHECKING:
+    from service.tracing.requests import RequestTracer
 
 ADMIN = "/v1/admin"  # below it, operators are let in however full it is
 OPERATORS = (
@@ -84,11 +87,12 @@ class AppState:
         access_log: AccessLog | None = None,
         rates: int | None = None,
         certificates: int | None = None,
+        tracer: "RequestTracer | None" = None,
     ):
         self.settings = settings
         self.engine = engine
         self.metrics = metrics
-        self.accounting = Accounting(settings, metrics, access_log)
+        self.accounting = Accounting(settings, metrics, access_log, tracer)
         self.access = Access(settings.api_keys, metrics, rates)
         self.certificates = (
             Certificates(settings, metrics, certificates)

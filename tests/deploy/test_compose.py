@@ -18,7 +18,7 @@ from service.settings import Settings
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
-OURS = ["servery", "servery-gpu"]
+OURS = ["servery", "servery-tracing", "servery-gpu"]
 each_service = pytest.mark.parametrize("name", SERVICES)
 each_of_ours = pytest.mark.parametrize("name", OURS)
 
@@ -75,7 +75,8 @@ def test_our_image_carries_the_version_of_the_project(name: str) -> None:
 @each_of_ours
 def test_what_the_environment_sets_are_settings(name: str) -> None:
     given = SERVICES[name].get("environment", {})
-    fields = {key.removeprefix("SERVERY_").lower(): given[key] for key in given}
+    ours = [key for key in given if not key.startswith("OTEL_")]
+    fields = {key.removeprefix("SERVERY_").lower(): given[key] for key in ours}
     assert fields.keys() <= Settings.model_fields.keys()
     Settings(**fields)
 
@@ -121,10 +122,15 @@ def test_a_gpu_is_reserved_in_its_profile_only() -> None:
 
 @pytest.mark.parametrize(
     ("profile", "ours"),
-    [(None, "servery"), ("cpu", "servery"), ("gpu", "servery-gpu")],
-    ids=["up", "profile cpu", "profile gpu"],
+    [
+        (None, "servery"),
+        ("cpu", "servery"),
+        ("gpu", "servery-gpu"),
+        ("tracing", "servery-tracing"),
+    ],
+    ids=["up", "profile cpu", "profile gpu", "profile tracing"],
 )
-def test_one_of_the_two_is_started_and_no_port_is_taken_twice(
+def test_one_of_them_is_started_and_no_port_is_taken_twice(
     profile: str | None, ours: str
 ) -> None:
     variables = dict(
@@ -150,7 +156,22 @@ def test_prometheus_scrapes_the_service_under_its_name_here() -> None:
     )
     assert job["static_configs"] == [{"targets": ["servery:8000"]}]
     assert SERVICES["servery"]["ports"][0].endswith(":8000")
-    assert "servery" in SERVICES["servery-gpu"]["networks"]["default"]["aliases"]
+    for name in OURS[1:]:
+        assert "servery" in SERVICES[name]["networks"]["default"]["aliases"]
+
+
+def test_traces_go_to_jaeger_which_takes_and_shows_them_in_their_profile_only() -> None:
+    config = yaml.safe_load((ROOT / "deploy/jaeger/jaeger.yaml").read_text())
+    listener = config["receivers"]["otlp"]["protocols"]["http"]["endpoint"]
+    given = SERVICES["servery-tracing"]["environment"]
+    assert Settings(tracing=given["SERVERY_TRACING"]).tracing
+    endpoint = given["OTEL_EXPORTER_OTLP_ENDPOINT"]
+    assert endpoint == f"http://jaeger:{listener.rpartition(':')[2]}"
+    assert SERVICES["jaeger"]["profiles"] == ["tracing"]
+    (option,) = SERVICES["jaeger"]["command"]
+    folder, _, name = option.removeprefix("--config=").rpartition("/")
+    source = {target: source for source, target in mounts("jaeger")}[folder]
+    assert (ROOT / source / name).exists()
 
 
 def test_prometheus_tells_alertmanager_which_reads_its_file() -> None:

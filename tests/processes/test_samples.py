@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, values
+from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.metrics import Metrics, share_metrics
@@ -137,3 +138,33 @@ def test_prometheus_can_read_it() -> None:
         if sample.name == "servery_batch_rows_count"
     ]
     assert (count.labels, count.value) == ({"model": 'of "digits"\n'}, 1)
+
+
+def test_a_bucket_names_a_trace_that_this_process_counted_in_it() -> None:
+    with blocks(2) as fds:
+        share_metrics(fds[1], fds).compute_seconds.labels("digits").observe(0.004)
+        ours = share_metrics(fds[0], fds)
+        seconds = ours.compute_seconds.labels("digits")
+        seconds.observe_all([0.004, 2.5])
+        seconds.exemplify(0.004, "4bf92f3577b34da6a3ce929d0e0e4736")
+        text = ours.exposition(with_exemplars=True).decode()
+    (family,) = (
+        each
+        for each in openmetrics.text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
+        if each.name == "servery_compute_seconds"
+    )
+    found = {sample.labels.get("le"): sample for sample in family.samples}
+    exemplar = found["0.005"].exemplar
+    assert (found["0.005"].value, found["5.0"].value) == (2, 3)
+    assert exemplar.labels == {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"}
+    assert exemplar.value == 0.004
+    assert [each for each in found.values() if each.exemplar] == [found["0.005"]]
+
+
+def test_an_exemplar_is_shown_by_a_process_that_counts_for_itself_too() -> None:
+    metrics = Metrics(CollectorRegistry())
+    metrics.request_seconds.labels("/v1", "200", "digits").observe(0.1)
+    metrics.request_seconds.labels("/v1", "200", "digits").exemplify(0.1, "ab")
+    assert b'le="0.1"' in metrics.exposition(with_exemplars=True)
+    assert b'# {trace_id="ab"} 0.1' in metrics.exposition(with_exemplars=True)
+    assert b"trace_id" not in metrics.exposition()

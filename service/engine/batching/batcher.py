@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from service.engine.batching.callers import ANYBODY, Turn
 from service.engine.batching.queue import QueuedRequest, Recipient, RowQueue, Slice
@@ -31,6 +31,9 @@ from service.errors import (
     ServeryError,
     ShuttingDown,
 )
+
+if TYPE_CHECKING:
+    from service.tracing.batches import BatchTracer
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +84,7 @@ class Batcher:
         concurrent_batches: That may run at the same time. While the answers of one
             are handed out the next one runs; idle workers share the rows that wait.
         is_quick: Whether a batch of so many rows is too quick to be worth sharing.
+        tracer: Makes spans of batches, where requests are traced.
 
     Attributes:
         throughput: What is known of the model's.
@@ -96,13 +100,14 @@ class Batcher:
         version: int,
         concurrent_batches: int = 1,
         is_quick: Callable[[int], bool] = lambda _: False,
+        tracer: "BatchTracer | None" = None,
     ):
         self._run = run
         self._sizes = tuple(sizes)
         self._max_queue_rows = max_queue_rows
         self._observer = observer
         self._version = version
-        self._is_quick = is_quick
+        self._is_quick, self._tracer = is_quick, tracer
         self._waiting = RowQueue()
         self.throughput = Throughput(self._sizes[-1])
         self._running: dict[int, list[Slice]] = {}  # by worker
@@ -314,6 +319,9 @@ class Batcher:
                 outputs = await self._run(merge_rows(parts, size))
                 _check_rows(outputs, size)
         except Exception as error:
+            if self._tracer is not None:
+                seconds = time.monotonic() - began
+                self._tracer.record(batch, size, began, seconds, error)
             raise _RunError from error
         seconds = time.monotonic() - began
         running = rows
@@ -323,6 +331,8 @@ class Batcher:
         self.throughput.learn(running, seconds)
         self._observer.ran(rows, size - rows, seconds)
         self._deliver(batch, outputs, began, seconds)
+        if self._tracer is not None:
+            self._tracer.record(batch, size, began, seconds)
 
     def _deliver(
         self, batch: list[Slice], outputs: Tensors, began: float, seconds: float
@@ -420,7 +430,12 @@ def _check_rows(outputs: Tensors, size: int) -> None:
 def _log_failure(batch: list[Slice], cause: BaseException | None) -> None:
     """Say whose rows they were: their lines in the access log say the rest of them."""
     ids = [part.request.request_id for part in batch]
-    facts = {"request_ids": ids, "rows": sum([part.count for part in batch])}
+    rows = sum([part.count for part in batch])
+    facts: dict[str, Any] = {"request_ids": ids, "rows": rows}
+    spans = [part.request.traceparent for part in batch]
+    traces = [span.split("-")[1] for span in spans if span]
+    if traces:
+        facts["trace_ids"] = traces
     logger.error("a batch failed", exc_info=cause, extra={"facts": facts})
 
 

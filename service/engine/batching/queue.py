@@ -39,10 +39,12 @@ class QueuedRequest:
         deadline: `time.monotonic()` at which the answer is worth nothing.
         recipient: Who wants it.
         number: What the recipient knows it by.
-        request_id: What logs know it by.
+        request_id: What logs know it by; behind a blank, if it is traced, the span that
+            waits for it, as in the header `traceparent`.
         turn: For whom it is.
 
     Attributes:
+        traceparent: That span, or nothing.
         count: How many rows that is.
         submitted: `time.monotonic()` when it came.
         holder: Where it waits.
@@ -69,6 +71,7 @@ class QueuedRequest:
         "settled",
         "submitted",
         "taken",
+        "traceparent",
         "turn",
         "whole",
     )  # fmt: skip
@@ -84,7 +87,8 @@ class QueuedRequest:
     ):
         self.rows, self.deadline = rows, deadline
         self.recipient, self.number = recipient, number
-        self.request_id, self.turn = request_id, turn
+        self.request_id, _, self.traceparent = request_id.partition(" ")
+        self.turn = turn
         self.count, self.whole = count_rows(rows), False
         self.submitted = self._until = time.monotonic()
         self.holder: Holder | None = None

@@ -207,6 +207,7 @@ class HostedProcess:
                 ),
                 stdin=subprocess.DEVNULL,
                 stderr=writing,
+                env=_environment(),
                 pass_fds=[theirs.fileno()],
             )
         finally:
@@ -285,6 +286,15 @@ class HostedProcess:
         finally:
             self._ready.set()
             self._ended.set()
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without the collector's token: models' programs learn no secret."""
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if not (key.startswith("OTEL_EXPORTER_OTLP_") and key.endswith("_HEADERS"))
+    }
 
 
 def _read(pipe: int) -> bytes:

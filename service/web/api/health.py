@@ -1,9 +1,13 @@
 """Probes for orchestrators, and metrics for Prometheus."""
 
 import asyncio
+from functools import partial
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
+from prometheus_client.openmetrics.exposition import (
+    CONTENT_TYPE_LATEST as OPENMETRICS,
+)
 from pydantic import BaseModel
 
 from service.errors import Unavailable
@@ -47,8 +51,11 @@ async def metrics(request: Request) -> Response:
     """Metrics of all processes, for Prometheus."""
     state = _state(request)
     state.accounting.flush()
-    text = await asyncio.to_thread(state.metrics.exposition)
-    return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
+    accepted = request.headers.get("accept", "")
+    has_exemplars = state.settings.tracing and OPENMETRICS.split(";")[0] in accepted
+    work = partial(state.metrics.exposition, with_exemplars=has_exemplars)
+    kind = OPENMETRICS if has_exemplars else CONTENT_TYPE_LATEST
+    return Response(await asyncio.to_thread(work), headers={"content-type": kind})
 
 
 def _state(request: Request) -> AppState:

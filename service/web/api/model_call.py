@@ -216,7 +216,10 @@ class ModelCall:
             work: Gives the rows, or what they are made of.
             in_thread: Whether it takes so long that others should not wait for it.
         """
-        return await self._timed("decode", work, in_thread=in_thread)
+        began = time.perf_counter()
+        result = await self._do(work, in_thread=in_thread)
+        self._record.decoded(time.perf_counter() - began)
+        return result
 
     async def read_images(
         self,
@@ -247,7 +250,7 @@ class ModelCall:
         """
         began = time.perf_counter()
         result: T = await self._record.wait_for(asyncio.ensure_future(work))
-        self._took("decode", began)
+        self._record.decoded(time.perf_counter() - began)
         return result
 
     async def encode(self, work: Callable[[], T], *, in_thread: bool) -> T:
@@ -257,7 +260,11 @@ class ModelCall:
             work: Gives it.
             in_thread: Whether it takes so long that others should not wait for it.
         """
-        return await self._timed("encode", work, in_thread=in_thread)
+        began, stages = time.perf_counter(), self._record.stages
+        result = await self._do(work, in_thread=in_thread)
+        took = time.perf_counter() - began
+        stages["encode"] = stages.get("encode", 0.0) + took
+        return result
 
     async def infer(self, rows: Tensors, signature: str = "serving_default") -> Answer:
         """Have the engine compute `rows`; a caller that hangs up takes them back.
@@ -295,15 +302,11 @@ class ModelCall:
         self._record.version = self._version or self._expected_version()
         future = self.state.engine.submit(
             *(self._model, self._version, signature, rows, self.deadline),
-            request_id=self._record.request_id,
+            request_id=self._record.name_in_engine,
             turn=self._record.turn,
         )
         answer: Answer = await self._record.wait_for(future)
-        self._record.version = answer.version
-        self._record.batch_rows = answer.batch_rows
-        stages = self._record.stages
-        stages["queue"] = stages.get("queue", 0.0) + answer.queue_s
-        stages["compute"] = stages.get("compute", 0.0) + answer.compute_s
+        self._record.answered(answer)
         return answer
 
     def _expected_version(self) -> int | None:
@@ -340,15 +343,8 @@ class ModelCall:
             return await self.state.parse_in_thread(work)
         return work()
 
-    async def _timed(self, stage: str, work: Callable[[], T], *, in_thread: bool) -> T:
-        began = time.perf_counter()
-        result = await self.state.in_thread(work) if in_thread else work()
-        self._took(stage, began)
-        return result
-
-    def _took(self, stage: str, began: float) -> None:
-        stages = self._record.stages
-        stages[stage] = stages.get(stage, 0.0) + time.perf_counter() - began
+    async def _do(self, work: Callable[[], T], *, in_thread: bool) -> T:
+        return await self.state.in_thread(work) if in_thread else work()
 
     def _check_there(self) -> None:
         """Fail before the body is read; a model of ours is never unknown."""

@@ -71,7 +71,7 @@ class TensorCall:
             result = await self.state.parse_in_thread(work)
         else:
             result = await self._in_decoder(work)
-        self._record.stages["decode"] = time.perf_counter() - began
+        self._record.decoded(time.perf_counter() - began)
         return result
 
     async def infer(self, signature: str, given: dict[str, Array]) -> Answer:

@@ -1,12 +1,14 @@
 """Writes down what became of requests: metrics and access log, a few dozen at a time.
 
+Traces begin and end here, too.
+
 A request costs a tenth of a prediction if each is written down by itself.
 """
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from service.access.shares import Shares
 from service.errors import RateExceeded, Unavailable
@@ -14,6 +16,9 @@ from service.logs import AccessLog
 from service.metrics import DelayedCall, Metrics
 from service.settings import Settings
 from service.web.http.record import RequestRecord
+
+if TYPE_CHECKING:
+    from service.tracing.requests import RequestTracer
 
 FULL = "Too many requests are under way; try again soon."
 OK = 200
@@ -28,6 +33,7 @@ class Accounting:
         settings: See `max_in_flight`, `max_decoded_bytes` and `max_caller_share`.
         metrics: Where they are counted.
         access_log: Where each gets a line, if at all.
+        tracer: What traces some of them, if any.
 
     Attributes:
         in_flight: Requests to models under way in this process. Those for health and
@@ -36,14 +42,18 @@ class Accounting:
     """
 
     def __init__(
-        self, settings: Settings, metrics: Metrics, access_log: AccessLog | None
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        access_log: AccessLog | None,
+        tracer: "RequestTracer | None" = None,
     ):
         share = settings.max_caller_share
         self.in_flight = 0
         self.places = Shares(settings.max_in_flight, share)
         self._decoded = Shares(settings.max_decoded_bytes, share)
         self._metrics = metrics
-        self._access_log = access_log
+        self._access_log, self._tracer = access_log, tracer
         self._finished: list[RequestRecord] = []
         self._refused: defaultdict[str, list[str]] = defaultdict(list)
         self._flush = DelayedCall(self.flush)
@@ -51,6 +61,8 @@ class Accounting:
     def enter(self, record: RequestRecord) -> None:
         """One more request is under way."""
         self.in_flight += record.method == "POST"
+        if self._tracer is not None:
+            record.trace = self._tracer.start(record)
         self._flush.plan()
 
     def admit(self, record: RequestRecord) -> None:
@@ -84,15 +96,13 @@ class Accounting:
             self.places.release(record.asker)
         if record.held_bytes:
             self._decoded.release(record.asker, record.held_bytes)
-        record.finish()
-        self._finished.append(record)
-        self._flush.plan()
+        self._finish(record)
 
     def note(self, record: RequestRecord) -> None:
         """This one ended before it could enter: its bytes were wrong, or too few."""
-        record.finish()
-        self._finished.append(record)
-        self._flush.plan()
+        if self._tracer is not None:
+            record.trace = self._tracer.start(record)
+        self._finish(record)
 
     def refuse(self, record: RequestRecord) -> None:
         """There was no room for this one; many of these make one line of the log."""
@@ -111,6 +121,13 @@ class Accounting:
             self._access_log.write(
                 lines + [_refusals(*each) for each in refused.items()]
             )
+
+    def _finish(self, record: RequestRecord) -> None:
+        record.finish()
+        if record.trace is not None:
+            record.trace.end(record)
+        self._finished.append(record)
+        self._flush.plan()
 
     def _count(self, finished: Sequence[RequestRecord]) -> None:
         metrics = self._metrics
@@ -134,7 +151,10 @@ class Accounting:
         for (model, version), asked in versions.items():
             self._count_version(model, str(version), asked)
         stages = metrics.stages.keys()
-        self._count_stages([each for each in finished if stages <= each.stages.keys()])
+        whole = [each for each in finished if stages <= each.stages.keys()]
+        self._count_stages(whole)
+        if self._tracer is not None:
+            self._exemplify(finished, whole)
 
     def _count_version(
         self, model: str, version: str, asked: Sequence[RequestRecord]
@@ -166,6 +186,22 @@ class Accounting:
                 seconds[each.model].append(each.stages[stage])
             for model, values in seconds.items():
                 histogram.labels(model).observe_all(values)
+
+    def _exemplify(
+        self, finished: Iterable[RequestRecord], whole: Iterable[RequestRecord]
+    ) -> None:
+        """Have buckets of latencies name traces of what they count."""
+        metrics = self._metrics
+        for each in finished:
+            if each.trace is not None:
+                names = each.route, str(each.status), each.model
+                seconds = metrics.request_seconds.labels(*names)
+                seconds.exemplify(each.seconds, each.trace.trace_id)
+        for each in whole:
+            if each.trace is not None:
+                for stage, histogram in metrics.stages.items():
+                    seconds = histogram.labels(each.model)
+                    seconds.exemplify(each.stages[stage], each.trace.trace_id)
 
 
 def _count_key(metrics: Metrics, name: str, asked: RequestRecord) -> None:

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 from starlette.requests import Request
@@ -16,6 +16,10 @@ from starlette.responses import Response
 from service.access.caller import Caller
 from service.engine.batching.callers import Turn
 from service.errors import InvalidInput, ServeryError
+
+if TYPE_CHECKING:
+    from service.engine.batching.batcher import Answer
+    from service.tracing.requests import RequestTrace
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +45,7 @@ class RequestRecord:
         path: The request's.
         route: The template that the path belongs to, once it is known.
         headers: The request's, by name in lower case; the last of equal names.
+        is_rpc: Whether it came by gRPC.
 
     Attributes:
         started: `time.monotonic()` when its head had come.
@@ -55,19 +60,28 @@ class RequestRecord:
         held_bytes: Of what was decoded, and is counted while it is under way.
         abandoned: Whether the caller has hung up.
         invalid_status: What the protocol answers to input that is wrong: ours 422.
+        trace: Its spans, if it is traced.
     """
 
     __slots__ = (
         "_awaited", "_ended", "abandoned", "admitted", "batch_rows", "bulk", "caller",
-        "code", "cors", "headers", "held_bytes", "invalid_status", "labels",
+        "code", "cors", "headers", "held_bytes", "invalid_status", "is_rpc", "labels",
         "method", "model", "path", "peer", "request_id", "route", "rows", "seconds",
-        "stages", "started", "status", "version",
+        "stages", "started", "status", "trace", "version",
     )  # fmt: skip
 
-    def __init__(self, method: str, path: str, route: str, headers: dict[bytes, bytes]):
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        route: str,
+        headers: dict[bytes, bytes],
+        *,
+        is_rpc: bool = False,
+    ):
         self.started = time.monotonic()
         self.method, self.path, self.route = method, path, route
-        self.headers = headers
+        self.headers, self.is_rpc = headers, is_rpc
         self.request_id = request_id(headers)
         self.seconds = self._ended = 0.0
         self.status = 0
@@ -85,6 +99,7 @@ class RequestRecord:
         self.held_bytes = 0
         self.abandoned = False
         self.invalid_status = InvalidInput.status
+        self.trace: RequestTrace | None = None
         self._awaited: asyncio.Future[Any] | None = None
 
     @property
@@ -97,6 +112,16 @@ class RequestRecord:
         """Whose turn its rows take in the engine."""
         bulk = self.bulk or (self.caller is not None and self.caller.bulk)
         return Turn(self.asker, bulk)
+
+    @property
+    def name_in_engine(self) -> str:
+        """Its id, and behind a blank the span that waits for an answer, if it has one.
+
+        See `QueuedRequest`.
+        """
+        if self.trace is None:
+            return self.request_id
+        return f"{self.request_id} {self.trace.traceparent}"
 
     async def wait_for(self, future: asyncio.Future[Any]) -> Any:
         """The result of `future`, which is cancelled if the caller hangs up.
@@ -122,6 +147,21 @@ class RequestRecord:
         if self._awaited is not None:
             self._awaited.cancel()
 
+    def decoded(self, seconds: float) -> None:
+        """So long, up to now, something was decoded."""
+        self.stages["decode"] = self.stages.get("decode", 0.0) + seconds
+        if self.trace is not None:
+            self.trace.decoded(seconds)
+
+    def answered(self, answer: "Answer") -> None:
+        """The engine has answered, for the first time or again."""
+        self.version, self.batch_rows = answer.version, answer.batch_rows
+        stages = self.stages
+        stages["queue"] = stages.get("queue", 0.0) + answer.queue_s
+        stages["compute"] = stages.get("compute", 0.0) + answer.compute_s
+        if self.trace is not None:
+            self.trace.answered()
+
     def close_early(self) -> None:
         """Nobody is there to be answered."""
         self.status, self.code = CLIENT_CLOSED_REQUEST, "client_disconnected"
@@ -134,6 +174,8 @@ class RequestRecord:
     def answer_headers(self) -> list[tuple[bytes, bytes]]:
         """What every answer says beside its content."""
         headers = [(b"x-request-id", self.request_id.encode()), *self.cors]
+        if self.trace is not None:
+            headers.append((b"traceresponse", self.trace.traceparent.encode()))
         if self.stages:
             timing = ", ".join(
                 [f"{name};dur={took * 1000:.2f}" for name, took in self.stages.items()]
@@ -143,11 +185,17 @@ class RequestRecord:
             headers.append((b"server-timing", timing.encode()))
         return headers
 
+    @property
+    def extra(self) -> dict[str, Any]:
+        """What a line of the log says of it, beside its message."""
+        return {"facts": {"trace_id": self.trace.trace_id}} if self.trace else {}
+
     def facts(self) -> dict[str, Any]:
         """What the access log says of it."""
         return {
             "time": self._ended,
             "request_id": self.request_id,
+            "trace_id": self.trace.trace_id if self.trace is not None else None,
             "method": self.method or None,
             "path": self.path or None,
             "status": self.status,
@@ -181,7 +229,7 @@ async def respond(
     except ServeryError as error:
         return error_response(error, record)
     except Exception:
-        logger.exception("request %s failed", record.request_id)
+        logger.exception("request %s failed", record.request_id, extra=record.extra)
         if record.status:
             raise  # the answer has begun: all that is left is to break it off
         return error_response(ServeryError(INTERNAL), record)

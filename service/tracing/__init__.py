@@ -1,0 +1,1 @@
+"""Spans of requests and of batches, sent to a collector by OpenTelemetry: an extra."""
