@@ -43,7 +43,9 @@ def summarise(digits: Integers, probabilities: Probabilities) -> dict[str, Any]:
         "errors": int(np.sum(~right)),
         "rows": len(right),
         "warned": _round(warned.mean()),
-        "accuracy_unless_warned": _round(right[~warned].mean()),
+        "accuracy_unless_warned": (
+            None if warned.all() else _round(right[~warned].mean())
+        ),
         "expected_calibration_error": _round(expected_calibration_error(right, sure)),
     }
 

@@ -36,7 +36,7 @@ class Fitting:
         hidden_frames: most spectra that are.
     """
 
-    epochs: int = 20
+    epochs: int = 26
     batch_size: int = 64
     learning_rate: float = 0.003
     weight_decay: float = 0.01
