@@ -153,6 +153,7 @@ def test_several_are_heard_by_the_client_and_as_tensors(server: Server) -> None:
 
 
 def test_it_can_be_loaded(server: Server) -> None:
-    words = ["--url", server.url, "--mix", "spoken", "--duration", "1s"]
-    done = CliRunner().invoke(loadtest, [*words, "--warmup", "0", "--connections", "2"])
+    words = ["run", "--url", server.url, "--mix", "spoken", "--duration", "1s"]
+    words += ["--warmup", "0", "--connections", "2", "--assert", "errors<=0%"]
+    done = CliRunner().invoke(loadtest, words)
     assert done.exit_code == 0, done.output

@@ -20,6 +20,7 @@ from training.models.spoken.network import NO_DIGIT, Fitting, build
 from training.models.spoken.spectrogram import BANDS, FRAMES, RATE
 from training.models.spoken.spoiling import BUFFER, Spoiling, place, spoil
 from training.models.spoken.train import Recipe, as_input, train_recordings
+from tests.training.models.held_out_tables import read_page, read_readme
 
 SHIPPED = Path(__file__).parents[3] / "artifacts" / "spoken" / "1"
 TINY = Recipe(ways=1, others=6, fitting=Fitting(epochs=1, batch_size=8))
@@ -188,6 +189,26 @@ def test_the_limits_name_how_each_speaker_is_treated(manifest: Manifest) -> None
     speakers = manifest.metrics["held_out_speakers"]["by_speaker"]
     for name, wrong in measures.name_worst(speakers):
         assert f"{name} {wrong:.1%}" in manifest.limits
+
+
+def test_the_page_and_the_readme_say_what_was_measured(manifest: Manifest) -> None:
+    strangers, test = (manifest.metrics[name] for name in ("held_out_speakers", "test"))
+    page = " ".join(read_page("spoken").split())
+
+    for figures in (strangers, test):
+        share, error = figures["accuracy"], figures["accuracy_standard_error"]
+        said = f"{100 * share:.1f} ± {100 * error:.1f} %"
+        assert said in page
+        assert said in read_readme("spoken")
+    for name, alone in strangers["by_speaker"].items():
+        row = next(line for line in read_page("spoken").splitlines() if name in line)
+        known = test["by_speaker"][name]["accuracy"]
+        shares = (alone["accuracy"], alone["warned"], known)
+        assert all(f" {100 * share:.1f} % |" in row for share in shares), row
+    for kind, noisy in manifest.metrics["in_noise"].items():
+        assert f"| {kind} | {100 * noisy['accuracy']:.1f} % |" in page
+    for kind, warned in manifest.metrics["warned_of_what_is_no_digit"].items():
+        assert f"| {kind} | {100 * warned:.1f} % |" in page
 
 
 def test_the_shipped_graph_alone_hears_the_golden_recordings() -> None:

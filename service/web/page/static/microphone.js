@@ -62,6 +62,7 @@ export class Microphone {
       recording.blocks.push(data);
       const seconds = (recording.blocks.length * data.length) / sampleRate;
       if (seconds + 0.1 > this.seconds) this.release();
+      else if (recording.held) this.say(`Speak … ${seconds.toFixed(1)} s`);
     };
     recording.context.createMediaStreamSource(recording.stream).connect(recorder);
     this.say("Speak …");
