@@ -11,6 +11,7 @@ import tensorflow as tf
 from service.contract.golden import FILENAME, Samples, read_golden
 from service.contract.integrity import verify_files
 from service.contract.manifest import Manifest, read_manifest
+from tests.training.models.held_out_tables import read_page, read_readme
 from training.core.options import RunOptions
 from training.datasets import spoken as data_set
 from training.datasets.spoken import Recordings
@@ -20,7 +21,6 @@ from training.models.spoken.network import NO_DIGIT, Fitting, build
 from training.models.spoken.spectrogram import BANDS, FRAMES, RATE
 from training.models.spoken.spoiling import BUFFER, Spoiling, place, spoil
 from training.models.spoken.train import Recipe, as_input, train_recordings
-from tests.training.models.held_out_tables import read_page, read_readme
 
 SHIPPED = Path(__file__).parents[3] / "artifacts" / "spoken" / "1"
 TINY = Recipe(ways=1, others=6, fitting=Fitting(epochs=1, batch_size=8))
