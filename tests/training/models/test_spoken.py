@@ -76,7 +76,8 @@ def test_training_twice_with_one_seed_writes_the_same_model(
     first, second = (read_manifest(tmp_path / "spoken" / n) for n in "12")
 
     assert first.metrics == second.metrics
-    np.testing.assert_array_equal(*(answers(tmp_path / "spoken" / n) for n in "12"))
+    one, other = (answers(tmp_path / "spoken" / n) for n in "12")
+    np.testing.assert_array_equal(one, other)
     assert set(first.metrics["held_out_speakers"]["by_speaker"]) == {"ann", "ben"}
     assert sum(name.startswith("report/") for name in first.files) == 3
 
@@ -131,7 +132,8 @@ def test_silence_is_seen_as_nothing() -> None:
 def test_what_is_spoilt_stays_a_sound(seed: int) -> None:
     rng = np.random.default_rng(seed)
     for sound in (spoil(tone(500), Spoiling(), rng), other_sounds.draw(rng)):
-        assert (sound.shape, sound.dtype) == ((BUFFER,), np.float32)
+        assert sound.shape == (BUFFER,)
+        assert sound.dtype == np.float32
         assert np.isfinite(sound).all()
         assert np.abs(sound).max() <= 1
 
@@ -154,7 +156,9 @@ def test_the_error_of_strangers_is_that_of_speakers() -> None:
     assert found["accuracy"] == pytest.approx(0.55)
     assert found["accuracy_standard_error"] == pytest.approx(0.45)
     assert found["of_these_in_the_test_part"]["rows"] == 20
-    assert measures.name_worst(found["by_speaker"])[0] == ("ben", pytest.approx(0.9))
+    worst, wrong = measures.name_worst(found["by_speaker"])[0]
+    assert worst == "ben"
+    assert wrong == pytest.approx(0.9)
 
 
 def test_what_is_served_takes_whole_numbers_and_gives_ten_shares() -> None:
@@ -163,7 +167,8 @@ def test_what_is_served_takes_whole_numbers_and_gives_ten_shares() -> None:
 
     shares = function.call(samples=tf.constant(given))["probabilities"].numpy()
 
-    assert (given.dtype, shares.shape) == (np.int16, (2, 10))
+    assert given.dtype == np.int16
+    assert shares.shape == (2, 10)
     assert (shares.sum(axis=1) < 1).all()  # the rest is that of no digit
 
 

@@ -100,7 +100,7 @@ def _note(hertz: float, length: int, rng: Generator) -> Samples:
         for part in range(1, 9)
         if part * hertz < RATE / 2
     )
-    return np.broadcast_to(np.asarray(tone, np.float32), length)
+    return np.full(length, tone, np.float32)
 
 
 def _pitch(rng: Generator) -> float:
