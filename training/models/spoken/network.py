@@ -1,5 +1,6 @@
 """The network: a spectrogram to eleven logits, the ten digits and what is none."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from training.models.spoken.spectrogram import BANDS, FRAMES
 DIGITS = 10
 CLASSES = DIGITS + 1
 NO_DIGIT = DIGITS  # the eleventh class
+ONE_HOT = np.eye(CLASSES, dtype=np.float32)
 SHIFT = 6  # spectra by which a word is moved about at most, while it is learnt
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -91,16 +93,15 @@ def fit(
         loss=keras.losses.CategoricalCrossentropy(True, how.smoothing),
         metrics=["accuracy"],
     )
-    hot = np.eye(CLASSES, dtype=np.float32)
+    spectrograms, true = validation
+    known = tf.data.Dataset.from_tensor_slices((spectrograms, ONE_HOT[true])).batch(250)
     stream = tf.data.Dataset.from_generator(
-        lambda: _batches(bank, hot[labels], how, seed),
+        lambda: _batches(bank, ONE_HOT[labels], how, seed),
         output_signature=(
             tf.TensorSpec((None, FRAMES, BANDS), tf.float32),
             tf.TensorSpec((None, CLASSES), tf.float32),
         ),
     )
-    spectrograms, true = validation
-    known = tf.data.Dataset.from_tensor_slices((spectrograms, hot[true])).batch(250)
     return model, fit_best(model, stream, known, how.epochs, steps)
 
 
@@ -108,7 +109,7 @@ def _batches(bank: Floats, labels: Floats, how: Fitting, seed: int) -> Any:
     """Batches without end, of the next way in each epoch."""
     rng = np.random.default_rng(seed)
     size = min(how.batch_size, len(labels))
-    for epoch in range(1 << 30):
+    for epoch in itertools.count():
         order = rng.permutation(len(labels))
         for first in range(0, len(order) - size + 1, size):
             rows = order[first : first + size]

@@ -43,7 +43,6 @@ SHOWN = (3, 7)  # digits among the examples
 CHUNK = 50  # recordings of ten seconds in one call
 
 Floats = npt.NDArray[np.floating[Any]]
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,42 +113,31 @@ def train_recordings(
 ) -> None:
     """The same, of any recordings."""
     recordings = recordings.pick(recordings.numbers < recipe.most_numbers)
-    test = recordings.numbers < TEST
     run = provenance.begin_run(options.seed)
     make_repeatable(options.seed)
     material = gather(recordings, recipe, options.seed)
     strange = listen_to_strangers(material, recordings, recipe, options.seed)
-    validated = (recordings.numbers < VALIDATION) & ~test
-    temperature = fit_temperature(recordings.digits[validated], strange[validated])
-    strangers = to_probabilities(strange, temperature)
+    temperature = calibrate(recordings, strange)
     model, history = material.without(None, recipe.fitting, options.seed)
-    rows = count(recordings)
     ran = run.finish(
-        (data_set.describe(rows),),
+        (data_set.describe(count(recordings)),),
         recipe.fitting.epochs,
         asdict(recipe) | {"temperature": temperature},
     )
 
-    tested = recordings.pick(test)
-    function = build_function(model, temperature, recordings.pick(validated))
-    metrics = measure(function, tested, options.seed) | {
-        "held_out_speakers": measures.summarise_strangers(recordings, strangers, test),
-        "baseline": measures.measure_baseline(
-            recordings, recordings.numbers >= VALIDATION, test
-        ),
+    strangers = to_probabilities(strange, temperature)
+    function = build_function(model, temperature, material.validation)
+    metrics = measure(function, recordings, strangers, options.seed) | {
         "parameters": model.count_params(),
         "mflop": round(provenance.count_mflop(model), 2),
     }
-    metrics = {"held_out_speakers": metrics.pop("held_out_speakers")} | metrics
+    test = recordings.pick(recordings.numbers < TEST)
+    held_out = HeldOut({"samples": as_input(test.samples)}, test.digits)
     folder = export_version(
-        describe(ran, metrics, make_examples(recordings.pick(validated))),
+        describe(ran, metrics, make_examples(material.validation)),
         {DEFAULT_SIGNATURE: function},
         options.artifacts_dir,
-        held_out={
-            DEFAULT_SIGNATURE: HeldOut(
-                {"samples": as_input(tested.samples)}, tested.digits
-            )
-        },
+        held_out={DEFAULT_SIGNATURE: held_out},
         reports=draw_reports(recordings.digits, strangers, history),
     )
     log.info("Wrote %s", folder)
@@ -181,6 +169,18 @@ def listen_to_strangers(
         right = (said == recordings.digits[spoken])[validated].mean()
         log.info("Without %s: %.1f %% of theirs", speaker, 100 * right)
     return logits
+
+
+def calibrate(recordings: Recordings, logits: Floats) -> float:
+    """The temperature that suits strangers, by their recordings of the validation.
+
+    Args:
+        recordings: all.
+        logits: (rows, 11) by networks that never heard their speaker.
+    """
+    numbers = recordings.numbers
+    validated = (numbers >= TEST) & (numbers < VALIDATION)
+    return fit_temperature(recordings.digits[validated], logits[validated])
 
 
 def to_probabilities(logits: Floats, temperature: float) -> Floats:
@@ -218,8 +218,17 @@ def as_input(sounds: Sequence[Samples]) -> npt.NDArray[np.int16]:
     return rows
 
 
-def measure(function: Function, test: Recordings, seed: int) -> dict[str, Any]:
-    """Figures of what is served, on recordings that nothing was chosen by."""
+def measure(
+    function: Function, recordings: Recordings, strangers: Floats, seed: int
+) -> dict[str, Any]:
+    """Figures of what is served, on recordings that nothing was chosen by.
+
+    Args:
+        function: as it is served.
+        recordings: all.
+        strangers: (rows, 10) of these, by networks that never heard their speaker.
+        seed: of places and noise.
+    """
 
     def listen(sounds: Sequence[Samples]) -> Floats:
         parts = [sounds[at : at + CHUNK] for at in range(0, len(sounds), CHUNK)]
@@ -230,12 +239,20 @@ def measure(function: Function, test: Recordings, seed: int) -> dict[str, Any]:
             ]
         )
 
+    numbers = recordings.numbers
+    test = recordings.pick(numbers < TEST)
     heard = listen(test.samples)
-    speakers = measures.summarise_speakers(test, heard)
     return {
-        "test": measures.summarise(test.digits, heard) | {"by_speaker": speakers},
+        "held_out_speakers": measures.summarise_strangers(
+            recordings, strangers, numbers < TEST
+        ),
+        "test": measures.summarise(test.digits, heard)
+        | {"by_speaker": measures.summarise_speakers(test, heard)},
         "in_noise": measures.measure_in_noise(test, listen, seed),
         "warned_of_what_is_no_digit": measures.measure_others(test, listen, seed),
+        "baseline": measures.measure_baseline(
+            recordings, numbers >= VALIDATION, numbers < TEST
+        ),
     }
 
 
