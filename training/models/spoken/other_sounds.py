@@ -108,4 +108,4 @@ def _pitch(rng: Generator) -> float:
 
 
 def _times(length: int) -> Samples:
-    return np.arange(length, dtype=np.float32) / RATE
+    return np.arange(length, dtype=np.float32) / np.float32(RATE)
