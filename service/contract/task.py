@@ -65,6 +65,13 @@ class _Classification(_Task):
         "none", description="to the model's output, that it be probabilities"
     )
     top_k: int = Field(5, ge=1, description="classes in an answer, unless asked else")
+    warn_below: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="a score: where even the best one is lower, the answer has a "
+        "warning",
+    )
 
 
 class ImageClassification(_Classification):
@@ -151,6 +158,9 @@ class AudioClassification(_Classification):
         ge=1,
         le=MOST_SAMPLES,
         description="that the model takes; others are cut, or 0",
+    )
+    max_seconds: float | None = Field(
+        None, gt=0, description="longer sounds are refused, and not cut"
     )
 
 

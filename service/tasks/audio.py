@@ -55,6 +55,9 @@ class AudioClassifier(FileEndpoint, Classifier):
     async def _decode(self, call: ModelCall, files: Sequence[bytes]) -> list[Samples]:
         """One after the other, so that others get their turn between them."""
         settings = call.state.settings
+        longest = settings.max_audio_seconds
+        if self.task.max_seconds is not None:
+            longest = min(longest, self.task.max_seconds)
         left, sounds = settings.max_request_samples, []
         for index, data in enumerate(files):
             work = partial(
@@ -62,7 +65,7 @@ class AudioClassifier(FileEndpoint, Classifier):
                 data,
                 rate=self.task.rate,
                 samples=self.task.samples,
-                max_seconds=settings.max_audio_seconds,
+                max_seconds=longest,
                 max_samples=left,
             )
             try:

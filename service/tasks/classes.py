@@ -15,6 +15,11 @@ from service.tasks.endpoint import Given, TaskEndpoint, Wanted
 
 Scores = npt.NDArray[np.float64]
 
+DOUBTFUL = (
+    "No class has a score of {:.12g} or more: it may well be another one, or something "
+    "that the model does not know."
+)
+
 
 class ClassScore(BaseModel):
     """One class that it may be."""
@@ -32,6 +37,9 @@ class Classified(BaseModel):
     label: str = Field(description="Of the class with the highest score.")
     score: float | None = Field(description="Of that class.")
     classes: list[ClassScore] = Field(description="The most probable, best first.")
+    warning: str | None = Field(
+        None, description="Why the answer means little; only where it does."
+    )
 
 
 class Classifier(TaskEndpoint):
@@ -74,7 +82,12 @@ def classify(
             f"{scores.shape[1]}."
         )
     top_k, threshold = wanted.top_k or task.top_k, getattr(task, "threshold", None)
-    return [_classified(row, labels, top_k, threshold) for row in scores]
+    found = [_classified(row, labels, top_k, threshold) for row in scores]
+    if task.warn_below is not None:
+        for row, each in zip(scores, found, strict=True):
+            if not row.max() >= task.warn_below:  # not a number, too
+                each["warning"] = DOUBTFUL.format(task.warn_below)
+    return found
 
 
 def _classified(

@@ -97,6 +97,30 @@ def test_whole_numbers_are_given_to_a_model_that_takes_them(
     assert hear(application, encode(np.full(50, -0.9) * [-1]), path) == "loud"
 
 
+def test_a_warning_is_due_where_no_score_is_as_high_as_declared(
+    application: Application,
+) -> None:
+    def warned(level: float) -> str | None:
+        answer = send(application, encode(np.full(50, level)), "/v1/predict/peaks")
+        (prediction,) = accepted(answer)["predictions"]
+        said: str | None = prediction.get("warning")
+        return said
+
+    assert warned(0.05) is None
+    assert "No class has a score of 0.75 or more" in (warned(0.6) or "")
+    assert warned(0.9) is None
+
+
+def test_what_is_longer_than_declared_is_refused_and_not_cut(
+    application: Application,
+) -> None:
+    path = "/v1/predict/peaks"
+    assert hear(application, encode(np.zeros(2 * RATE)), path) == "quiet"
+    data = encode(np.zeros(2 * RATE + 1000))
+    said = refused(send(application, data, path), 413, "audio_too_large")
+    assert "expected at most 2 s, received 2.1 s" in said
+
+
 def test_several_come_as_a_form_or_in_json(application: Application) -> None:
     sounds = [encode(tone(hertz)) for hertz in (300, 3000)]
     files = [("file", ("sound.wav", each, "audio/wav")) for each in sounds]

@@ -85,7 +85,9 @@ def write_peaks(artifacts: Path) -> None:
         peak = tf.reduce_max(tf.cast(audio, tf.float32), axis=[1, 2])
         return {"probability": peak / 32767}
 
-    task = AudioClassification(rate=RATE, samples=SAMPLES)
+    task = AudioClassification(
+        rate=RATE, samples=SAMPLES, max_seconds=2, warn_below=0.75
+    )
     spec = Spec([None, SAMPLES, 1], "int16", "audio")
     write(artifacts, "peaks", task, ("quiet", "loud"), call, spec)
 

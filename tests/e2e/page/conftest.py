@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,6 +31,13 @@ def server(shipped: Server) -> Server:
 @pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
     """Of one module: while it runs, nothing else in this process has an event loop."""
+    with launched() as browser:
+        yield browser
+
+
+@contextmanager
+def launched(*arguments: str) -> Iterator["Browser"]:
+    """A Chromium that is given these arguments besides."""
     pytest.importorskip("playwright", reason="Playwright is not installed")
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     if found is None:
@@ -38,7 +45,7 @@ def browser() -> Iterator["Browser"]:
     sandbox = [] if os.geteuid() else ["--no-sandbox"]  # which root cannot have
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=found, args=[*FAKES, *sandbox]
+            executable_path=found, args=[*FAKES, *sandbox, *arguments]
         )
         yield browser
         browser.close()

@@ -161,6 +161,7 @@ const SENTENCES = {
     "Draws clothing that never was, sharper than the other one, and knows no way back from a picture.",
   party:
     "Guesses the party of a member of the US House of 1984 from sixteen votes, and says which ones gave it away.",
+  spoken: "Hears which digit somebody says in English.",
   mammogram:
     "Estimates how likely a mass in a mammogram is malignant, from four findings of a doctor.",
 };

@@ -1,4 +1,4 @@
-// A model that declares a task on pictures or sounds: a place to drop one.
+// A model that declares a task on pictures: a place to drop one.
 
 import { ask } from "./api.js";
 import { Answer } from "./answer.js";
@@ -8,24 +8,22 @@ import { fetchSample, PictureInput } from "./picture_input.js";
 import { exampleChips, TaskAnswer } from "./task_answer.js";
 import { thumbnail, Viewer } from "./viewer.js";
 
-/** A call that works: the first example, or any picture; of sounds there is none here. */
+/** A call that works: the first example, or any picture. */
 export async function example({ name, detail }) {
   const path = `v1/predict/${name}`;
   const [first] = detail.task.examples ?? [];
   if (first) return { path, json: first.request };
-  if (detail.task.kind === "audio-classification") return null;
   return { path, file: await fetchSample("cat"), name: "cat.webp" };
 }
 
 /** The nodes of the card. */
 export function build({ name, detail, version }) {
   const { task } = detail;
-  const isSound = task.kind === "audio-classification";
   const answer = new Answer();
   const shown = new TaskAnswer(version.contract?.labels);
-  const viewer = isSound ? new Player() : new Viewer({ empty: "Drop a picture here" });
+  const viewer = new Viewer({ empty: "Drop a picture here" });
   answer.view.append(...shown.nodes);
-  answer.say(`Choose ${isSound ? "a sound" : "a picture"}.`);
+  answer.say("Choose a picture.");
 
   async function read(call, picture) {
     try {
@@ -40,10 +38,8 @@ export function build({ name, detail, version }) {
 
   const path = `v1/predict/${name}`;
   const files = new PictureInput({
-    onpicture: (file, filename) => read({ path, file, name: filename }, isSound ? null : file),
+    onpicture: (file, filename) => read({ path, file, name: filename }, file),
     shown: viewer,
-    accept: isSound ? "audio/*" : "image/*",
-    noun: isSound ? "sound" : "picture",
   });
   const chips = exampleChips(task, (request) => {
     if (request.image)
@@ -55,22 +51,4 @@ export function build({ name, detail, version }) {
     read({ path, json: request });
   });
   return [h("div", { class: "input" }, viewer.node, files.node, chips), answer.node];
-}
-
-/** Plays the sound that was chosen. */
-class Player {
-  constructor() {
-    this.sound = h("audio", { controls: true, hidden: true });
-    this.node = h(
-      "div",
-      { class: "viewer sound" },
-      this.sound,
-      h("p", { class: "hint" }, "Drop a sound here: WAV, FLAC or OGG"),
-    );
-  }
-
-  show(address) {
-    this.sound.src = address;
-    this.sound.hidden = false;
-  }
 }

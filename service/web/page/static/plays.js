@@ -9,11 +9,7 @@ const OWN = new Set([
   "clothing_vae",
   "clothing_gan",
 ]);
-const PICTURES = new Set([
-  "image-classification",
-  "image-segmentation",
-  "audio-classification",
-]);
+const PICTURES = new Set(["image-classification", "image-segmentation"]);
 const TABLES = new Set(["tabular-classification", "tabular-regression"]);
 
 /** The names of those whose names alone say little. */
@@ -33,6 +29,7 @@ export function findPlay(name, detail) {
   if (OWN.has(name)) return own(name);
   const kind = detail.task?.kind;
   if (PICTURES.has(kind)) return import("./file_task.js");
+  if (kind === "audio-classification") return import("./sound_task.js");
   if (TABLES.has(kind)) return import("./table_task.js");
   if (kind === "text-classification") return import("./text_task.js");
   if (kind === "image-generation") return import("./generation_task.js");

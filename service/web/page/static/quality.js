@@ -25,7 +25,8 @@ export function describeQuality(manifest) {
   return { sentences: [sentence], bars: [], rest };
 }
 
-function describeTest({ test, short_sentences: short }, labels) {
+function describeTest(metrics, labels) {
+  const { test, short_sentences: short, held_out_speakers: strangers } = metrics;
   const wrong = test.errors ?? Math.round((1 - test.accuracy) * test.rows);
   const guess = labels.length
     ? ` Guessing among ${labels.length} answers would get ${count(test.rows * (1 - 1 / labels.length))} wrong.`
@@ -41,8 +42,23 @@ function describeTest({ test, short_sentences: short }, labels) {
   const bars = [
     { label: "this model", value: test.accuracy, error: test.accuracy_standard_error },
   ];
+  if (strangers) {
+    sentences.unshift(describeStrangers(strangers));
+    bars.unshift({
+      label: "speakers never heard",
+      value: strangers.accuracy,
+      error: strangers.accuracy_standard_error,
+    });
+    bars[1].label = "speakers it knows";
+  }
   if (labels.length) bars.push({ label: "guessing", value: 1 / labels.length });
   return { sentences, bars, rest: [] };
+}
+
+function describeStrangers({ accuracy, accuracy_standard_error: error, by_speaker: each }) {
+  const shares = Object.values(each).map((one) => one.accuracy);
+  const [least, most] = [Math.min(...shares), Math.max(...shares)];
+  return `Of what speakers say whom it had never heard it gets ${percent(accuracy, 1)} right (± ${percent(error, 1)}): of the worst ${percent(least, 0)}, of the best ${percent(most, 0)}.`;
 }
 
 /** The methods that were compared on the same rows: the innermost object that has ours. */

@@ -11,7 +11,8 @@ export class TaskAnswer {
     this.bars = new ClassBars("The most probable");
     this.value = h("p", { class: "numeral" });
     this.mask = new Mask(labels);
-    this.nodes = [this.value, this.mask.node, this.bars.node];
+    this.warning = h("p", { class: "note" });
+    this.nodes = [this.value, this.mask.node, this.bars.node, this.warning];
   }
 
   /**
@@ -20,6 +21,7 @@ export class TaskAnswer {
    */
   show(found) {
     this.value.hidden = found.value === undefined;
+    this.warning.textContent = found.warning ?? "";
     this.mask.node.hidden = !found.mask;
     if (found.value !== undefined) return this.showValue(found);
     if (found.mask) this.mask.show(found);
