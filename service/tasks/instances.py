@@ -11,6 +11,7 @@ from service.web.imaging.components import connected
 Bools = npt.NDArray[np.bool_]
 
 LEAST_CORE = 3  # pixels; smaller ones are noise
+FARTHEST = 1024  # steps from a core, of a pixel each, to what is of its thing
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,9 @@ def _grow(labels: npt.NDArray[np.integer], mask: Bools) -> None:
     flat, left = grown.ravel(), free.ravel()
     front = np.flatnonzero(flat >= 0)
     steps = np.array([-width - 2, -1, 1, width + 2])
-    while front.size:
+    for _ in range(FARTHEST):
+        if not front.size:
+            break
         beside = (front[:, None] + steps).ravel()
         owners = np.repeat(flat[front], steps.size)
         taken = left[beside]

@@ -28,7 +28,7 @@ class Augmentation:
         inverted: share of pictures that are dark on light.
     """
 
-    side: int = 160
+    side: int = 128
     zoom: float = 0.35
     gain: float = 0.7
     gamma: float = 0.3
