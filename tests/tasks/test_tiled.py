@@ -20,9 +20,9 @@ DOTS, SPOTS = "/v1/predict/dots", "/v1/predict/spots"
 
 
 def draw_dots() -> np.ndarray:
-    """(30, 41): three squares of 6×6, two of which touch, with white middles."""
-    picture = np.zeros((30, 41), np.uint8)
-    for top, left in ((3, 4), (3, 10), (19, 33)):
+    """(30, 34): three squares of 6×6, two of which touch, with white middles."""
+    picture = np.zeros((30, 34), np.uint8)
+    for top, left in ((3, 4), (3, 10), (19, 27)):
         picture[top : top + 6, left : left + 6] = 200
         picture[top + 2 : top + 4, left + 2 : left + 4] = 255
     return picture
@@ -47,13 +47,13 @@ def see(picture: np.ndarray) -> np.ndarray:
 
 
 def test_tiles_are_joined_to_what_the_whole_would_be(application: Application) -> None:
-    picture = np.zeros((40, 61), np.uint8)
+    picture = np.zeros((33, 36), np.uint8)
     rng = np.random.default_rng(0)
-    picture[1:-1, 1:-1] = rng.integers(0, 255, (38, 59))
+    picture[1:-1, 1:-1] = rng.integers(0, 255, (31, 34))
 
     prediction = ask(application, DOTS, picture)
 
-    assert (prediction["width"], prediction["height"]) == (61, 40)
+    assert (prediction["width"], prediction["height"]) == (36, 33)
     assert (read_png(prediction["mask"]) == see(picture)).all()
 
 
@@ -62,11 +62,11 @@ def test_things_that_touch_are_counted_by_their_cores(application: Application) 
 
     assert prediction["count"] == 3
     places = [(each["x"], each["y"]) for each in prediction["instances"]]
-    assert sorted(places) == [(6.5, 5.5), (12.5, 5.5), (35.5, 21.5)]
+    assert sorted(places) == [(6.5, 5.5), (12.5, 5.5), (29.5, 21.5)]
     assert {each["label"] for each in prediction["instances"]} == {"dot"}
     share = prediction["shares"][1]["score"]
     areas = [each["area"] for each in prediction["instances"]]
-    assert sum(areas) == round(share * 30 * 41)
+    assert sum(areas) == round(share * 30 * 34)
     assert areas == sorted(areas, reverse=True)
 
 
@@ -110,7 +110,7 @@ def test_an_overlay_is_the_picture_with_outlines(application: Application) -> No
 
     drawn = read_png(response.content)
     outline = (drawn == OUTLINE).all(axis=-1)
-    assert drawn.shape == (30, 41, 3)
+    assert drawn.shape == (30, 34, 3)
     assert outline.sum() > 30
     assert not outline[~see(picture)].any()
     assert (drawn[~outline] == picture[~outline][:, np.newaxis]).all()
@@ -147,7 +147,7 @@ def test_a_large_picture_is_refused_before_it_is_decoded(
     assert response.status_code == 413
     said = refused(response, 413, "image_too_large")
     assert "at most 64 tiles of 8 × 8 pixels" in said
-    assert "received 41 × 40 pixels, which are 100" in said
+    assert "received 41 × 40 pixels, which are 90" in said
 
 
 def test_of_several_pictures_the_one_that_is_none_is_named(
