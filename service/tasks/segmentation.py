@@ -108,9 +108,9 @@ class ImageSegmenter(SizedImages):
             field = [f"images.{number}"] if len(rows) > 1 else []
             ((picture,),) = await call.read_images([file], self.read_image, field)
             tiles.append(self._tiling.cut(picture))
-            call.hold(len(tiles[-1]), self.row_bytes)
             pictures.append(picture)
-        call.check_count(sum(map(len, tiles)))
+            call.check_count(sum(map(len, tiles)))
+            call.hold(len(tiles[-1]), self.row_bytes)
         return Given(await self._group(call, np.concatenate(tiles)), pictures)
 
     async def _group(self, call: ModelCall, tiles: Pixels) -> list[Tensors]:
@@ -155,14 +155,15 @@ class ImageSegmenter(SizedImages):
 
     def _maps(self, given: Given, outputs: Tensors) -> Iterator[Tensors]:
         """What the model gives for each picture: (height, width, …) of each output."""
+        used = outputs[: 2 if self.task.instances == "cores" else 1]
         if self._tiling is None:
-            yield from zip(*outputs, strict=True)
+            yield from zip(*used, strict=True)
             return
         done = 0
         for picture in given.sources:
             height, width = picture.shape[:2]
             count = self._tiling.count(height, width)
-            mine = [each[done : done + count] for each in outputs[:2]]
+            mine = [each[done : done + count] for each in used]
             yield tuple(self._tiling.join(each, height, width) for each in mine)
             done += count
 
