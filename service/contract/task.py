@@ -316,8 +316,8 @@ def _check_places(task: ImageSegmentation, outputs: Sequence[TensorSpec]) -> Non
         )
     if task.instances != "cores":
         return
-    shapes = [(*sides,), (*sides, 1)]
-    if len(outputs) < 2 or not any(fits(each, outputs[1].shape[1:]) for each in shapes):
+    shapes = (sides, (*sides, 1))
+    if len(outputs) < 2 or outputs[1].shape[1:] not in shapes:
         received = ", ".join(f"{each.name} {each.shape}" for each in outputs)
         raise TaskError(
             f"task: expected a second output whose rows are {sides}, the cores, "

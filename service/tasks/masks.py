@@ -28,7 +28,7 @@ def share_out(mask: Mask, labels: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def find_things(
-    mask: Mask, cores: npt.NDArray[np.floating] | None
+    mask: Mask, cores: npt.NDArray[Any] | None
 ) -> list[tuple[int, Instances]]:
     """The things of each class but the first, by the class's number.
 

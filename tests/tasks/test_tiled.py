@@ -43,7 +43,8 @@ def see(picture: np.ndarray) -> np.ndarray:
         for row in range(3)
         for column in range(3)
     ]
-    return np.mean(shifted, axis=0) >= 0.5
+    seen: np.ndarray = np.mean(shifted, axis=0) >= 0.5
+    return seen
 
 
 def test_tiles_are_joined_to_what_the_whole_would_be(application: Application) -> None:

@@ -44,7 +44,8 @@ def test_pictures_come_with_their_masks_in_the_order_of_their_ids() -> None:
     )
 
     assert found.ids.tolist() == ["a", "b"]
-    assert (found.pictures.dtype, found.labels.dtype) == (np.uint8, np.uint16)
+    assert found.pictures.dtype == np.uint8
+    assert found.labels.dtype == np.uint16
     assert found.pictures[:, 4, 5].tolist() == [3, 200]
     assert found.labels[:, 4, 5].tolist() == [0, 300]
 

@@ -33,7 +33,8 @@ def test_there_are_no_more_tiles_than_it_takes(
 
 def see(picture: np.ndarray) -> np.ndarray:
     """What a model sees that looks as far as half of the overlap."""
-    return ndimage.uniform_filter(picture, 9, mode="constant")
+    seen: np.ndarray = ndimage.uniform_filter(picture, 9, mode="constant")
+    return seen
 
 
 def test_who_looks_half_the_overlap_far_sees_no_seam() -> None:
