@@ -28,6 +28,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Of the cells alone."""
+    if not SHIPPED.is_dir():
+        pytest.skip("no version of cells is published yet")
     folder = tmp_path_factory.mktemp("artifacts")
     (folder / "cells").symlink_to(SHIPPED.parent, target_is_directory=True)
     with Server(tmp_path_factory.mktemp("log") / "log", artifacts=folder) as started:

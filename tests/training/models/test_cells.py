@@ -34,6 +34,8 @@ TINY = Recipe(
 
 @pytest.fixture(scope="module")
 def manifest() -> Manifest:
+    if not SHIPPED.is_dir():
+        pytest.skip("no version of cells is published yet")
     return read_manifest(SHIPPED)
 
 
