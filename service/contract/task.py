@@ -144,9 +144,33 @@ class ImageSegmentation(_Task):
     kind: Literal["image-segmentation"] = "image-segmentation"
     size: Size = Field(description="height, width that the model takes")
     colour: Literal["grey", "rgb"] = "rgb"
-    resize: Literal["crop", "fit", "stretch"] = "stretch"
+    resize: Literal["crop", "fit", "stretch", "tile"] = Field(
+        "stretch",
+        description="as of a classification; tile = as it is, in tiles that overlap",
+    )
+    overlap: int = Field(0, ge=0, description="pixels that tiles side by side share")
     value_range: tuple[float, float] = (0, 255)
     threshold: float = Field(0.5, description="of a model with one channel")
+    instances: Literal["parts", "cores"] | None = Field(
+        None,
+        description="how things that are not of the first class are told apart and "
+        "counted: parts = by what hangs together; cores = by the model's second "
+        "output, how likely a pixel is of the middle of one, 0 to 1",
+    )
+
+    @model_validator(mode="after")
+    def _check_overlap(self) -> Self:
+        if self.overlap and (self.resize != "tile" or self.overlap % 2):
+            raise ValueError(
+                "expected an even overlap, and resize tile, received "
+                f"{self.overlap} and {self.resize}"
+            )
+        if 2 * self.overlap > min(self.size):
+            raise ValueError(
+                f"expected an overlap of at most half of {min(self.size)}, received "
+                f"{self.overlap}"
+            )
+        return self
 
 
 class AudioClassification(_Classification):
@@ -210,6 +234,7 @@ def check_task(
         _check_classes(signature.outputs[0], labels)
     elif isinstance(task, ImageSegmentation):
         _check_masks(signature.outputs[0], labels)
+        _check_places(task, signature.outputs)
     elif isinstance(task, ImageGeneration):
         _check_pictures(signature.outputs[0])
 
@@ -288,6 +313,25 @@ def _check_masks(output: TensorSpec, labels: Sequence[str]) -> None:
         raise TaskError(
             "task: expected an output whose rows are (height, width, "
             f"{len(labels)}), received {output.name}, whose rows are {output.shape[1:]}"
+        )
+
+
+def _check_places(task: ImageSegmentation, outputs: Sequence[TensorSpec]) -> None:
+    """Tiles are as large as what is sent; cores as large as the mask."""
+    sides = outputs[0].shape[1:3]
+    if task.resize == "tile" and sides != task.size:
+        raise TaskError(
+            f"task: expected an output of tiles whose rows are {task.size}, received "
+            f"{outputs[0].name}, whose rows are {sides}"
+        )
+    if task.instances != "cores":
+        return
+    shapes = (sides, (*sides, 1))
+    if len(outputs) < 2 or outputs[1].shape[1:] not in shapes:
+        received = ", ".join(f"{each.name} {each.shape}" for each in outputs)
+        raise TaskError(
+            f"task: expected a second output whose rows are {sides}, the cores, "
+            f"received {received}"
         )
 
 

@@ -53,11 +53,13 @@ class Wanted:
         top_k: Classes in an answer; None = as many as the model's author found right.
         function_to_apply: To the outputs, in place of what the declaration says.
         threshold: Of a mask, likewise.
+        overlay: Whether the picture is wanted, too, with the outlines of its mask.
     """
 
     top_k: int | None = None
     function_to_apply: str | None = None
     threshold: float | None = None
+    overlay: bool = False
 
 
 class Endpoint(ABC):
@@ -67,12 +69,14 @@ class Endpoint(ABC):
         task: That it does.
         verb: In the path before the name.
         takes_top_k: Whether it answers classes, of which a caller may want more.
+        takes_threshold: Whether it answers masks, of which a caller may want others.
         other_answers: Beside JSON: their media types, in the OpenAPI document.
     """
 
     task: Any
     verb: ClassVar[str] = "predict"
     takes_top_k: ClassVar[bool] = False
+    takes_threshold: ClassVar[bool] = False
     other_answers: ClassVar[Mapping[str, Schema]] = {}
 
     def path(self, model: str) -> str:

@@ -67,7 +67,7 @@ class SizedImages(ImageEndpoint):
         ((pixels,),) = (await super().read_all(call, rows)).groups
         work = partial(as_input, pixels, self._input, self._range)
         much = pixels.size > QUICK_ITEMS
-        return Given([(await call.decode(work, in_thread=much),)])
+        return Given([(await call.decode(work, in_thread=much),)], [*pixels])
 
 
 class ImageClassifier(SizedImages, Classifier):

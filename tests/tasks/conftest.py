@@ -18,6 +18,7 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applicatio
     declared.write_numbers(artifacts)
     tiny.write_shades(artifacts)
     tiny.write_ink(artifacts)
+    tiny.write_dots(artifacts)
     tiny.write_sounds(artifacts)
     tiny.write_peaks(artifacts)
     tiny.write_shapes(artifacts)

@@ -60,6 +60,30 @@ def write_ink(artifacts: Path) -> None:
     write(artifacts, "ink", task, ("paper", "ink"), call, spec)
 
 
+def write_dots(artifacts: Path) -> None:
+    """`dots`, in tiles of 8×8 pixels: light ones, each around one that is white.
+
+    What is light is seen as the mean of 3×3 pixels, as far as a tile goes.
+    """
+
+    def call(image: Any) -> Any:
+        light = tf.cast(image, tf.float32)[..., tf.newaxis] / 255
+        mean = tf.nn.avg_pool2d(light, 3, 1, "SAME")[..., 0]
+        return {"light": mean, "white": tf.cast(image == 255, tf.float32)}
+
+    for name, instances in (("dots", "cores"), ("spots", "parts")):
+        task = ImageSegmentation(
+            size=(8, 8),
+            colour="grey",
+            resize="tile",
+            overlap=4,
+            threshold=0.5,
+            instances=instances,
+        )
+        spec = Spec([None, 8, 8], "uint8", "image")
+        write(artifacts, name, task, ("dark", "dot"), call, spec)
+
+
 def write_sounds(artifacts: Path) -> None:
     """`sounds`, a tenth of a second: silent, or below or above 1 kHz."""
 

@@ -28,8 +28,9 @@ from service.tasks.endpoint import (
     TaskEndpoint,
     Wanted,
 )
+from service.tasks.masks import find_segments
 from service.tasks.records import inlined
-from service.tasks.segmentation import ImageSegmenter, find_segments
+from service.tasks.segmentation import ImageSegmenter
 from service.tasks.tables import TableEndpoint, TableRegressor
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import (
@@ -242,7 +243,7 @@ def _answer(
     """The labels that are counted, and what is answered."""
     labels, rows = contract.labels, list[Any]()
     if isinstance(endpoint, ImageSegmenter):
-        masks = endpoint.find_masks(outputs, asked.wanted)
+        masks = endpoint.find_masks(given, outputs, asked.wanted)
         rows = [find_segments(mask, labels) for mask in masks]
         return (), rows[0] if asked.alone else rows
     if asked.plain or isinstance(endpoint, TableRegressor):

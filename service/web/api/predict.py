@@ -27,6 +27,18 @@ TopK = Annotated[
     int | None, Query(ge=1, le=1000, description="How many classes, best first.")
 ]
 
+Threshold = Annotated[
+    float | None,
+    Query(
+        allow_inf_nan=False,
+        description="Of a mask of two classes: where the second begins.",
+    ),
+]
+Overlay = Annotated[
+    bool,
+    Query(description="The picture, too, with outlines; alone as a PNG."),
+]
+
 ERRORS = (404, 415, 504)  # beside those of every path
 
 router = APIRouter(route_class=DirectRoute)
@@ -34,10 +46,16 @@ router = APIRouter(route_class=DirectRoute)
 
 @router.post("/v1/predict/{name}", include_in_schema=False)
 async def predict(
-    request: Request, version: Version = None, top_k: TopK = None
+    request: Request,
+    *,
+    version: Version = None,
+    top_k: TopK = None,
+    threshold: Threshold = None,
+    overlay: Overlay = False,
 ) -> Response:
     """The answer that the model's task gives to what its task takes."""
-    return await _answer(request, "predict", version, Wanted(top_k))
+    wanted = Wanted(top_k, threshold=threshold, overlay=overlay)
+    return await _answer(request, "predict", version, wanted)
 
 
 @router.post("/v1/generate/{name}", include_in_schema=False)
@@ -102,6 +120,12 @@ def _describe(contract: Contract, endpoint: Endpoint, catalog: Catalog) -> Schem
     if endpoint.takes_top_k:
         schema = {"type": "integer", "minimum": 1, "maximum": 1000}
         parameters.append({"name": "top_k", "in": "query", "schema": schema})
+    if endpoint.takes_threshold:
+        number, flag = {"type": "number"}, {"type": "boolean"}
+        parameters += [
+            {"name": "threshold", "in": "query", "schema": number},
+            {"name": "overlay", "in": "query", "schema": flag},
+        ]
     statuses = (*ERRORS, 406) if endpoint.other_answers else ERRORS
     answer = inlined(endpoint.response(contract.name).model_json_schema())
     return {

@@ -13,6 +13,7 @@ from tests.e2e.page.test_cards import bring, expect_says
 from tests.e2e.server import Server
 from tests.tasks import declared, tiny
 from tests.tasks.test_audio import encode, tone
+from tests.tasks.test_tiled import draw_dots
 
 pytestmark = pytest.mark.slow
 
@@ -23,6 +24,7 @@ GREY, RED = [138, 128, 114], [193, 58, 34]  # of the first two classes of a mask
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     artifacts = tmp_path_factory.mktemp("artifacts")
     tiny.write_shades(artifacts)
+    tiny.write_dots(artifacts)
     tiny.write_sounds(artifacts)
     declared.write_house(artifacts)
     log = tmp_path_factory.mktemp("log") / "log"
@@ -54,6 +56,24 @@ def test_a_picture_is_divided_into_classes_that_are_named_and_painted(
         ".getImageData(x, 4, 1, 1).data].slice(0, 3))"
     )
     assert colours == [GREY, RED]
+
+
+def test_a_threshold_is_moved_and_the_outlines_follow(
+    visit: Open, tmp_path: Path
+) -> None:
+    page = bring(visit(), "dots")
+    card, picture = page.locator("#dots"), tmp_path / "dots.png"
+    picture.write_bytes(to_png(draw_dots()))
+    card.locator("input[type=file]").first.set_input_files(picture)
+    expect_says(page, "dots", r"^3 found\. Dark fills")
+    outlines = card.get_by_role("img", name="Your picture, with outlines")
+    first = outlines.get_attribute("src")
+    card.get_by_label("Threshold").fill("0.9")
+    page.wait_for_function(
+        "(first) => document.querySelector('#dots img.mask').src !== first", arg=first
+    )
+    assert (outlines.get_attribute("src") or "").startswith("data:image/png;base64,")
+    assert outlines.evaluate("(image) => image.decode().then(() => image.width > 0)")
 
 
 def test_a_sound_is_heard_and_can_be_played(visit: Open, tmp_path: Path) -> None:

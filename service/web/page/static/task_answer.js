@@ -11,8 +11,14 @@ export class TaskAnswer {
     this.bars = new ClassBars("The most probable");
     this.value = h("p", { class: "numeral" });
     this.mask = new Mask(labels);
+<<<<<<< HEAD
     this.warning = h("p", { class: "note" });
     this.nodes = [this.value, this.mask.node, this.bars.node, this.warning];
+=======
+    this.overlay = h("img", { class: "mask pixels", alt: "Your picture, with outlines" });
+    this.overlay.hidden = true;
+    this.nodes = [this.value, this.overlay, this.mask.node, this.bars.node];
+>>>>>>> cells
   }
 
   /**
@@ -23,13 +29,18 @@ export class TaskAnswer {
     this.value.hidden = found.value === undefined;
     this.warning.textContent = found.warning ?? "";
     this.mask.node.hidden = !found.mask;
+    this.overlay.hidden = !found.overlay;
+    if (found.overlay) this.overlay.src = `data:image/png;base64,${found.overlay}`;
     if (found.value !== undefined) return this.showValue(found);
     if (found.mask) this.mask.show(found);
     const classes = found.classes ??
       found.shares ?? [{ label: found.label, score: found.score }];
     this.bars.show(classes.map(({ label, score }) => ({ label: String(label), score })));
     const [best] = classes;
-    if (found.mask) return `${capital(String(best.label))} fills ${percent(best.score)} of it.`;
+    if (found.mask) {
+      const counted = found.count === undefined ? "" : `${found.count} found. `;
+      return `${counted}${capital(String(best.label))} fills ${percent(best.score)} of it.`;
+    }
     return `${capital(String(found.label ?? best.label))}: ${certainty(best.score)}, ${percent(found.score ?? best.score)}.`;
   }
 

@@ -1,0 +1,1 @@
+"""Nuclei of cells in pictures of a microscope: which pixels, and how many."""

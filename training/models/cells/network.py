@@ -1,0 +1,80 @@
+"""The network that finds nuclei: a small U-Net with two maps.
+
+    picture (height, width) ─▶ cells: is this pixel of a nucleus?
+                            └▶ cores: is it of the middle of one?
+
+Ronneberger, Fischer and Brox, "U-Net: convolutional networks for biomedical image
+segmentation", 2015; the two halves are joined by sums, as in Chaurasia and Culurciello,
+"LinkNet", 2017. Nothing in it looks at the picture as a whole, so what it says of a
+pixel depends on the `REACH` pixels around it and on no others: tiles that overlap by
+twice as many, each without its margin, are the same as the whole.
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from training.core.layers import convolve
+
+WIDTHS = (24, 48, 96)  # channels at half, a quarter, an eighth of the pixels
+REACH = 64  # pixels: how far what is said of one depends on others, at most
+HALVINGS = 2 ** len(WIDTHS)  # sides are multiples of it
+
+
+def build_network(side: int | None) -> Any:
+    """Build the network: pictures (rows, side, side), 0 to 255, to both maps, 0 to 1.
+
+    Dim pictures are many: logarithms of light and of dark stand beside the picture, for
+    in them another exposure is only another level. Four pixels are computed together
+    and told apart at the end, which costs a third of a full layer and loses nothing
+    that can be seen (Shi et al., "Real-time single image super-resolution using an
+    efficient sub-pixel convolutional neural network", 2016).
+
+    Args:
+        side: of the pictures, a multiple of `HALVINGS`; None = any, and any shape.
+    """
+    layers = keras.layers
+    picture = keras.Input((side, side), name="pictures")
+    x = keras.ops.expand_dims(picture, -1)
+    views = [x / 255, keras.ops.log1p(x) / 5.6, keras.ops.log1p(255 - x) / 5.6]
+    x = layers.Concatenate(name="views")(views)
+    levels: list[Any] = []
+    for number, width in enumerate(WIDTHS, 1):
+        if levels:
+            x = layers.MaxPooling2D(name=f"halve{number}")(x)
+            x = convolve(x, width, 3, f"down{number}")
+        else:
+            x = convolve(x, width, 4, f"down{number}", stride=2)
+        x = convolve(x, width, 3, f"level{number}")
+        levels.append(x)
+    x = convolve(x, WIDTHS[-1], 3, "middle")
+    for number, (level, width) in reversed(
+        [*enumerate(zip(levels[:-1], WIDTHS[:-1], strict=True), 1)]
+    ):
+        x = convolve(x, width, 1, f"narrow{number}")
+        x = layers.UpSampling2D(interpolation="bilinear", name=f"larger{number}")(x)
+        x = layers.Add(name=f"sum{number}")([x, level])
+        x = convolve(x, width, 3, f"up{number}")
+    fours = layers.Conv2D(8, 3, padding="same", name="fours")(x)
+    maps = Quarters(name="quarters")(fours)
+    return keras.Model(picture, {"cells": maps[..., 0], "cores": maps[..., 1]})
+
+
+class Quarters(keras.layers.Layer):  # type: ignore[misc]
+    """(rows, height, width, 8) logits to (rows, 2 height, 2 width, 2), 0 to 1."""
+
+    def call(self, fours: Any) -> Any:
+        """Lay out four pixels of each."""
+        return tf.sigmoid(tf.nn.depth_to_space(fours, 2))
+
+
+def overlap_loss(truth: Any, found: Any) -> Any:
+    """Cross-entropy of each pixel, and 1 - Dice's coefficient of each picture.
+
+    Of each, so that a picture with few nuclei counts as much as one that is full.
+    """
+    entropy = tf.reduce_mean(keras.losses.binary_crossentropy(truth, found))
+    shared = tf.reduce_sum(truth * found, axis=(1, 2))
+    both = tf.reduce_sum(truth, axis=(1, 2)) + tf.reduce_sum(found, axis=(1, 2))
+    return 3 * entropy + 1 - tf.reduce_mean((2 * shared + 10) / (both + 10))
