@@ -11,14 +11,16 @@ export class TaskAnswer {
     this.bars = new ClassBars("The most probable");
     this.value = h("p", { class: "numeral" });
     this.mask = new Mask(labels);
-<<<<<<< HEAD
-    this.warning = h("p", { class: "note" });
-    this.nodes = [this.value, this.mask.node, this.bars.node, this.warning];
-=======
     this.overlay = h("img", { class: "mask pixels", alt: "Your picture, with outlines" });
     this.overlay.hidden = true;
-    this.nodes = [this.value, this.overlay, this.mask.node, this.bars.node];
->>>>>>> cells
+    this.warning = h("p", { class: "note" });
+    this.nodes = [
+      this.value,
+      this.overlay,
+      this.mask.node,
+      this.bars.node,
+      this.warning,
+    ];
   }
 
   /**
