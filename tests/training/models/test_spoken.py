@@ -29,6 +29,8 @@ NUMBERS = (0, 5, 10, 11)  # of recordings: for the test, for validation, to lear
 
 @pytest.fixture(scope="module")
 def manifest() -> Manifest:
+    if not SHIPPED.is_dir():
+        pytest.skip("no version of spoken is published yet")
     return read_manifest(SHIPPED)
 
 
@@ -216,6 +218,7 @@ def test_the_page_and_the_readme_say_what_was_measured(manifest: Manifest) -> No
         assert f"| {kind} | {100 * warned:.1f} % |" in page
 
 
+@pytest.mark.usefixtures("manifest")
 def test_the_shipped_graph_alone_hears_the_golden_recordings() -> None:
     served = tf.saved_model.load(str(SHIPPED)).signatures["serving_default"]
     samples = golden(SHIPPED)
