@@ -285,9 +285,10 @@ def test_a_collector_that_is_away_harms_nobody_and_gets_the_rest_when_it_is_back
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
     with Server(tmp_path / "log", artifacts=artifacts, tracing=True) as server:
         server.wait_ready()
-        for number in (1, 2):
+        for wanted in (1, 8):  # of two requests, whose spans are seven each
             assert post(server, None).status_code == 200
-            until(lambda wanted=7 * number: lost(server) >= wanted, every_s=0.5)  # type: ignore[misc]
+            until(lambda wanted=wanted: lost(server) >= wanted, every_s=0.5)  # type: ignore[misc]
+        until(lambda: len(server.log_lines(logger=EXPORTER)) > 1, every_s=0.5)
         logged = server.log_lines(logger=EXPORTER)
         assert sorted(each["process"] for each in logged) == ["engine", "http-0"]
         with Collecting(tmp_path / "spans", port) as collector:
