@@ -28,8 +28,12 @@ $(PHOTO): | .venv/serve.stamp
 test: .venv/dev.stamp .venv-clients/stamp ## run the tests, but for the slow ones
 	$(BIN)/pytest -m "not slow" -n $(WORKERS)
 
+# Those on whole services have both cores to themselves.
+ALONE := tests/e2e tests/fuzz tests/loadtest
+
 test-all: test ## run all tests
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow -n 2 $(ALONE:%=--ignore=%)
+	$(BIN)/pytest -m slow $(ALONE)
 
 fuzz: .venv/dev.stamp ## throw thousands of generated requests at every endpoint, an hour
 	FUZZ_EXAMPLES=$(or $(EXAMPLES),5000) $(BIN)/pytest -m slow tests/fuzz

@@ -19,6 +19,8 @@ from tests.e2e.server import Server, free_port, until
 from tests.tracing.collecting import Collecting, Span
 
 ERROR, UNSET = 2, 0
+pytestmark = pytest.mark.slow
+
 NAME = "POST /v1/predict/{name}"
 SPANS = ("decode", "queue", "compute", "encode")
 TENSOR = {"name": "x", "shape": [1], "datatype": "FP32", "data": [0.5]}
