@@ -268,7 +268,8 @@ def _show_version(folder: Path, name: str, version: int, *, verify: bool) -> boo
 
 
 def _accuracy(manifest: Manifest) -> str:
-    test = manifest.metrics.get("test")
+    """Of the test rows; as they are answered, where a class is never an answer."""
+    test = manifest.metrics.get("test_read", manifest.metrics.get("test"))
     accuracy = test.get("accuracy") if isinstance(test, dict) else None
     return f"{accuracy:.2%}" if isinstance(accuracy, float) else "–"
 

@@ -15,6 +15,11 @@ export function describeQuality(manifest) {
   if (metrics.top1) return describePhotos(metrics, labels);
   const compared = findComparison(metrics);
   if (compared) return describeComparison(compared, labels);
+  if (metrics.test_read) {
+    // Its last class, "none of them", is never the answer.
+    const test = { ...metrics.test, ...metrics.test_read };
+    return describeTest({ ...metrics, test }, labels.slice(0, -1));
+  }
   if (metrics.test?.accuracy !== undefined) return describeTest(metrics, labels);
   if (metrics.test?.mean_absolute_error !== undefined) return describeError(metrics.test);
   const { quoted: _, ...measured } = metrics; // others' figures, in photo's version 1
