@@ -169,6 +169,7 @@ def test_the_access_log_knows_the_trace(traced: Server, collector: Collecting) -
     caller = Caller()
     post(traced, caller)
     collector.trace(caller.trace, NAME)
+    until(lambda: bool(traced.log_lines(trace_id=caller.trace)))
     (line,) = traced.log_lines(trace_id=caller.trace)
     assert line["status"] == 200
 
@@ -284,6 +285,7 @@ def test_a_collector_that_is_away_harms_nobody_and_gets_the_rest_when_it_is_back
     port = free_port()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.2")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_on")
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
     with Server(tmp_path / "log", artifacts=artifacts, tracing=True) as server:
         server.wait_ready()
