@@ -4,7 +4,9 @@ import base64
 import io
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,6 +48,21 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             (folder / model.name).symlink_to(model, target_is_directory=True)
     log = tmp_path_factory.mktemp("log") / "log"
     with Server(log, artifacts=folder) as started:
+        started.wait_ready()
+        yield started
+
+
+@contextmanager
+def serving_alone(
+    model: str, tmp_path_factory: pytest.TempPathFactory, **settings: Any
+) -> Iterator[Server]:
+    """Serve one of our models and no other; skip where no version is published."""
+    if not (ARTIFACTS / model).is_dir():
+        pytest.skip(f"no version of {model} is published yet")
+    folder = tmp_path_factory.mktemp("artifacts")
+    (folder / model).symlink_to(ARTIFACTS / model, target_is_directory=True)
+    log = tmp_path_factory.mktemp("log") / "log"
+    with Server(log, artifacts=folder, **settings) as started:
         started.wait_ready()
         yield started
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from service.contract.golden import FILENAME, read_golden
 from service.contract.manifest import read_manifest
-from tests.e2e.conftest import ARTIFACTS, to_png
+from tests.e2e.conftest import ARTIFACTS, serving_alone, to_png
 from tests.e2e.server import Server
 from tests.models.predicting import read_png
 from training.datasets.nuclei import Nuclei
@@ -28,12 +28,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Of the cells alone."""
-    if not SHIPPED.is_dir():
-        pytest.skip("no version of cells is published yet")
-    folder = tmp_path_factory.mktemp("artifacts")
-    (folder / "cells").symlink_to(SHIPPED.parent, target_is_directory=True)
-    with Server(tmp_path_factory.mktemp("log") / "log", artifacts=folder) as started:
-        started.wait_ready()
+    with serving_alone("cells", tmp_path_factory) as started:
         yield started
 
 

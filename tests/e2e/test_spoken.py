@@ -16,7 +16,7 @@ from click.testing import CliRunner
 import servery
 from loadtest.commands import cli as loadtest
 from service.contract.manifest import read_manifest
-from tests.e2e.conftest import ARTIFACTS
+from tests.e2e.conftest import ARTIFACTS, serving_alone
 from tests.e2e.server import Server
 
 PATH = "/v1/predict/spoken"
@@ -28,13 +28,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    if not (ARTIFACTS / "spoken").is_dir():
-        pytest.skip("no version of spoken is published yet")
-    folder = tmp_path_factory.mktemp("artifacts")
-    (folder / "spoken").symlink_to(ARTIFACTS / "spoken", target_is_directory=True)
-    log = tmp_path_factory.mktemp("log") / "log"
-    with Server(log, artifacts=folder, http_processes=1) as started:
-        started.wait_ready()
+    with serving_alone("spoken", tmp_path_factory, http_processes=1) as started:
         yield started
 
 

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import soxr
 
-from tests.e2e.conftest import ARTIFACTS
+from tests.e2e.conftest import serving_alone
 from tests.e2e.page.conftest import Open, launched
 from tests.e2e.page.test_cards import bring, expect_says
 from tests.e2e.server import Server
@@ -26,13 +26,7 @@ HEARD = 48_000  # samples a second, of the microphone
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    if not (ARTIFACTS / "spoken").is_dir():
-        pytest.skip("no version of spoken is published yet")
-    folder = tmp_path_factory.mktemp("artifacts")
-    (folder / "spoken").symlink_to(ARTIFACTS / "spoken", target_is_directory=True)
-    log = tmp_path_factory.mktemp("log") / "log"
-    with Server(log, artifacts=folder) as started:
-        started.wait_ready()
+    with serving_alone("spoken", tmp_path_factory) as started:
         yield started
 
 
