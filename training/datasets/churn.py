@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.contract.manifest import Data
-from training.datasets.fetch import DEFAULT_DATA_DIR, DataUnavailable, obtain
+from training.datasets.fetch import DEFAULT_DATA_DIR, obtain_copy
 
 FILE = "Churn_Modelling.csv"
 SHA256 = {FILE: "ee2a5c9d8daf3aed0d91c4d883a84ebb77d271447bebc0f0c80aafb0f288ceab"}
@@ -86,15 +86,12 @@ def load(data_dir: Path = DEFAULT_DATA_DIR) -> Customers:
         CorruptedData: The file there has other content.
         DataUnavailable: There is none; the message says how to get it.
     """
-    try:
-        (content,) = obtain(SHA256, (), data_dir / "churn").values()
-    except DataUnavailable as error:
-        raise DataUnavailable(
-            f"{error}\n{FILE} has no official source and no licence that is stated; "
-            "copies go round with courses on neural networks and on Kaggle. Any copy "
-            "of the original will do: its SHA-256 is checked."
-        ) from error
-    return parse(content)
+    advice = (
+        f"{FILE} has no official source and no licence that is stated; "
+        "copies go round with courses on neural networks and on Kaggle. Any copy "
+        "of the original will do: its SHA-256 is checked."
+    )
+    return parse(obtain_copy(SHA256, data_dir / "churn", advice))
 
 
 def parse(content: bytes) -> Customers:

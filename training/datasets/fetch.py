@@ -120,6 +120,25 @@ def obtain(
     return {name: contents[name] for name in files}
 
 
+def obtain_copy(files: Mapping[str, str], folder: Path, advice: str) -> bytes:
+    """Give the content of a data set of one file, which has no source to fetch from.
+
+    Args:
+        files: its name → SHA-256, as of `obtain`.
+        folder: where the user's copy lies.
+        advice: how to come by one.
+
+    Raises:
+        CorruptedData: The file in `folder` has another content.
+        DataUnavailable: There is none; the message ends with `advice`.
+    """
+    try:
+        (content,) = obtain(files, (), folder).values()
+    except DataUnavailable as error:
+        raise DataUnavailable(f"{error}\n{advice}") from error
+    return content
+
+
 def verify(what: str, content: bytes, expected: str) -> bytes:
     """Return `content` if its SHA-256 is the expected one.
 

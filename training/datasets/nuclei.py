@@ -17,7 +17,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from service.contract.manifest import Data
-from training.datasets.fetch import DEFAULT_DATA_DIR, DataUnavailable, obtain
+from training.datasets.fetch import DEFAULT_DATA_DIR, obtain_copy
 
 FILE = "nuclei-256.zip"
 SHA256 = {FILE: "adec67993afa46563e705d36789cfc84f75a395d31c28addba6297981f98646b"}
@@ -67,15 +67,12 @@ def load(data_dir: Path = DEFAULT_DATA_DIR) -> Nuclei:
         CorruptedData: The file there has other content.
         DataUnavailable: There is none; the message says how to get it.
     """
-    try:
-        (content,) = obtain(SHA256, (), data_dir / "nuclei").values()
-    except DataUnavailable as error:
-        raise DataUnavailable(
-            f"{error}\n{FILE} holds the 334 pictures of 256 × 256 pixels of BBBC038 "
-            "(Data Science Bowl 2018, CC0), images/<id>.png, with corrected masks, "
-            "labels/<id>.png, of 16 bits; its SHA-256 is checked."
-        ) from error
-    return parse(content)
+    advice = (
+        f"{FILE} holds the 334 pictures of 256 × 256 pixels of BBBC038 "
+        "(Data Science Bowl 2018, CC0), images/<id>.png, with corrected masks, "
+        "labels/<id>.png, of 16 bits; its SHA-256 is checked."
+    )
+    return parse(obtain_copy(SHA256, data_dir / "nuclei", advice))
 
 
 def parse(content: bytes) -> Nuclei:
