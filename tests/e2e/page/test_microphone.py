@@ -54,7 +54,7 @@ def test_what_is_spoken_while_the_button_is_held_is_heard(visit: Open) -> None:
     page.mouse.up()
 
     expect_says(page, "spoken", "^7: ")
-    assert page.locator("#spoken .bars li").count() == 10
+    assert page.locator("#spoken .answer .bars li").count() == 10
     assert page.locator("#spoken audio").is_visible()
     spectrogram = page.get_by_role("img", name="Spectrogram")
     spectrogram.wait_for()
@@ -78,7 +78,8 @@ def test_the_space_bar_holds_it_too(visit: Open) -> None:
 def test_without_a_microphone_the_page_says_so(visit: Open) -> None:
     page = visit()
     page.evaluate(
-        "navigator.mediaDevices.getUserMedia = async () => { throw new Error('no'); }"
+        "() => { navigator.mediaDevices.getUserMedia = "
+        "async () => { throw new Error('no'); }; }"
     )
     bring(page, "spoken").get_by_role("button", name="Hold and speak").click()
     page.locator("#spoken [role=alert]", has_text="There is no microphone").wait_for()

@@ -83,8 +83,9 @@ class Player {
   }
 }
 
-/** A file of base64, with or without a data: address before it. */
+/** A sound of base64, with or without a data: address before it. */
 function fromBase64(text) {
   const letters = atob(text.slice(text.indexOf(",") + 1));
-  return new Blob([Uint8Array.from(letters, (each) => each.charCodeAt(0))]);
+  const bytes = Uint8Array.from(letters, (each) => each.charCodeAt(0));
+  return new Blob([bytes], { type: "audio/wav" }); // it is read by what it holds
 }
