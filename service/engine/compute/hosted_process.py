@@ -176,6 +176,7 @@ class HostedProcess:
                     process, errors = self._start(theirs, stack)
             except BaseException as error:  # noqa: BLE001 - who made us raises it
                 self.alive = False
+                stack.close()  # before who made us knows, and may try again
                 started.set_exception(error)
                 return
             started.set_result(process)
