@@ -1,4 +1,4 @@
-"""What is no digit: silence, noise, hum, clicks, tones and chords, made by arithmetic.
+"""What is no digit: silence, noise, hum, clicks, tones, music, made by arithmetic.
 
 No recording of music or of a street is in it. What real ones do to the model is
 measured apart (docs/models/spoken.md).
@@ -17,12 +17,18 @@ from training.models.spoken.spoiling import (
 
 LOWEST_NOTE, HIGHEST_NOTE = 36, 84  # of MIDI
 A4, A4_NOTE = 440.0, 69  # Hz
+CUT_SHORT = 0.4  # share of sounds that end before the recording does
 
 
 def draw(rng: Generator, length: int = BUFFER) -> Samples:
     """One sound of a random kind: float32 (length,), -1 to 1."""
-    kinds = (_silence, _noise, _swelling, _clicks, _hum, _melody, _melody, _chords)
+    kinds = (
+        *(_silence, _noise, _swelling, _clicks, _hum),
+        *(_melody, _melody, _chords, _held, _held, _siren),
+    )
     sound = kinds[rng.integers(len(kinds))](length, rng)
+    if rng.random() < CUT_SHORT:  # a key of a piano, a beep, a slammed door
+        sound[int(rng.uniform(0.05, 1) * length) :] = 0
     if sound.any():
         sound = record(sound, rng)
     return sound
@@ -86,6 +92,30 @@ def _chords(length: int, rng: Generator) -> Samples:
     sound = sum(_melody(length, rng) for _ in range(rng.integers(2, 5)))
     drum = _clicks(length, rng) * np.float32(rng.uniform(0, 2))
     return np.asarray(sound + drum, np.float32)
+
+
+def _held(length: int, rng: Generator) -> Samples:
+    """A few tones held together, pure or of an instrument, without any noise."""
+    pure = rng.random() < 0.5
+    sound = np.zeros(length, np.float32)
+    for _ in range(rng.integers(1, 6)):
+        hertz = _pitch(rng) if rng.random() < 0.8 else rng.uniform(60, 3800)
+        phase = 2 * np.pi * hertz * _times(length) + rng.uniform(0, 2 * np.pi)
+        tone = np.sin(phase) if pure else _note(hertz, length, rng)
+        sound += np.float32(rng.uniform(0.3, 1)) * tone.astype(np.float32)
+    fades = rng.choice([0, rng.uniform(0.2, 6)])
+    return np.asarray(sound * np.exp(-fades * _times(length)), np.float32)
+
+
+def _siren(length: int, rng: Generator) -> Samples:
+    """A tone that glides up and down: sirens, whistles, alarms."""
+    swings = np.sin(2 * np.pi * rng.uniform(0.2, 6) * _times(length))
+    if rng.random() < 0.3:
+        swings = np.sign(swings)  # two tones in turn
+    hertz = rng.uniform(200, 2500) * 2 ** (rng.uniform(0.1, 1) * swings)
+    tone = np.sin(2 * np.pi * np.cumsum(hertz) / RATE)
+    overtone = rng.uniform(0, 0.5) * np.sin(6 * np.pi * np.cumsum(hertz) / RATE)
+    return np.asarray(tone + overtone, np.float32)
 
 
 def _note(hertz: float, length: int, rng: Generator) -> Samples:

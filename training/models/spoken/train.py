@@ -59,7 +59,7 @@ class Recipe:
 
     spoiling: Spoiling = field(default_factory=Spoiling)
     ways: int = 6
-    others: int = 250
+    others: int = 400
     fitting: Fitting = field(default_factory=Fitting)
     most_numbers: int = 50
 
