@@ -19,7 +19,7 @@ from service.models.clothing.vocabulary import (
     Category,
     output,
 )
-from service.tasks.generation import LARGEST_SCALE, is_much, weigh
+from service.tasks.generation import LARGEST_SCALE, SCALE, is_much, weigh
 from service.tasks.pictures import to_base64
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import (
@@ -31,21 +31,12 @@ from service.web.api.schemas import (
 )
 from service.web.http.body import JSON
 
-MODELS = (VAE,)
-
 ChosenCategory = Annotated[
     Category | None,
     Query(description="Of every image; the most probable one of each if absent."),
     CATEGORY_SCHEMA,  # a query has no null
 ]
-ChosenScale = Annotated[
-    int,
-    Query(
-        ge=1,
-        le=LARGEST_SCALE,
-        description="Every pixel is drawn so many times as wide and as high.",
-    ),
-]
+ChosenScale = Annotated[int, Query(ge=1, le=LARGEST_SCALE, description=SCALE)]
 
 router = APIRouter(tags=["generate"], route_class=DirectRoute)
 
