@@ -12,11 +12,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from service.engine.batching.tensors import Tensors
 from service.errors import InvalidImage
-from service.models.digits.finding import LIKELY, Box, Found, find_written
+from service.models.digits.finding import LIKELY, Box, Floats, Found, Grey, find_written
 from service.models.digits.form import SIDE
 from service.models.digits.picture import (
     ROW_BYTES,
@@ -46,7 +45,7 @@ class Seen:
         part_of: The number of the thing that each is a part of; its own, of a whole.
     """
 
-    digits: list[npt.NDArray[np.uint8]]
+    digits: list[Grey]
     boxes: list[Box | None]
     part_of: list[int]
 
@@ -78,7 +77,7 @@ class Chosen:
         others: How many more digits there are, about as large.
     """
 
-    digit: npt.NDArray[np.uint8]
+    digit: Grey
     box: Box | None = None
     others: int = 0
 
@@ -125,7 +124,7 @@ async def choose(call: ModelCall, seen: Sequence[Seen]) -> list[Chosen]:
     """
     several = [each for each in seen if len(each.digits) > 1]
     rows = [digit for each in several for digit in each.digits]
-    beliefs: list[npt.NDArray[np.float32]] = []
+    beliefs: list[Floats] = []
     for start in range(0, len(rows), READS_AT_ONCE):
         answer = await call.infer((np.stack(rows[start : start + READS_AT_ONCE]),))
         beliefs += [*answer.outputs[0]]
@@ -140,7 +139,7 @@ async def choose(call: ModelCall, seen: Sequence[Seen]) -> list[Chosen]:
     ]
 
 
-def _choose(seen: Seen, beliefs: list[npt.NDArray[np.float32]]) -> Chosen:
+def _choose(seen: Seen, beliefs: Sequence[Floats]) -> Chosen:
     """Prefer what is a digit, then what is large."""
     likely = 1 - np.array([each[NO_DIGIT] for each in beliefs])
     size = np.array([_size(box) for box in seen.boxes])
@@ -177,7 +176,7 @@ def _see_all(
 
 def _see(picture: Picture, found: list[Found]) -> Seen:
     """What was found; of a picture of 28×28 pixels, first of all itself."""
-    digits: list[npt.NDArray[np.uint8]] = []
+    digits: list[Grey] = []
     boxes: list[Box | None] = []
     part_of: list[int] = []
     if picture.size == (SIDE, SIDE):
