@@ -51,7 +51,7 @@ class SizedImages(ImageEndpoint):
     """
 
     def __init__(self, contract: Contract):
-        task: Any = contract.task
+        self.task = task = contract.task
         signature = contract.signatures[SERVING]
         self._input = signature.inputs[0]
         channels = 1 if task.colour == "grey" else 3
@@ -72,10 +72,6 @@ class SizedImages(ImageEndpoint):
 
 class ImageClassifier(SizedImages, Classifier):
     """Pictures to classes."""
-
-    def __init__(self, contract: Contract):
-        SizedImages.__init__(self, contract)
-        Classifier.__init__(self, contract)
 
 
 def as_input(

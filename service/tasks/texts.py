@@ -38,9 +38,6 @@ class TextsRequest(OneOrSeveral):
     )
     one, rows_field = "text", "texts"
 
-    text: str | None = None
-    texts: list[str] | None = None
-
 
 class TextEndpoint(TaskEndpoint):
     """The half of an endpoint that reads texts.
