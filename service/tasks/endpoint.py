@@ -75,6 +75,7 @@ class Endpoint(ABC):
         takes_top_k: Whether it answers classes, of which a caller may want more.
         takes_threshold: Whether it answers masks, of which a caller may want others.
         other_answers: Beside JSON: their media types, in the OpenAPI document.
+        responses: There, of `model`, besides those that every endpoint has.
     """
 
     model: ClassVar[str]
@@ -83,6 +84,7 @@ class Endpoint(ABC):
     takes_top_k: ClassVar[bool] = False
     takes_threshold: ClassVar[bool] = False
     other_answers: ClassVar[Mapping[str, Schema]] = {}
+    responses: ClassVar[dict[int | str, Schema]] = {}
 
     def path(self, model: str) -> str:
         """Where this model is asked."""
@@ -118,7 +120,7 @@ class Endpoint(ABC):
             name=f"{self.verb}_{self.model}",
             description=cleandoc(self.__doc__ or ""),
             response_model=self.response(self.model),
-            responses=PREDICT_ERRORS,
+            responses=PREDICT_ERRORS | self.responses,
             openapi_extra={"requestBody": self.body(), "parameters": CALL_PARAMETERS},
         )
         return router
@@ -147,11 +149,7 @@ class TaskEndpoint(Endpoint):
 
     @abstractmethod
     async def read_all(self, call: ModelCall, rows: Sequence[Any]) -> Given:
-        """The same, for rows as `request` gives them.
-
-        Raises:
-            ServeryError: They are not what this task takes.
-        """
+        """The same, for rows as `request` gives them."""
 
     @abstractmethod
     def predict(

@@ -59,10 +59,6 @@ Scale = Annotated[
     Field(ge=1, le=LARGEST_SCALE, description=SCALE),
     WHOLE,
 ]
-FORMS = (
-    "By the `Accept` header: JSON; one contact sheet; or a ZIP of a PNG an image with "
-    "`{name}.json`. The latter two carry X-Seed, X-Temperature, X-Model and X-Version."
-)
 
 
 class GenerateRequest(RequestModel):

@@ -44,11 +44,7 @@ class ImageEndpoint(FileEndpoint):
 
 
 class SizedImages(ImageEndpoint):
-    """The same, for a model that declares what it takes.
-
-    Args:
-        contract: Whose task has a size, a colour and so on.
-    """
+    """The same, for a model that declares its size, its colours and so on."""
 
     def __init__(self, contract: Contract):
         self.task = task = contract.task

@@ -135,11 +135,7 @@ class TableEndpoint(TaskEndpoint):
 
 
 class DeclaredTable(TableEndpoint):
-    """The same, for a model that declares what it takes.
-
-    Args:
-        contract: Whose task has fields.
-    """
+    """The same, for a model that declares what it takes."""
 
     def __init__(self, contract: Contract):
         self.task = task = contract.task

@@ -115,11 +115,7 @@ class TextEndpoint(TaskEndpoint):
 
 
 class TextClassifier(TextEndpoint, Classifier):
-    """Texts to classes.
-
-    Args:
-        contract: Whose task is a classification of texts.
-    """
+    """Texts to classes."""
 
     def __init__(self, contract: Contract):
         task: Any = contract.task
