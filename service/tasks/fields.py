@@ -162,7 +162,7 @@ def _schema(field: TableField, dtype: str) -> Schema:
     word = [field.missing_word] if field.optional and field.missing_word else []
     if field.kind == "category":
         words = [*dict.fromkeys([*field.words, *word])]
-        return {"enum": words + [None] * field.optional, **described}
+        return {"enum": [*words, None] if field.optional else words, **described}
     kind: Schema = {"type": field.kind}
     if field.kind != "boolean":
         (low, high), (least, most) = _bounds(field), number_range(dtype)
@@ -170,5 +170,5 @@ def _schema(field: TableField, dtype: str) -> Schema:
         kind |= {"minimum": read(max(low, least)), "maximum": read(min(high, most))}
     if not field.optional:
         return kind | described
-    words = [{"const": each} for each in word]
-    return {"anyOf": [kind, *words, {"type": "null"}], **described}
+    others = [*({"const": each} for each in word), {"type": "null"}]
+    return {"anyOf": [kind, *others], **described}

@@ -47,7 +47,8 @@ class SizedImages(ImageEndpoint):
     """The same, for a model that declares its size, its colours and so on."""
 
     def __init__(self, contract: Contract):
-        self.task = task = contract.task
+        task: Any = contract.task
+        self.task = task
         signature = contract.signatures[SERVING]
         self._input = signature.inputs[0]
         channels = 1 if task.colour == "grey" else 3

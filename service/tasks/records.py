@@ -10,10 +10,6 @@ from service.tasks.fields import Record, record_model
 from service.web.api.schemas import ROWS, OneOrSeveral, Schema, either
 
 
-class RecordsRequest(OneOrSeveral):
-    """One record or several."""
-
-
 class FlatRequest(Record):
     """One record, its fields side by side; or several, as a list."""
 
@@ -64,8 +60,7 @@ def records_request(
     else:
         made = create_model(
             "RecordsRequest",
-            __base__=RecordsRequest,
-            __doc__=RecordsRequest.__doc__,
+            __base__=OneOrSeveral,
             __cls_kwargs__={"json_schema_extra": either([one], [many])},
             **{one: (record | None, None)} | members,
         )

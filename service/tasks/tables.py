@@ -138,7 +138,8 @@ class DeclaredTable(TableEndpoint):
     """The same, for a model that declares what it takes."""
 
     def __init__(self, contract: Contract):
-        self.task = task = contract.task
+        task: Any = contract.task
+        self.task = task
         body = {"record": {field.name: _sample(field) for field in task.fields}}
         example = task.examples[0].request if task.examples else body
         super().__init__(task.fields, contract.signatures[SERVING].inputs, example)

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
-from pydantic_core import to_json
 
 from service.models.clothing.garments import read_garment
 from service.models.clothing.latents import settle
@@ -29,7 +28,6 @@ from service.web.api.schemas import (
     Version,
     files_body,
 )
-from service.web.http.body import JSON
 
 ChosenCategory = Annotated[
     Category | None,
@@ -93,8 +91,7 @@ async def reconstruct_clothing(
     def describe() -> Response:
         parts = (categories, beliefs, latents, rows[0], drawn.outputs[0])
         found = [_describe(*part, scale) for part in zip(*parts, strict=True)]
-        facts = {"model": VAE, "version": drawn.version, "reconstructions": found}
-        return Response(to_json(facts), media_type=JSON)
+        return call.respond(drawn, found, "reconstructions")
 
     much = is_much(2 * rows[0].size, scale)
     response = await call.encode(describe, in_thread=much)

@@ -32,7 +32,8 @@ FRAMED = 0.3  # of a frame's longer side: less within it is a speck
 TALL, ASIDE = 0.5, 0.2  # of the tallest, of the narrower: strokes side by side
 
 Box = tuple[int, int, int, int]
-Ints, Floats = npt.NDArray[np.integer[Any]], npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.integer[Any]]
+Floats = npt.NDArray[np.floating[Any]]
 Grey = npt.NDArray[np.uint8]
 
 
@@ -114,8 +115,10 @@ def find_written(
     by_place = groupby(strokes, lambda key: key // parts.area.size)
     found = [_put_together([strokes[key] for key in keys]) for _, keys in by_place]
     if beside and found:
-        free = [each[owner < 0] for each in (rows, columns, level, far, part)]
-        others = _strokes(*free).values()
+        free = owner < 0
+        others = _strokes(
+            rows[free], columns[free], level[free], far[free], part[free]
+        ).values()
         found += [_cut_out([each]) for each in others if _in_line(each, found)]
     return sorted(found, key=lambda each: -each.size)
 
