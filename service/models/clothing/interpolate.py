@@ -106,10 +106,6 @@ class InterpolateRequest(RequestModel):
     )
     scale: Annotated[Scale, Field(strict=True)] = 1
 
-    def ends(self) -> dict[str, Garment]:
-        """Both garments, by their field."""
-        return {"from": self.first, "to": self.last}
-
 
 class EndResponse(BaseModel):
     """One of the two garments, as it was understood."""
@@ -171,7 +167,7 @@ async def interpolate_clothing(request: Request, version: Version = None) -> Res
     kind = call.choose(JSON, GIF, PNG)
     wanted = await call.json(InterpolateRequest)
     contract = call.pin()
-    garments = wanted.ends()
+    garments = {"from": wanted.first, "to": wanted.last}
     _check_lengths(garments, latent_dims(contract))
     encoded = await _encode(call, contract, garments)
     ends = {name: encoded.get(name) or _sent(each) for name, each in garments.items()}

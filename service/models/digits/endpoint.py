@@ -1,6 +1,5 @@
 """Handwritten digits: pictures → which digit each one shows, or which ones."""
 
-import base64
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -17,19 +16,19 @@ from service.models.digits.form import SIDE, is_prepared, upright
 from service.models.digits.looking import (
     BLANK,
     NO_DIGIT,
-    READS_AT_ONCE,
     Chosen,
     Seen,
     choose,
+    group,
     look,
 )
 from service.models.digits.numbers import in_reading_order
 from service.tasks.endpoint import Given, Wanted, answer_model
 from service.tasks.images import ImageEndpoint
+from service.tasks.pictures import to_base64
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import Version
 from service.web.imaging.decode import read_plain
-from service.web.imaging.encode import to_png
 
 MOST_AT_ONCE = 16  # images that are read in less time than another process is asked
 MOST_THINGS = 4  # that are looked at in a picture of one digit, the largest
@@ -147,7 +146,8 @@ class Digits(ImageEndpoint):
             for each, chosen in zip(found, given.sources, strict=True):
                 _add_warning(each, chosen)
                 if self._shows:
-                    each |= _location(chosen)
+                    each["prepared"] = to_base64(chosen.digit)
+                    each["box"] = _box(chosen.box)
         return found
 
 
@@ -160,10 +160,8 @@ class Numbers(Digits):
         """See `TaskEndpoint`."""
         seen = await look(call, rows, MOST_DIGITS, beside=True)
         digits = [digit for each in seen for digit in each.digits]
-        starts = range(0, len(digits), READS_AT_ONCE)
-        parts = [np.stack(digits[start : start + READS_AT_ONCE]) for start in starts]
         # Nothing was written anywhere: one blank has to be read all the same.
-        return Given([(each,) for each in parts] or [(BLANK[np.newaxis],)], seen)
+        return Given(group(digits or [BLANK]), seen)
 
     def predict(
         self, given: Given, outputs: Tensors, contract: Contract, wanted: Wanted
@@ -235,12 +233,6 @@ def _add_warning(found: dict[str, Any], chosen: Chosen) -> None:
             f"{chosen.others + 1} digits were found, and one of them was read: "
             "expected one digit, or ?many=true, which reads them all."
         )
-
-
-def _location(chosen: Chosen) -> dict[str, Any]:
-    """What was read, and where it was, to the fields of `DigitPrediction`."""
-    prepared = base64.b64encode(to_png(chosen.digit)).decode()
-    return {"prepared": prepared, "box": _box(chosen.box)}
 
 
 def _box(corners: Corners | None) -> dict[str, int] | None:

@@ -6,10 +6,9 @@
 Of a picture in which several things were written, the reader says which is a digit.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -109,8 +108,7 @@ async def look(
     for start in range(0, len(unprepared), FINDS_AT_ONCE):
         part = unprepared[start : start + FINDS_AT_ONCE]
         answer = await call.infer((np.stack([each.square for each in part]),), FIND)
-        find = partial(find_written, most=most, beside=beside)
-        work = partial(_see_all, part, answer.outputs, find)
+        work = partial(_see_all, part, answer.outputs, most, beside=beside)
         found += await call.decode(work, in_thread=True)
     others = iter(found)
     return [_itself(each) if each.is_prepared else next(others) for each in pictures]
@@ -120,23 +118,27 @@ async def choose(call: ModelCall, seen: Sequence[Seen]) -> list[Chosen]:
     """The one digit of each picture; the reader is asked where there are several.
 
     Raises:
-        ServeryError: See `ModelCall.infer`.
+        ServeryError: See `ModelCall.infer_in_turn`.
     """
     several = [each for each in seen if len(each.digits) > 1]
-    rows = [digit for each in several for digit in each.digits]
-    beliefs: list[Floats] = []
-    for start in range(0, len(rows), READS_AT_ONCE):
-        answer = await call.infer((np.stack(rows[start : start + READS_AT_ONCE]),))
-        beliefs += [*answer.outputs[0]]
-    waiting = iter(beliefs)
+    groups = group([digit for each in several for digit in each.digits])
+    beliefs: Iterator[Floats] = iter(())
+    if groups:
+        beliefs = iter((await call.infer_in_turn(groups)).outputs[0])
     return [
-        _choose(each, [next(waiting) for _ in each.digits])
+        _choose(each, [next(beliefs) for _ in each.digits])
         if len(each.digits) > 1
         else Chosen(each.digits[0], each.boxes[0])
         if each.digits
         else Chosen(BLANK)
         for each in seen
     ]
+
+
+def group(digits: Sequence[Grey]) -> list[Tensors]:
+    """Rows for the reader, so many together as others can wait for."""
+    starts = range(0, len(digits), READS_AT_ONCE)
+    return [(np.stack(digits[start : start + READS_AT_ONCE]),) for start in starts]
 
 
 def _choose(seen: Seen, beliefs: Sequence[Floats]) -> Chosen:
@@ -163,14 +165,11 @@ def _itself(picture: Picture) -> Seen:
 
 
 def _see_all(
-    pictures: Sequence[Picture],
-    maps: Tensors,
-    find: Callable[[Any, Any], list[Found]],
+    pictures: Sequence[Picture], maps: Tensors, most: int, *, beside: bool
 ) -> list[Seen]:
-    ink, cores = maps
     return [
-        _see(picture, find(each_ink, each_cores))
-        for picture, each_ink, each_cores in zip(pictures, ink, cores, strict=True)
+        _see(picture, find_written(ink, cores, most, beside=beside))
+        for picture, ink, cores in zip(pictures, *maps, strict=True)
     ]
 
 
