@@ -43,11 +43,7 @@ class Classified(BaseModel):
 
 
 class Classifier(TaskEndpoint):
-    """The half of a classification's endpoint that answers.
-
-    Args:
-        contract: Whose task is a classification.
-    """
+    """The half of a classification's endpoint that answers."""
 
     prediction, takes_top_k = Classified, True
 

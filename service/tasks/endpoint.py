@@ -11,9 +11,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from inspect import cleandoc
 from typing import Any, ClassVar
 
-from fastapi import Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, create_model
 
 from service.contract.contract import Contract
@@ -23,8 +24,10 @@ from service.web.api.model_call import ModelCall
 from service.web.api.schemas import (
     CALL_PARAMETERS,
     PREDICT_ERRORS,
+    DirectRoute,
     FilesRequest,
     Schema,
+    Version,
     files_body,
 )
 
@@ -66,18 +69,22 @@ class Endpoint(ABC):
     """What is asked by its path, the name of a model in it.
 
     Attributes:
+        model: The only one that is asked here, if it is one of ours.
         task: That it does.
         verb: In the path before the name.
         takes_top_k: Whether it answers classes, of which a caller may want more.
         takes_threshold: Whether it answers masks, of which a caller may want others.
         other_answers: Beside JSON: their media types, in the OpenAPI document.
+        responses: There, of `model`, besides those that every endpoint has.
     """
 
+    model: ClassVar[str]
     task: Any
     verb: ClassVar[str] = "predict"
     takes_top_k: ClassVar[bool] = False
     takes_threshold: ClassVar[bool] = False
     other_answers: ClassVar[Mapping[str, Schema]] = {}
+    responses: ClassVar[dict[int | str, Schema]] = {}
 
     def path(self, model: str) -> str:
         """Where this model is asked."""
@@ -98,6 +105,25 @@ class Endpoint(ABC):
     @abstractmethod
     def response(self, model: str) -> type[BaseModel]:
         """The answer's model, named after the served one's."""
+
+    async def ask(self, request: Request, version: Version = None) -> Response:
+        """Answer a request to `model`; the signature is what its query may hold."""
+        return await self.answer(ModelCall(request, self.model, version))
+
+    def router(self) -> APIRouter:
+        """The route of `model`; what the class says of itself is its description."""
+        router = APIRouter(tags=[self.verb], route_class=DirectRoute)
+        router.add_api_route(
+            self.path(self.model),
+            self.ask,
+            methods=["POST"],
+            name=f"{self.verb}_{self.model}",
+            description=cleandoc(self.__doc__ or ""),
+            response_model=self.response(self.model),
+            responses=PREDICT_ERRORS | self.responses,
+            openapi_extra={"requestBody": self.body(), "parameters": CALL_PARAMETERS},
+        )
+        return router
 
 
 class TaskEndpoint(Endpoint):
@@ -123,11 +149,7 @@ class TaskEndpoint(Endpoint):
 
     @abstractmethod
     async def read_all(self, call: ModelCall, rows: Sequence[Any]) -> Given:
-        """The same, for rows as `request` gives them.
-
-        Raises:
-            ServeryError: They are not what this task takes.
-        """
+        """The same, for rows as `request` gives them."""
 
     @abstractmethod
     def predict(
@@ -169,27 +191,9 @@ class TaskEndpoint(Endpoint):
 
     def response(self, model: str) -> type[BaseModel]:
         """See `Endpoint`."""
-        fields: dict[str, Any] = {
-            "model": (str, ...),
-            "version": (int, ...),
-            "predictions": (list[self.prediction], ...),  # type: ignore[name-defined]
-        }
-        return create_model(
-            response_name(model),
-            __doc__="One prediction for each input, in the order they came.",
-            **fields,
-        )
-
-    def route(self, model: str) -> dict[str, Any]:
-        """What FastAPI is told of the endpoint of a model that is known beforehand."""
-        return {
-            "response_model": self.response(model),
-            "responses": PREDICT_ERRORS,
-            "openapi_extra": {
-                "requestBody": self.body(),
-                "parameters": CALL_PARAMETERS,
-            },
-        }
+        about = "One prediction for each input, in the order they came."
+        predictions: Any = list[self.prediction]  # type: ignore[name-defined]
+        return answer_model(model, about, predictions=(predictions, ...))
 
 
 class FileEndpoint(TaskEndpoint):
@@ -212,9 +216,11 @@ class FileEndpoint(TaskEndpoint):
         return await self.read_all(call, await call.files(self.request))
 
 
-def response_name(model: str) -> str:
-    """What the answer of a model is called in the OpenAPI document."""
-    return "".join(part.capitalize() for part in model.split("_")) + "Response"
+def answer_model(model: str, about: str, **fields: Any) -> type[BaseModel]:
+    """The schema of an answer of a model: who gave it, and these fields."""
+    name = "".join(part.capitalize() for part in model.split("_")) + "Response"
+    fields = {"model": (str, ...), "version": (int, ...), **fields}
+    return create_model(name, __doc__=about, **fields)
 
 
 def declared_example(task: Any, field: str) -> Any:

@@ -127,14 +127,15 @@ def _read_number(field: TableField, value: Any) -> float:
 
 
 def _is_within(field: TableField, value: float) -> bool:
-    if isinstance(value, float) and not math.isfinite(value):
-        return False
-    if field.kind == "integer" and value != int(value):
-        return False
-    low, high = field.minimum, field.maximum
-    if abs(value) > LARGEST:
-        return False
-    return (low is None or value >= low) and (high is None or value <= high)
+    low, high = _bounds(field)
+    return low <= value <= high and (field.kind == "number" or value == int(value))
+
+
+def _bounds(field: TableField) -> tuple[float, float]:
+    """The least and the most that a number may be."""
+    low = -LARGEST if field.minimum is None else max(field.minimum, -LARGEST)
+    high = LARGEST if field.maximum is None else min(field.maximum, LARGEST)
+    return low, high
 
 
 def _describe(field: TableField) -> str:
@@ -154,31 +155,20 @@ def _describe(field: TableField) -> str:
 
 def _schema(field: TableField, dtype: str) -> Schema:
     """JSON Schema of one value, no larger than the dtype holds."""
-    described = [field.description] if field.description else []
-    if field.unit:
-        described.append(f"In {field.unit}.")
-    if field.optional:
-        described.append("May be missing.")
-    schema: Schema = {"description": " ".join(described)} if described else {}
+    unit = f"In {field.unit}." if field.unit else ""
+    optional = "May be missing." if field.optional else ""
+    about = " ".join(filter(None, (field.description, unit, optional)))
+    described = {"description": about} if about else {}
+    word = [field.missing_word] if field.optional and field.missing_word else []
     if field.kind == "category":
-        extra = [None] if field.optional else []
-        words = [*field.words]
-        if field.optional and field.missing_word and field.missing_word not in words:
-            words.append(field.missing_word)
-        return {"enum": [*words, *extra], **schema}
-    kind: Schema = {"type": {"boolean": "boolean", "integer": "integer"}.get(
-        field.kind, "number"
-    )}  # fmt: skip
+        words = [*dict.fromkeys([*field.words, *word])]
+        return {"enum": [*words, None] if field.optional else words, **described}
+    kind: Schema = {"type": field.kind}
     if field.kind != "boolean":
+        (low, high), (least, most) = _bounds(field), number_range(dtype)
         read = int if field.kind == "integer" else float
-        least, most = number_range(dtype)
-        low, high = (
-            -math.inf if field.minimum is None else field.minimum,
-            math.inf if field.maximum is None else field.maximum,
-        )
-        kind["minimum"] = read(max(low, least, -LARGEST))
-        kind["maximum"] = read(min(high, most, LARGEST))
+        kind |= {"minimum": read(max(low, least)), "maximum": read(min(high, most))}
     if not field.optional:
-        return kind | schema
-    word = [{"const": field.missing_word}] if field.missing_word else []
-    return {"anyOf": [kind, *word, {"type": "null"}], **schema}
+        return kind | described
+    others = [*({"const": each} for each in word), {"type": "null"}]
+    return {"anyOf": [kind, *others], **described}

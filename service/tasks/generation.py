@@ -19,7 +19,7 @@ from pydantic import (
 from service.contract.contract import Contract
 from service.engine.batching.tensors import Tensors
 from service.errors import TooManyRows
-from service.tasks.endpoint import QUICK_NUMBERS, Endpoint, Wanted, response_name
+from service.tasks.endpoint import QUICK_NUMBERS, Endpoint, Wanted, answer_model
 from service.tasks.pictures import PNG, ZIP, Pictures, to_pixels
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import BINARY, WHOLE, Schema
@@ -29,6 +29,7 @@ from service.wording import show, suggest
 MOST_IMAGES = 256
 HOTTEST = 1.5
 LARGEST_SCALE = 16
+SCALE = "Every pixel is drawn so many times as wide and as high."
 LARGEST_SEED = 2**32 - 1
 MOST_PIXELS = 2**26  # of all images of an answer, every channel counted
 QUICK_PIXELS = 16 * 784  # that are encoded in less time than a thread is called
@@ -55,17 +56,9 @@ Temperature = Annotated[
 ]
 Scale = Annotated[
     int,
-    Field(
-        ge=1,
-        le=LARGEST_SCALE,
-        description="Every pixel is drawn so many times as wide and as high.",
-    ),
+    Field(ge=1, le=LARGEST_SCALE, description=SCALE),
     WHOLE,
 ]
-FORMS = (
-    "By the `Accept` header: JSON; one contact sheet; or a ZIP of a PNG an image with "
-    "`{name}.json`. The latter two carry X-Seed, X-Temperature, X-Model and X-Version."
-)
 
 
 class GenerateRequest(RequestModel):
@@ -108,15 +101,9 @@ class Generator(Endpoint):
 
     def response(self, model: str) -> type[BaseModel]:
         """See `Endpoint`."""
-        fields: dict[str, Any] = {
-            "model": (str, ...),
-            "version": (int, ...),
-            "seed": (int, ...),
-            "temperature": (float, ...),
-            "images": (list[GeneratedImage], ...),
-        }
         about = "The images, and all that it takes to draw them again."
-        return create_model(response_name(model), __doc__=about, **fields)
+        facts = {"seed": (int, ...), "temperature": (float, ...)}
+        return answer_model(model, about, **facts, images=(list[GeneratedImage], ...))
 
     async def answer(self, call: ModelCall, wanted: Wanted | None = None) -> Response:
         """See `Endpoint`; by `Accept` as JSON, as a sheet or as a ZIP."""
@@ -137,9 +124,8 @@ class Generator(Endpoint):
         def respond() -> Response:
             return Pictures(
                 name=self.name,
-                field=self.field,
                 facts=facts,
-                labels=names,
+                named=[{self.field: name} for name in names] or [{}] * asked.count,
                 more=self.tell(rows[0]),
                 images=to_pixels(drawn, self.task.value_range),
                 kinds=self._kinds(asked, contract.labels),

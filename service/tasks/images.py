@@ -1,6 +1,5 @@
 """Pictures to what a model takes: in its size, its colours and its range of numbers."""
 
-import base64
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -19,9 +18,9 @@ from service.tasks.endpoint import (
     Given,
     declared_example,
 )
+from service.tasks.pictures import to_base64
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import ImagesRequest
-from service.web.imaging.encode import to_png
 from service.web.imaging.sized import read_sized
 
 
@@ -44,14 +43,11 @@ class ImageEndpoint(FileEndpoint):
 
 
 class SizedImages(ImageEndpoint):
-    """The same, for a model that declares what it takes.
-
-    Args:
-        contract: Whose task has a size, a colour and so on.
-    """
+    """The same, for a model that declares its size, its colours and so on."""
 
     def __init__(self, contract: Contract):
         task: Any = contract.task
+        self.task = task
         signature = contract.signatures[SERVING]
         self._input = signature.inputs[0]
         channels = 1 if task.colour == "grey" else 3
@@ -72,10 +68,6 @@ class SizedImages(ImageEndpoint):
 
 class ImageClassifier(SizedImages, Classifier):
     """Pictures to classes."""
-
-    def __init__(self, contract: Contract):
-        SizedImages.__init__(self, contract)
-        Classifier.__init__(self, contract)
 
 
 def as_input(
@@ -102,4 +94,4 @@ def as_input(
 def _example(size: tuple[int, int]) -> str:
     """A grey wedge of this size as PNG, in base64: nothing that a model knows."""
     wedge = np.linspace(0, 255, size[1]).astype(np.uint8)
-    return base64.b64encode(to_png(np.tile(wedge, (size[0], 1)))).decode()
+    return to_base64(np.tile(wedge, (size[0], 1)))

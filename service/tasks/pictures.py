@@ -29,9 +29,8 @@ class Pictures:
 
     Attributes:
         name: Of the files in which they come.
-        field: For the label of a picture.
         facts: JSON-ready: all that it takes to draw the same again.
-        labels: Of each picture; empty where there are none.
+        named: The label of each picture, by its field; empty where there is none.
         more: JSON-ready: what else is said of each.
         images: uint8 (images, height, width), 0 = black; or (…, 3) in colour.
         kinds: How many labels take turns, where all of them do; else 0.
@@ -39,9 +38,8 @@ class Pictures:
     """
 
     name: str
-    field: str
     facts: dict[str, Any]
-    labels: Sequence[str]
+    named: Sequence[dict[str, str]]
     more: Sequence[dict[str, Any]]
     images: np.ndarray
     kinds: int
@@ -58,17 +56,12 @@ class Pictures:
         headers["content-disposition"] = f'attachment; filename="{name}"'
         return Response(self._zip(), media_type=ZIP, headers=headers)
 
-    def _named(self) -> list[dict[str, Any]]:
-        """The label of each picture, by its field."""
-        if not self.labels:
-            return [{} for _ in self.images]
-        return [{self.field: label} for label in self.labels]
-
     def _json(self) -> bytes:
-        parts = zip(self._named(), self.images, self.more, strict=True)
         images = [
-            named | {"image": to_base64(image, self.scale)} | more
-            for named, image, more in parts
+            {**named, "image": to_base64(image, self.scale), **more}
+            for named, image, more in zip(
+                self.named, self.images, self.more, strict=True
+            )
         ]
         return to_json(self.facts | {"images": images})
 
@@ -80,11 +73,13 @@ class Pictures:
         return to_png(sheet, self.scale)
 
     def _zip(self) -> bytes:
-        ends = [f"-{label}" for label in self.labels] or [""] * len(self.images)
-        names = [f"{index:03}{end}.png" for index, end in enumerate(ends)]
+        names = [
+            "-".join([f"{index:03}", *named.values()]) + ".png"
+            for index, named in enumerate(self.named)
+        ]
         listed = [
-            {"file": name} | named | more
-            for name, named, more in zip(names, self._named(), self.more, strict=True)
+            {"file": name, **named, **more}
+            for name, named, more in zip(names, self.named, self.more, strict=True)
         ]
         index = to_json(self.facts | {"scale": self.scale, "images": listed}, indent=1)
         pictures = (to_png(image, self.scale) for image in self.images)

@@ -3,15 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ClassVar
 
-from pydantic import ConfigDict, create_model, model_validator
+from pydantic import create_model, model_validator
 
 from service.contract.table import TableField
 from service.tasks.fields import Record, record_model
 from service.web.api.schemas import ROWS, OneOrSeveral, Schema, either
-
-
-class RecordsRequest(OneOrSeveral):
-    """One record or several."""
 
 
 class FlatRequest(Record):
@@ -57,21 +53,20 @@ def records_request(
     several: Any = Annotated[list[record], ROWS]  # type: ignore[valid-type]
     members: dict[str, Any] = {many: (several | None, None)}
     if one is None:
-        base = _derive(FlatRequest, _one_or_several(many), rows_field=many)
-        made = record_model(fields, dtypes, base, **members)
+        config = {"json_schema_extra": _one_or_several(many)}
+        made = record_model(
+            fields, dtypes, FlatRequest, __cls_kwargs__=config, **members
+        )
     else:
-        extra = either([one], [many])
-        base = _derive(RecordsRequest, extra, rows_field=many, one=one)
-        members = {one: (record | None, None)} | members
-        made = create_model(base.__name__, __base__=base, **members)
+        made = create_model(
+            "RecordsRequest",
+            __base__=OneOrSeveral,
+            __cls_kwargs__={"json_schema_extra": either([one], [many])},
+            **{one: (record | None, None)} | members,
+        )
+        made.one = one
+    made.rows_field = many
     return made
-
-
-def _derive(base: Any, extra: Callable[[Schema], None], **known: str) -> Any:
-    """The same schema, which says this of itself, and knows these of its fields."""
-    config = ConfigDict(json_schema_extra=extra)
-    members = {"model_config": config, "__doc__": base.__doc__, **known}
-    return type(base.__name__, (base,), members)
 
 
 def inlined(schema: Schema) -> Schema:

@@ -85,7 +85,6 @@ class ImageSegmenter(SizedImages):
 
     def __init__(self, contract: Contract):
         super().__init__(contract)
-        self.task = contract.task
         counts = self.task.instances is not None
         self.prediction = CountedSegmentation if counts else Segmentation
         self._tiling: Tiling | None = None

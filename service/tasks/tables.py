@@ -134,16 +134,19 @@ class TableEndpoint(TaskEndpoint):
         return tuple(_as_input(named[spec.name], spec) for spec in self._inputs)
 
 
-class TableClassifier(TableEndpoint, Classifier):
-    """Records to classes.
-
-    Args:
-        contract: Whose task is a classification of records.
-    """
+class DeclaredTable(TableEndpoint):
+    """The same, for a model that declares what it takes."""
 
     def __init__(self, contract: Contract):
-        TableEndpoint.__init__(self, *_declared(contract))
-        Classifier.__init__(self, contract)
+        task: Any = contract.task
+        self.task = task
+        body = {"record": {field.name: _sample(field) for field in task.fields}}
+        example = task.examples[0].request if task.examples else body
+        super().__init__(task.fields, contract.signatures[SERVING].inputs, example)
+
+
+class TableClassifier(DeclaredTable, Classifier):
+    """Records to classes."""
 
 
 class Value(BaseModel):
@@ -153,19 +156,11 @@ class Value(BaseModel):
     unit: str | None = Field(None, description="Of the value, where it has one.")
 
 
-class TableRegressor(TableEndpoint):
-    """Records to numbers.
-
-    Args:
-        contract: Whose task is a regression on records.
-    """
+class TableRegressor(DeclaredTable):
+    """Records to numbers."""
 
     prediction = Value
     label = ""  # numbers are not counted
-
-    def __init__(self, contract: Contract):
-        TableEndpoint.__init__(self, *_declared(contract))
-        self.task = contract.task
 
     def predict(
         self, given: Given, outputs: Tensors, contract: Contract, wanted: Wanted
@@ -201,16 +196,6 @@ def _check_heading(names: Sequence[str]) -> None:
             f"The body is not CSV: expected each name once in row 1, received "
             f"{show(twice)} twice."
         )
-
-
-def _declared(
-    contract: Contract,
-) -> tuple[Sequence[TableField], Sequence[TensorSpec], dict[str, Any]]:
-    task: Any = contract.task
-    inputs = contract.signatures[SERVING].inputs
-    if task.examples:
-        return task.fields, inputs, task.examples[0].request
-    return task.fields, inputs, {"record": {f.name: _sample(f) for f in task.fields}}
 
 
 def _sample(field: TableField) -> Any:

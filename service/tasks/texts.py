@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import Annotated, Any
 
 import numpy as np
@@ -33,13 +32,8 @@ WORD_IN_ECMA = r"[^\s\u001c-\u001f\u0085\ufeff]"  # ECMA's \s and Python's diffe
 class TextsRequest(OneOrSeveral):
     """One text or several."""
 
-    model_config = ConfigDict(
-        strict=True, json_schema_extra=either(["text"], ["texts"])
-    )
+    model_config = ConfigDict(json_schema_extra=either(["text"], ["texts"]))
     one, rows_field = "text", "texts"
-
-    text: str | None = None
-    texts: list[str] | None = None
 
 
 class TextEndpoint(TaskEndpoint):
@@ -118,11 +112,7 @@ class TextEndpoint(TaskEndpoint):
 
 
 class TextClassifier(TextEndpoint, Classifier):
-    """Texts to classes.
-
-    Args:
-        contract: Whose task is a classification of texts.
-    """
+    """Texts to classes."""
 
     def __init__(self, contract: Contract):
         task: Any = contract.task
@@ -143,7 +133,6 @@ def _text_schema(most: int, description: str) -> Schema:
     }
 
 
-@lru_cache(64)
 def _request(most: int, description: str) -> type[TextsRequest]:
     """The schema of a request whose texts have at most so many characters."""
 

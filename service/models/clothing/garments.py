@@ -32,6 +32,7 @@ TRIM = 0.05 * 255  # the paper's closeness to the corners, of the possible inten
 GRAINY = 4  # times the grain of the background: what differs less may be more grain
 SHADES = 16  # into which a channel is divided to find the commonest colour
 NEAR = (32, 8)  # grey levels around the commonest colour, then around the plane
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as the paper's
 SMALLEST = 0.02  # of the largest part: what is smaller is a speck
 
 
@@ -72,7 +73,7 @@ def prepare_garment(photo: Image.Image) -> np.ndarray:
             "background, received nothing that does."
         )
     box = _box(garment)
-    tones = _tones(_luma(pixels), _luma(paper), garment)
+    tones = _tones(pixels @ LUMA, paper @ LUMA, garment)
     return _centred(_stretched(_fitted(tones[box])))
 
 
@@ -158,12 +159,6 @@ def _box(garment: np.ndarray) -> tuple[slice, slice]:
     rows = np.flatnonzero(garment.any(axis=1))
     columns = np.flatnonzero(garment.any(axis=0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-
-
-def _luma(pixels: np.ndarray) -> np.ndarray:
-    """ITU-R BT.601, as the paper's conversion to grey."""
-    luma: np.ndarray = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
-    return luma
 
 
 def _tones(luma: np.ndarray, paper: np.ndarray, garment: np.ndarray) -> np.ndarray:

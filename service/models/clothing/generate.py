@@ -1,39 +1,27 @@
 """Clothing that never was: a seed, a category → pictures, by either generator."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.contract.contract import Contract
 from service.contract.task import ImageGeneration
 from service.models.clothing.latents import settle
 from service.models.clothing.vocabulary import DECODER, GENERATORS, Category
-from service.tasks.generation import (
-    FORMS,
-    Count,
-    Generator,
-    Scale,
-    Seed,
-    Temperature,
-)
-from service.tasks.pictures import PNG, ZIP
+from service.tasks.generation import Count, Generator, Scale, Seed, Temperature
 from service.web.api.model_call import ModelCall
-from service.web.api.schemas import (
-    BINARY,
-    PREDICT_ERRORS,
-    DirectRoute,
-    Version,
-    error_responses,
-    json_body,
-)
+from service.web.api.schemas import Version, error_responses
 from service.web.http.body import RequestModel
 
 EXAMPLE = {"category": "sandal", "count": 4, "seed": 7}
-
-router = APIRouter(tags=["generate"], route_class=DirectRoute)
+FORMS = (
+    "By the `Accept` header: JSON; one contact sheet; or a ZIP of a PNG an image with "
+    "`clothing.json`. The latter two carry X-Seed, X-Temperature, X-Model and "
+    "X-Version."
+)
 
 
 class GenerateRequest(RequestModel):
@@ -73,17 +61,34 @@ class GenerateResponse(BaseModel):
 
 
 class Clothing(Generator):
-    """Garments, by either of two models; with the latents that they were drawn from."""
+    """Clothing that never was.
 
-    task, name, field = ImageGeneration(signature=DECODER), "clothing", "category"
-    request = GenerateRequest
+    Draws images of garments, 28×28 and grey, of one category or of all ten. The same
+    seed gives the same bytes, whatever else the service is doing.
+    """
+
+    model = name = "clothing"
+    task, field = ImageGeneration(signature=DECODER), "category"
+    request, example = GenerateRequest, EXAMPLE
+    responses: ClassVar = {
+        200: {"description": FORMS, "content": Generator.other_answers},
+        **error_responses(406),
+    }
 
     def __init__(self) -> None:
         """Its request is known before its models are."""
 
     def path(self, model: str) -> str:
         """See `Endpoint`; that of both models."""
-        return super().path(self.name)
+        return super().path(self.model)
+
+    def response(self, model: str) -> type[BaseModel]:
+        """See `Endpoint`."""
+        return GenerateResponse
+
+    async def ask(self, request: Request, version: Version = None) -> Response:
+        """See `Endpoint`; only the body tells which model is asked."""
+        return await self.answer(ModelCall(request, "", version))
 
     def use_model(self, call: ModelCall, asked: Any) -> None:
         """See `Generator`."""
@@ -104,25 +109,4 @@ class Clothing(Generator):
 
 
 CLOTHING = Clothing()
-
-
-@router.post(
-    "/v1/generate/clothing",
-    response_model=GenerateResponse,
-    responses={
-        200: {
-            "description": FORMS.format(name="clothing"),
-            "content": {PNG: BINARY, ZIP: BINARY},
-        },
-        **PREDICT_ERRORS,
-        **error_responses(406),
-    },
-    openapi_extra=json_body(GenerateRequest, EXAMPLE, required=False),
-)
-async def generate_clothing(request: Request, version: Version = None) -> Response:
-    """Clothing that never was.
-
-    Draws images of garments, 28×28 and grey, of one category or of all ten. The same
-    seed gives the same bytes, whatever else the service is doing.
-    """
-    return await CLOTHING.answer(ModelCall(request, "", version))
+router = CLOTHING.router()

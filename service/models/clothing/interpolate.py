@@ -40,7 +40,6 @@ from service.web.api.schemas import (
 )
 from service.web.http.body import JSON, RequestModel
 
-MODELS = (VAE,)
 MOST_STEPS = 64
 MOST_DIMS = 1024  # of any version's latent vectors; how many of this one's it says
 
@@ -107,10 +106,6 @@ class InterpolateRequest(RequestModel):
     )
     scale: Annotated[Scale, Field(strict=True)] = 1
 
-    def ends(self) -> dict[str, Garment]:
-        """Both garments, by their field."""
-        return {"from": self.first, "to": self.last}
-
 
 class EndResponse(BaseModel):
     """One of the two garments, as it was understood."""
@@ -172,11 +167,10 @@ async def interpolate_clothing(request: Request, version: Version = None) -> Res
     kind = call.choose(JSON, GIF, PNG)
     wanted = await call.json(InterpolateRequest)
     contract = call.pin()
-    garments = wanted.ends()
+    garments = {"from": wanted.first, "to": wanted.last}
     _check_lengths(garments, latent_dims(contract))
-    prepared = await _prepare(call, garments)
-    encoded = await _encode(call, contract, prepared)
-    ends = {name: _end(each, encoded.get(name)) for name, each in garments.items()}
+    encoded = await _encode(call, contract, garments)
+    ends = {name: encoded.get(name) or _sent(each) for name, each in garments.items()}
     latents, weights = _walk(ends, wanted.steps)
     answer = await call.infer((latents, weights), DECODER)
     facts = {"model": VAE, "version": answer.version}
@@ -191,53 +185,37 @@ async def interpolate_clothing(request: Request, version: Version = None) -> Res
 def _check_lengths(garments: Mapping[str, Garment], dims: int) -> None:
     for name, each in garments.items():
         if each.latent is not None and len(each.latent) != dims:
+            field = f"{name}.latent"
             problem = f"expected {dims} numbers, received {len(each.latent)}"
-            raise _wrong(f"{name}.latent", InvalidInput(problem))
+            details = [{"field": field, "error": problem}]
+            raise InvalidInput(f"{field}: {problem}", details=details)
 
 
-def _wrong(field: str, error: InvalidInput) -> InvalidInput:
-    """The same error, naming the field."""
-    details = [{"field": field, "error": error.message}]
-    return type(error)(f"{field}: {error.message}", details=details)
-
-
-async def _prepare(
-    call: ModelCall, garments: Mapping[str, Garment]
-) -> dict[str, np.ndarray]:
-    """The garments that are images, by their field, to uint8 (28, 28)."""
+async def _encode(
+    call: ModelCall, contract: Contract, garments: Mapping[str, Garment]
+) -> dict[str, End]:
+    """What the encoder says of those garments that are images, by their field."""
     files = {
         name: each.image for name, each in garments.items() if each.image is not None
     }
     if not files:
         return {}
     fields = [f"{name}.image" for name in files]
-    (rows,) = await call.read_images([*files.values()], read_garment, fields)
-    return dict(zip(files, rows, strict=True))
-
-
-async def _encode(
-    call: ModelCall, contract: Contract, prepared: Mapping[str, np.ndarray]
-) -> dict[str, End]:
-    """Pictures by their field, each to its latent and its most probable category."""
-    if not prepared:
-        return {}
-    answer = await call.infer((np.stack([*prepared.values()]),), ENCODER)
+    images = await call.read_images([*files.values()], read_garment, fields)
+    answer = await call.infer(images, ENCODER)
     latents = settle(output(contract, ENCODER, answer, "latent"))
     best = output(contract, ENCODER, answer, "category").argmax(axis=1)
-    parts = zip(prepared.items(), latents, best, strict=True)
     return {
-        name: End(CATEGORIES[index], latent, image)
-        for (name, image), latent, index in parts
+        name: End(garments[name].category or CATEGORIES[index], latent, image)
+        for name, index, latent, image in zip(
+            files, best, latents, *images, strict=True
+        )
     }
 
 
-def _end(garment: Garment, encoded: End | None) -> End:
-    """What was sent, with what the encoder says where a picture was."""
-    if encoded is None:
-        latent = settle(np.array(garment.latent))
-        return End(garment.category or "", latent)
-    category = garment.category or encoded.category
-    return End(category, encoded.latent, encoded.prepared)
+def _sent(garment: Garment) -> End:
+    """Of a latent, which has a category."""
+    return End(garment.category or "", settle(np.array(garment.latent)))
 
 
 def _walk(ends: Mapping[str, End], steps: int) -> Tensors:

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
-from pydantic_core import to_json
 
 from service.models.clothing.garments import read_garment
 from service.models.clothing.latents import settle
@@ -19,7 +18,7 @@ from service.models.clothing.vocabulary import (
     Category,
     output,
 )
-from service.tasks.generation import LARGEST_SCALE, is_much, weigh
+from service.tasks.generation import LARGEST_SCALE, SCALE, is_much, weigh
 from service.tasks.pictures import to_base64
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import (
@@ -29,23 +28,13 @@ from service.web.api.schemas import (
     Version,
     files_body,
 )
-from service.web.http.body import JSON
-
-MODELS = (VAE,)
 
 ChosenCategory = Annotated[
     Category | None,
     Query(description="Of every image; the most probable one of each if absent."),
     CATEGORY_SCHEMA,  # a query has no null
 ]
-ChosenScale = Annotated[
-    int,
-    Query(
-        ge=1,
-        le=LARGEST_SCALE,
-        description="Every pixel is drawn so many times as wide and as high.",
-    ),
-]
+ChosenScale = Annotated[int, Query(ge=1, le=LARGEST_SCALE, description=SCALE)]
 
 router = APIRouter(tags=["generate"], route_class=DirectRoute)
 
@@ -102,8 +91,7 @@ async def reconstruct_clothing(
     def describe() -> Response:
         parts = (categories, beliefs, latents, rows[0], drawn.outputs[0])
         found = [_describe(*part, scale) for part in zip(*parts, strict=True)]
-        facts = {"model": VAE, "version": drawn.version, "reconstructions": found}
-        return Response(to_json(facts), media_type=JSON)
+        return call.respond(drawn, found, "reconstructions")
 
     much = is_much(2 * rows[0].size, scale)
     response = await call.encode(describe, in_thread=much)

@@ -1,12 +1,11 @@
 """Handwritten digits: pictures → which digit each one shows, or which ones."""
 
-import base64
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field, create_model
+from fastapi import Query, Request, Response
+from pydantic import BaseModel, Field
 
 from service.contract.contract import Contract
 from service.contract.task import ImageClassification
@@ -15,22 +14,22 @@ from service.models.digits.finding import DOUBTFUL_FROM
 from service.models.digits.finding import Box as Corners
 from service.models.digits.form import SIDE, is_prepared, upright
 from service.models.digits.looking import (
+    BLANK,
     NO_DIGIT,
-    READS_AT_ONCE,
     Chosen,
     Seen,
     choose,
+    group,
     look,
 )
 from service.models.digits.numbers import in_reading_order
-from service.tasks.endpoint import Given, Wanted
+from service.tasks.endpoint import Given, Wanted, answer_model
 from service.tasks.images import ImageEndpoint
+from service.tasks.pictures import to_base64
 from service.web.api.model_call import ModelCall
-from service.web.api.schemas import DirectRoute, Version
+from service.web.api.schemas import Version
 from service.web.imaging.decode import read_plain
-from service.web.imaging.encode import to_png
 
-MODEL = "digits"
 MOST_AT_ONCE = 16  # images that are read in less time than another process is asked
 MOST_THINGS = 4  # that are looked at in a picture of one digit, the largest
 MOST_DIGITS = 64  # in a picture of many
@@ -53,8 +52,6 @@ Many = Annotated[
     bool,
     Query(description="Whether to read every digit, and not the one that stands out."),
 ]
-
-router = APIRouter(tags=["predict"], route_class=DirectRoute)
 
 
 class Box(BaseModel):
@@ -100,18 +97,35 @@ class NumberPrediction(BaseModel):
 
 
 class Digits(ImageEndpoint):
-    """The digit that stands out in a picture.
+    """Which digit is it? Or, with `many`: which number?
 
-    Args:
-        shows: Whether to answer what the model saw, and where.
+    Takes photos, screenshots and drawings: any size, dark on light or light on dark, on
+    any paper, JPEG, PNG, WebP, GIF, HEIC, AVIF, BMP or TIFF. What is no digit, or not
+    one alone, is answered with a warning.
     """
 
+    model = "digits"
     task = ImageClassification(size=(SIDE, SIDE), colour="grey", top_k=10)
-    prediction: type[BaseModel] = DigitPrediction
     label, example = "digit", EXAMPLE
 
     def __init__(self, *, shows: bool = False):
-        self._shows = shows
+        self._shows = shows  # what the model saw, and where
+
+    def response(self, model: str) -> type[BaseModel]:
+        """See `Endpoint`."""
+        either = list[DigitPrediction | NumberPrediction]
+        return answer_model(model, "", predictions=(either, ...))
+
+    async def ask(
+        self,
+        request: Request,
+        version: Version = None,
+        prepared: Prepared = False,  # noqa: FBT002  # FastAPI's way
+        many: Many = False,  # noqa: FBT002
+    ) -> Response:
+        """See `Endpoint`."""
+        endpoint = NUMBERS if many else SHOWN if prepared else self
+        return await endpoint.answer(ModelCall(request, self.model, version))
 
     async def read_all(self, call: ModelCall, rows: Sequence[bytes]) -> Given:
         """See `TaskEndpoint`."""
@@ -132,23 +146,22 @@ class Digits(ImageEndpoint):
             for each, chosen in zip(found, given.sources, strict=True):
                 _add_warning(each, chosen)
                 if self._shows:
-                    each |= _location(chosen)
+                    each["prepared"] = to_base64(chosen.digit)
+                    each["box"] = _box(chosen.box)
         return found
 
 
 class Numbers(Digits):
     """Every digit of a picture."""
 
-    prediction, label = NumberPrediction, ""
+    label = ""
 
     async def read_all(self, call: ModelCall, rows: Sequence[bytes]) -> Given:
         """See `TaskEndpoint`."""
         seen = await look(call, rows, MOST_DIGITS, beside=True)
         digits = [digit for each in seen for digit in each.digits]
-        starts = range(0, len(digits), READS_AT_ONCE)
-        parts = [np.stack(digits[start : start + READS_AT_ONCE]) for start in starts]
         # Nothing was written anywhere: one blank has to be read all the same.
-        return Given([(each,) for each in parts] or [(_blank(),)], seen)
+        return Given(group(digits or [BLANK]), seen)
 
     def predict(
         self, given: Given, outputs: Tensors, contract: Contract, wanted: Wanted
@@ -163,35 +176,8 @@ class Numbers(Digits):
 
 
 DIGITS, SHOWN, NUMBERS = Digits(), Digits(shows=True), Numbers()
-ENDPOINTS = {MODEL: DIGITS}
-
-
-def _route() -> dict[str, Any]:
-    """One path for one digit and for many."""
-    either = list[DigitPrediction | NumberPrediction]
-    response = create_model(
-        DIGITS.response(MODEL).__name__,
-        __base__=DIGITS.response(MODEL),
-        predictions=(either, ...),
-    )
-    return DIGITS.route(MODEL) | {"response_model": response}
-
-
-@router.post("/v1/predict/digits", **_route())
-async def predict_digits(
-    request: Request,
-    version: Version = None,
-    prepared: Prepared = False,  # noqa: FBT002  # FastAPI's way
-    many: Many = False,  # noqa: FBT002
-) -> Response:
-    """Which digit is it? Or, with `many`: which number?
-
-    Takes photos, screenshots and drawings: any size, dark on light or light on dark, on
-    any paper, JPEG, PNG, WebP, GIF, HEIC, AVIF, BMP or TIFF. What is no digit, or not
-    one alone, is answered with a warning.
-    """
-    endpoint = NUMBERS if many else SHOWN if prepared else DIGITS
-    return await endpoint.answer(ModelCall(request, MODEL, version))
+ENDPOINTS = {DIGITS.model: DIGITS}
+router = DIGITS.router()
 
 
 def _read_at_once(images: Sequence[bytes]) -> Tensors | None:
@@ -208,10 +194,6 @@ def _read_at_once(images: Sequence[bytes]) -> Tensors | None:
             return None
         rows.append(digit)
     return (np.stack(rows) if len(rows) > 1 else rows[0][np.newaxis],)
-
-
-def _blank() -> np.ndarray:
-    return np.zeros((1, SIDE, SIDE), np.uint8)
 
 
 def _prediction(exact: list[float], doubtful: float) -> dict[str, Any]:
@@ -251,12 +233,6 @@ def _add_warning(found: dict[str, Any], chosen: Chosen) -> None:
             f"{chosen.others + 1} digits were found, and one of them was read: "
             "expected one digit, or ?many=true, which reads them all."
         )
-
-
-def _location(chosen: Chosen) -> dict[str, Any]:
-    """What was read, and where it was, to the fields of `DigitPrediction`."""
-    prepared = base64.b64encode(to_png(chosen.digit)).decode()
-    return {"prepared": prepared, "box": _box(chosen.box)}
 
 
 def _box(corners: Corners | None) -> dict[str, int] | None:

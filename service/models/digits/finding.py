@@ -7,6 +7,7 @@ All functions are pure: arrays in, arrays out.
 """
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,9 @@ FRAMED = 0.3  # of a frame's longer side: less within it is a speck
 TALL, ASIDE = 0.5, 0.2  # of the tallest, of the narrower: strokes side by side
 
 Box = tuple[int, int, int, int]
+Ints = npt.NDArray[np.integer[Any]]
+Floats = npt.NDArray[np.floating[Any]]
+Grey = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +48,9 @@ class Stroke:
         box: around what is surely ink.
     """
 
-    rows: npt.NDArray[np.intp]
-    columns: npt.NDArray[np.intp]
-    level: npt.NDArray[np.uint8]
+    rows: Ints
+    columns: Ints
+    level: Grey
     reach: float
     box: Box
 
@@ -71,7 +75,7 @@ class Found:
         parts: What it consists of, should it be no digit as a whole.
     """
 
-    digit: npt.NDArray[np.uint8]
+    digit: Grey
     box: Box
     parts: tuple["Found", ...] = ()
 
@@ -83,17 +87,13 @@ class Found:
 
 
 def find_written(
-    ink: npt.NDArray[np.float32],
-    cores: npt.NDArray[np.float32],
-    most: int,
-    *,
-    beside: bool = False,
+    ink: Floats, cores: Floats, most: int, *, beside: bool = False
 ) -> list[Found]:
     """Everything that was written, the largest first.
 
     Args:
-        ink: (224, 224), the probability that a pixel is ink.
-        cores: (112, 112), the probability that a place is the middle of something.
+        ink: float32 (224, 224), the probability that a pixel is ink.
+        cores: float32 (112, 112), likewise that it is the middle of something.
         most: How many to look at, the largest ones.
         beside: Whether ink that is no place's, but stands in line with what was found,
             was written too: a narrow 1 in a number.
@@ -112,7 +112,8 @@ def find_written(
     share = (ink[rows, columns] - FAINTEST) / (DARKEST - FAINTEST)
     level = np.clip(share * 255, 0, 255).astype(np.uint8)
     strokes = _strokes(rows, columns, level, far, owner * parts.area.size + part)
-    found = [_put_together(of_one) for of_one in _by_place(strokes, parts.area.size)]
+    by_place = groupby(strokes, lambda key: key // parts.area.size)
+    found = [_put_together([strokes[key] for key in keys]) for _, keys in by_place]
     if beside and found:
         free = owner < 0
         others = _strokes(
@@ -122,7 +123,7 @@ def find_written(
     return sorted(found, key=lambda each: -each.size)
 
 
-def _places(parts: Components) -> npt.NDArray[np.float64]:
+def _places(parts: Components) -> Floats:
     """Middle (y, x) and half sides (y, x) of what was written: float (4, places)."""
     top, left, bottom, right = parts.box * (FINE / COARSE)
     step = FINE / COARSE
@@ -137,7 +138,7 @@ def _places(parts: Components) -> npt.NDArray[np.float64]:
     return places[:, np.argsort(-half_height * half_width, kind="stable")]
 
 
-def _level(places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _level(places: Floats) -> Floats:
     """Digits of a number are about as high as each other: the lower ones are raised."""
     y, x, half_height, half_width = places
     tall = np.maximum(half_height, LEVEL * np.median(half_height))
@@ -145,11 +146,8 @@ def _level(places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _owners(
-    rows: npt.NDArray[np.intp],
-    columns: npt.NDArray[np.intp],
-    places: npt.NDArray[np.float64],
-    part: npt.NDArray[np.intp],
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
+    rows: Ints, columns: Ints, places: Floats, part: Ints
+) -> tuple[Ints, Floats]:
     """The place that each pixel of ink belongs to, -1 = none; and how far off it is."""
     y, x, half_height, half_width = places[:, :, np.newaxis]
     down, right = (rows + 0.5 - y) / half_height, (columns + 0.5 - x) / half_width
@@ -161,9 +159,7 @@ def _owners(
     return np.where(is_near, owner, -1), nearest
 
 
-def _undivided(
-    owner: npt.NDArray[np.intp], part: npt.NDArray[np.intp], boxes: npt.NDArray[Any]
-) -> npt.NDArray[np.intp]:
+def _undivided(owner: Ints, part: Ints, boxes: Ints) -> Ints:
     """What hangs together to whom most of it belongs, unless it is as wide as two."""
     top, left, bottom, right = boxes
     narrow = right - left < WIDEST * (bottom - top)
@@ -175,13 +171,9 @@ def _undivided(
 
 
 def _strokes(
-    rows: npt.NDArray[np.intp],
-    columns: npt.NDArray[np.intp],
-    level: npt.NDArray[np.uint8],
-    far: npt.NDArray[np.float64],
-    key: npt.NDArray[np.intp],
+    rows: Ints, columns: Ints, level: Grey, far: Floats, key: Ints
 ) -> dict[int, Stroke]:
-    """Pixels of the same key, if there is enough ink to be sure of; none below 0."""
+    """Pixels by their key, if there is enough ink to be sure of; none below 0."""
     order = np.argsort(key, kind="stable")
     order = order[np.searchsorted(key[order], 0) :]
     keys, first = np.unique(key[order], return_index=True)
@@ -195,13 +187,6 @@ def _strokes(
                 rows[pixels], columns[pixels], level[pixels], far[pixels].min(), box
             )
     return strokes
-
-
-def _by_place(strokes: dict[int, Stroke], parts: int) -> list[list[Stroke]]:
-    places: dict[int, list[Stroke]] = {}
-    for key, stroke in strokes.items():
-        places.setdefault(key // parts, []).append(stroke)
-    return [*places.values()]
 
 
 def _put_together(strokes: list[Stroke]) -> Found:

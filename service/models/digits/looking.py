@@ -6,17 +6,15 @@
 Of a picture in which several things were written, the reader says which is a digit.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from service.engine.batching.tensors import Tensors
 from service.errors import InvalidImage
-from service.models.digits.finding import LIKELY, Box, Found, find_written
+from service.models.digits.finding import LIKELY, Box, Floats, Found, Grey, find_written
 from service.models.digits.form import SIDE
 from service.models.digits.picture import (
     ROW_BYTES,
@@ -46,7 +44,7 @@ class Seen:
         part_of: The number of the thing that each is a part of; its own, of a whole.
     """
 
-    digits: list[npt.NDArray[np.uint8]]
+    digits: list[Grey]
     boxes: list[Box | None]
     part_of: list[int]
 
@@ -78,7 +76,7 @@ class Chosen:
         others: How many more digits there are, about as large.
     """
 
-    digit: npt.NDArray[np.uint8]
+    digit: Grey
     box: Box | None = None
     others: int = 0
 
@@ -110,8 +108,7 @@ async def look(
     for start in range(0, len(unprepared), FINDS_AT_ONCE):
         part = unprepared[start : start + FINDS_AT_ONCE]
         answer = await call.infer((np.stack([each.square for each in part]),), FIND)
-        find = partial(find_written, most=most, beside=beside)
-        work = partial(_see_all, part, answer.outputs, find)
+        work = partial(_see_all, part, answer.outputs, most, beside=beside)
         found += await call.decode(work, in_thread=True)
     others = iter(found)
     return [_itself(each) if each.is_prepared else next(others) for each in pictures]
@@ -121,17 +118,15 @@ async def choose(call: ModelCall, seen: Sequence[Seen]) -> list[Chosen]:
     """The one digit of each picture; the reader is asked where there are several.
 
     Raises:
-        ServeryError: See `ModelCall.infer`.
+        ServeryError: See `ModelCall.infer_in_turn`.
     """
     several = [each for each in seen if len(each.digits) > 1]
-    rows = [digit for each in several for digit in each.digits]
-    beliefs: list[npt.NDArray[np.float32]] = []
-    for start in range(0, len(rows), READS_AT_ONCE):
-        answer = await call.infer((np.stack(rows[start : start + READS_AT_ONCE]),))
-        beliefs += [*answer.outputs[0]]
-    waiting = iter(beliefs)
+    groups = group([digit for each in several for digit in each.digits])
+    beliefs: Iterator[Floats] = iter(())
+    if groups:
+        beliefs = iter((await call.infer_in_turn(groups)).outputs[0])
     return [
-        _choose(each, [next(waiting) for _ in each.digits])
+        _choose(each, [next(beliefs) for _ in each.digits])
         if len(each.digits) > 1
         else Chosen(each.digits[0], each.boxes[0])
         if each.digits
@@ -140,7 +135,13 @@ async def choose(call: ModelCall, seen: Sequence[Seen]) -> list[Chosen]:
     ]
 
 
-def _choose(seen: Seen, beliefs: list[npt.NDArray[np.float32]]) -> Chosen:
+def group(digits: Sequence[Grey]) -> list[Tensors]:
+    """Rows for the reader, so many together as others can wait for."""
+    starts = range(0, len(digits), READS_AT_ONCE)
+    return [(np.stack(digits[start : start + READS_AT_ONCE]),) for start in starts]
+
+
+def _choose(seen: Seen, beliefs: Sequence[Floats]) -> Chosen:
     """Prefer what is a digit, then what is large."""
     likely = 1 - np.array([each[NO_DIGIT] for each in beliefs])
     size = np.array([_size(box) for box in seen.boxes])
@@ -164,20 +165,17 @@ def _itself(picture: Picture) -> Seen:
 
 
 def _see_all(
-    pictures: Sequence[Picture],
-    maps: Tensors,
-    find: Callable[[Any, Any], list[Found]],
+    pictures: Sequence[Picture], maps: Tensors, most: int, *, beside: bool
 ) -> list[Seen]:
-    ink, cores = maps
     return [
-        _see(picture, find(each_ink, each_cores))
-        for picture, each_ink, each_cores in zip(pictures, ink, cores, strict=True)
+        _see(picture, find_written(ink, cores, most, beside=beside))
+        for picture, ink, cores in zip(pictures, *maps, strict=True)
     ]
 
 
 def _see(picture: Picture, found: list[Found]) -> Seen:
     """What was found; of a picture of 28×28 pixels, first of all itself."""
-    digits: list[npt.NDArray[np.uint8]] = []
+    digits: list[Grey] = []
     boxes: list[Box | None] = []
     part_of: list[int] = []
     if picture.size == (SIDE, SIDE):

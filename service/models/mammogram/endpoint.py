@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from service.contract.contract import Contract
@@ -13,10 +12,7 @@ from service.contract.task import TabularClassification
 from service.engine.batching.tensors import Tensors
 from service.tasks.endpoint import Given, Wanted
 from service.tasks.tables import TableEndpoint
-from service.web.api.model_call import ModelCall
-from service.web.api.schemas import DirectRoute, Version
 
-MODEL = "mammogram"
 YOUNGEST, OLDEST = 18, 120
 UNKNOWN = "unknown"
 NOTICE = (
@@ -65,8 +61,6 @@ INPUTS = tuple(
     )
 )  # fmt: skip
 
-router = APIRouter(tags=["predict"], route_class=DirectRoute)
-
 
 class OperatingPoint(BaseModel):
     """Where benign ends and malignant begins, and what that costs."""
@@ -99,8 +93,13 @@ class MammogramPrediction(BaseModel):
 
 
 class Mammogram(TableEndpoint):
-    """Findings to a probability, with the point at which it is called malignant."""
+    """Benign or malignant? An aid to study, no diagnosis.
 
+    Takes the patient's age and the mass's shape, margin and density, as far as known,
+    of one mass or of several.
+    """
+
+    model = "mammogram"
     task = TabularClassification(fields=FIELDS)
     prediction = MammogramPrediction
 
@@ -117,17 +116,8 @@ class Mammogram(TableEndpoint):
 
 
 MAMMOGRAM = Mammogram(FIELDS, INPUTS, EXAMPLE, (None, "masses"))
-ENDPOINTS = {MODEL: MAMMOGRAM}
-
-
-@router.post("/v1/predict/mammogram", **MAMMOGRAM.route(MODEL))
-async def predict_mammogram(request: Request, version: Version = None) -> Response:
-    """Benign or malignant? An aid to study, no diagnosis.
-
-    Takes the patient's age and the mass's shape, margin and density, as far as known,
-    of one mass or of several.
-    """
-    return await MAMMOGRAM.answer(ModelCall(request, MODEL, version))
+ENDPOINTS = {MAMMOGRAM.model: MAMMOGRAM}
+router = MAMMOGRAM.router()
 
 
 def _prediction(

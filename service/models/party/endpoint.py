@@ -4,7 +4,6 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from service.contract.contract import Contract
@@ -14,10 +13,6 @@ from service.contract.task import TabularClassification
 from service.engine.batching.tensors import Tensors
 from service.tasks.endpoint import Given, Wanted
 from service.tasks.tables import TableEndpoint
-from service.web.api.model_call import ModelCall
-from service.web.api.schemas import DirectRoute, Version
-
-MODEL = "party"
 
 VOTES = (
     "handicapped-infants",
@@ -66,8 +61,6 @@ FIELDS = tuple(
 )
 INPUTS = (TensorSpec(name="votes", dtype="int8", shape=(None, len(VOTES))),)
 
-router = APIRouter(tags=["predict"], route_class=DirectRoute)
-
 
 class SpokenVote(BaseModel):
     """One vote that spoke for the answer."""
@@ -100,8 +93,13 @@ class PartyPrediction(BaseModel):
 
 
 class Party(TableEndpoint):
-    """Votes to a party, with those that spoke most for it."""
+    """Democrat or republican?
 
+    Takes the 16 key votes of the US House in 1984 of one member or of several, each
+    yea, nay or unknown.
+    """
+
+    model = "party"
     task = TabularClassification(fields=FIELDS)
     prediction, label = PartyPrediction, "party"
 
@@ -116,17 +114,8 @@ class Party(TableEndpoint):
 
 
 PARTY = Party(FIELDS, INPUTS, EXAMPLE, ("votes", "members"))
-ENDPOINTS = {MODEL: PARTY}
-
-
-@router.post("/v1/predict/party", **PARTY.route(MODEL))
-async def predict_party(request: Request, version: Version = None) -> Response:
-    """Democrat or republican?
-
-    Takes the 16 key votes of the US House in 1984 of one member or of several, each
-    yea, nay or unknown.
-    """
-    return await PARTY.answer(ModelCall(request, MODEL, version))
+ENDPOINTS = {PARTY.model: PARTY}
+router = PARTY.router()
 
 
 def _prediction(

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from pydantic import BaseModel, Field
 
 from service.contract.contract import Contract
@@ -13,9 +13,8 @@ from service.models.photo.middle import SIDE, read_middle
 from service.tasks.endpoint import Given, Wanted
 from service.tasks.images import ImageEndpoint
 from service.web.api.model_call import ModelCall
-from service.web.api.schemas import DirectRoute, Version
+from service.web.api.schemas import Version
 
-MODEL = "photo"
 DEFAULT_TOP_K, MOST_TOP_K = 5, 20
 DOUBTFUL = (
     "No class has a probability of {:.0%} or more: the first one is more likely wrong "
@@ -40,8 +39,6 @@ TopK = Annotated[
     int, Query(ge=1, le=MOST_TOP_K, description="How many classes, best first.")
 ]
 
-router = APIRouter(tags=["predict"], route_class=DirectRoute)
-
 
 class PhotoClass(BaseModel):
     """One class that a photo may show."""
@@ -61,12 +58,26 @@ class PhotoPrediction(BaseModel):
 
 
 class Photo(ImageEndpoint):
-    """Photos, of which the middle is looked at."""
+    """What is in the picture?
 
+    Takes photos of any size: JPEG, PNG, WebP, GIF (the first frame), HEIC, AVIF, BMP or
+    TIFF. Only the middle is looked at: a square of 7/8 of the short side.
+    `top_k` goes into the query. Where even the best class is improbable, a warning says
+    so.
+    """
+
+    model = "photo"
     task = ImageClassification(size=(SIDE, SIDE), top_k=DEFAULT_TOP_K)
     prediction, label = PhotoPrediction, ""
     read_image, example = staticmethod(read_middle), EXAMPLE
     row_bytes = SIDE * SIDE * 3
+
+    async def ask(
+        self, request: Request, version: Version = None, top_k: TopK = DEFAULT_TOP_K
+    ) -> Response:
+        """See `Endpoint`."""
+        call = ModelCall(request, self.model, version)
+        return await self.answer(call, Wanted(top_k))
 
     def predict(
         self, given: Given, outputs: Tensors, contract: Contract, wanted: Wanted
@@ -81,23 +92,8 @@ class Photo(ImageEndpoint):
 
 
 PHOTO = Photo()
-ENDPOINTS = {MODEL: PHOTO}
-
-
-@router.post(
-    "/v1/predict/photo", response_model_exclude_none=True, **PHOTO.route(MODEL)
-)
-async def predict_photo(
-    request: Request, version: Version = None, top_k: TopK = DEFAULT_TOP_K
-) -> Response:
-    """What is in the picture?
-
-    Takes photos of any size: JPEG, PNG, WebP, GIF (the first frame), HEIC, AVIF, BMP or
-    TIFF. Only the middle is looked at: a square of 7/8 of the short side.
-    `top_k` goes into the query. Where even the best class is improbable, a warning says
-    so.
-    """
-    return await PHOTO.answer(ModelCall(request, MODEL, version), Wanted(top_k))
+ENDPOINTS = {PHOTO.model: PHOTO}
+router = PHOTO.router()
 
 
 def _prediction(

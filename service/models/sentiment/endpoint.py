@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from service.contract.contract import Contract
@@ -11,15 +10,10 @@ from service.contract.task import TextClassification
 from service.engine.batching.tensors import Tensors
 from service.tasks.endpoint import Given, Wanted
 from service.tasks.texts import TextEndpoint
-from service.web.api.model_call import ModelCall
-from service.web.api.schemas import DirectRoute, Version
 
-MODEL = "sentiment"
 MOST_CHARACTERS = 100_000  # in one text: some seven times the longest review
 UNKNOWN_SHARE = 0.3  # of the tokens, which hardly a text in English comes to
 EXAMPLE = "Not perfect, but I loved every minute of it."
-
-router = APIRouter(tags=["predict"], route_class=DirectRoute)
 
 
 class SentimentPrediction(BaseModel):
@@ -37,8 +31,13 @@ class SentimentPrediction(BaseModel):
 
 
 class Sentiment(TextEndpoint):
-    """Texts to whether they like their film."""
+    """Did they like the film?
 
+    Takes reviews and remarks in English, as JSON or as plain text in UTF-8. HTML is
+    read over; of a text in words that the model does not know, a warning says so.
+    """
+
+    model = "sentiment"
     task = TextClassification(max_characters=MOST_CHARACTERS)
     prediction = SentimentPrediction
 
@@ -50,21 +49,8 @@ class Sentiment(TextEndpoint):
 
 
 SENTIMENT = Sentiment(MOST_CHARACTERS, EXAMPLE, "A text in English.")
-ENDPOINTS = {MODEL: SENTIMENT}
-
-
-@router.post(
-    "/v1/predict/sentiment",
-    response_model_exclude_none=True,
-    **SENTIMENT.route(MODEL),
-)
-async def predict_sentiment(request: Request, version: Version = None) -> Response:
-    """Did they like the film?
-
-    Takes reviews and remarks in English, as JSON or as plain text in UTF-8. HTML is
-    read over; of a text in words that the model does not know, a warning says so.
-    """
-    return await SENTIMENT.answer(ModelCall(request, MODEL, version))
+ENDPOINTS = {SENTIMENT.model: SENTIMENT}
+router = SENTIMENT.router()
 
 
 def _prediction(

@@ -324,13 +324,11 @@ class ModelCall:
                 return contract
         raise EngineGone("The engine stopped while answering; it is restarting.")
 
-    def respond(self, answer: Answer, predictions: list[dict[str, Any]]) -> Response:
-        """Answer with `predictions`."""
-        content = {
-            "model": self._model,
-            "version": answer.version,
-            "predictions": predictions,
-        }
+    def respond(
+        self, answer: Answer, rows: list[dict[str, Any]], field: str = "predictions"
+    ) -> Response:
+        """Answer with what is said of each row, under this name."""
+        content = {"model": self._model, "version": answer.version, field: rows}
         return Response(to_json(content), media_type=JSON)
 
     def count(self, labels: Iterable[str]) -> None:

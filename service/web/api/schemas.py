@@ -303,19 +303,16 @@ def how_to_get(model: str) -> str:
     return f"python -m training {model}"
 
 
-def json_body(
-    schema: type[BaseModel], example: dict[str, Any], *, required: bool = True
-) -> dict[str, Any]:
+def json_body(schema: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
     """The request body of an endpoint that takes JSON, for the OpenAPI document.
 
     Args:
         schema: What the body must be.
         example: A body with which the call works.
-        required: Whether the call needs a body at all.
     """
     content = {JSON: {"schema": schema.model_json_schema(), "example": example}}
     return {
-        "requestBody": {"required": required, "content": content},
+        "requestBody": {"required": True, "content": content},
         "parameters": CALL_PARAMETERS,
     }
 
