@@ -18,6 +18,7 @@ FROM_ELSEWHERE = {  # their commits are not in this history, or were edited
     "sentiment/1": "sentiment/2",
 }
 EDITED = {"clothing_vae/1": "clothing_vae/2"}  # in place, after it was published
+REDONE = {"cells/1", "spoken/1"}  # trained anew before they were published
 
 
 def git(*words: str) -> str:
@@ -58,4 +59,5 @@ def test_no_version_was_changed_after_it_was_committed(committed: list[str]) -> 
     changes = git("log", "--diff-filter=MRD", "--name-only", "--format=", "artifacts")
     changed = {"/".join(path.split("/")[1:3]) for path in changes.split()}
 
-    assert changed & set(committed) == EDITED.keys() & set(committed)
+    known = EDITED.keys() | REDONE
+    assert changed & set(committed) == known & set(committed)

@@ -208,7 +208,11 @@ def test_the_page_and_the_readme_say_what_was_measured(manifest: Manifest) -> No
         assert said in page
         assert said in read_readme("spoken")
     for name, alone in strangers["by_speaker"].items():
-        row = next(line for line in read_page("spoken").splitlines() if name in line)
+        row = next(
+            line
+            for line in read_page("spoken").splitlines()
+            if line.startswith(f"| {name} ")
+        )
         known = test["by_speaker"][name]["accuracy"]
         shares = (alone["accuracy"], alone["warned"], known)
         assert all(f" {100 * share:.1f} % |" in row for share in shares), row
