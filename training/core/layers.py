@@ -1,5 +1,6 @@
 """Layers that every convolutional network here is made of."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -19,6 +20,27 @@ def convolve(
         filters, size, stride, padding, use_bias=False, name=name
     )
     return normalise(convolution(x), name)
+
+
+def join_levels(x: Any, levels: Sequence[Any]) -> Any:
+    """Go back up from the coarsest maps of a U-Net to its finest, adding each level.
+
+    The layers of level n, counted from 1, are `narrow<n>`, `larger<n>`, `sum<n>` and
+    `up<n>`.
+
+    Args:
+        x: the coarsest maps.
+        levels: maps on the way down, the finest first, the last as coarse as `x`.
+    """
+    for number, level in reversed([*enumerate(levels[:-1], 1)]):
+        width = level.shape[-1]
+        x = convolve(x, width, 1, f"narrow{number}")
+        x = keras.layers.UpSampling2D(interpolation="bilinear", name=f"larger{number}")(
+            x
+        )
+        x = keras.layers.Add(name=f"sum{number}")([x, level])
+        x = convolve(x, width, 3, f"up{number}")
+    return x
 
 
 def normalise(x: Any, name: str) -> Any:

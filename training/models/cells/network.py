@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from training.core.layers import convolve
+from training.core.layers import convolve, join_levels
 
 WIDTHS = (24, 48, 96)  # channels at half, a quarter, an eighth of the pixels
 REACH = 64  # pixels: how far what is said of one depends on others, at most
@@ -49,13 +49,7 @@ def build_network(side: int | None) -> Any:
         x = convolve(x, width, 3, f"level{number}")
         levels.append(x)
     x = convolve(x, WIDTHS[-1], 3, "middle")
-    for number, (level, width) in reversed(
-        [*enumerate(zip(levels[:-1], WIDTHS[:-1], strict=True), 1)]
-    ):
-        x = convolve(x, width, 1, f"narrow{number}")
-        x = layers.UpSampling2D(interpolation="bilinear", name=f"larger{number}")(x)
-        x = layers.Add(name=f"sum{number}")([x, level])
-        x = convolve(x, width, 3, f"up{number}")
+    x = join_levels(x, levels)
     fours = layers.Conv2D(8, 3, padding="same", name="fours")(x)
     maps = Quarters(name="quarters")(fours)
     return keras.Model(picture, {"cells": maps[..., 0], "cores": maps[..., 1]})

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from service.models.digits.finding import COARSE, FINE
 from training.core.fitting import build_adamw, fit_best
-from training.core.layers import convolve
+from training.core.layers import convolve, join_levels
 from training.models.digits.scene_files import Scenes, draw_scenes
 from training.models.digits.writing import Hand
 
@@ -72,13 +72,7 @@ def build_finder() -> Any:
         levels.append(x)
     whole = layers.GlobalAveragePooling2D(keepdims=True, name="whole")(x)
     x = layers.Add(name="seen")([x, convolve(whole, WIDTHS[-1], 1, "context")])
-    for number, (level, width) in reversed(
-        [*enumerate(zip(levels[:-1], WIDTHS[:-1], strict=True), 1)]
-    ):
-        x = convolve(x, width, 1, f"narrow{number}")
-        x = layers.UpSampling2D(interpolation="bilinear", name=f"larger{number}")(x)
-        x = layers.Add(name=f"sum{number}")([x, level])
-        x = convolve(x, width, 3, f"up{number}")
+    x = join_levels(x, levels)
     fine = layers.Conv2D(4, 3, padding="same", name="quarters")(x)
     fine = layers.Reshape((COARSE, COARSE, 2, 2), name="pixels")(fine)
     fine = layers.Permute((1, 3, 2, 4), name="in_order")(fine)
