@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from service.contract.integrity import verify_files
 from service.contract.manifest import read_manifest
 
 ROOT = Path(__file__).parents[1]
+MOST_BYTES = 20_000_000  # of a version
 
 # Published before these tests were; each is replaced by the version named.
 FROM_ELSEWHERE = {  # their commits are not in this history, or were edited
@@ -53,6 +55,16 @@ def test_every_version_was_made_by_a_commit_of_this_history(
 
     assert strange == FROM_ELSEWHERE.keys() & made_by.keys()
     assert strange.isdisjoint(FROM_ELSEWHERE.values())
+
+
+def test_every_version_has_the_files_of_its_manifest_and_room_in_a_repository(
+    committed: list[str],
+) -> None:
+    for version in committed:
+        folder = ROOT / "artifacts" / version
+        verify_files(folder, read_manifest(folder))
+        size = sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
+        assert size < MOST_BYTES, version
 
 
 def test_no_version_was_changed_after_it_was_committed(committed: list[str]) -> None:
