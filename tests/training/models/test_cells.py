@@ -84,7 +84,7 @@ def test_cores_of_nuclei_that_touch_do_not() -> None:
 def test_a_picture_and_its_maps_are_turned_together() -> None:
     picture = np.zeros((SIDE, SIDE), np.uint8)
     picture[:, np.arange(SIDE) // 32 % 2 == 1] = 250  # in every crop there is some
-    still = Augmentation(side=96, gain=0, gamma=0, blur=0.3, noise=0, inverted=0)
+    still = Augmentation(side=96, gain=0, gamma=0, blur=0.3, noise=0)
 
     for seed in range(20):
         rng = np.random.default_rng(seed)

@@ -1,7 +1,7 @@
 """Training pictures as other microscopes would have taken them.
 
 Each is turned, mirrored, made larger or smaller and cut out; then exposed otherwise,
-blurred, made noisy, and in part dark on light, as stained tissue is.
+blurred and made noisy.
 """
 
 from dataclasses import dataclass
@@ -25,16 +25,14 @@ class Augmentation:
         gamma: exponent of the grey levels, likewise.
         blur: the most, pixels of a standard deviation; of a third of the pictures.
         noise: the most, grey levels of a standard deviation.
-        inverted: share of pictures that are dark on light.
     """
 
     side: int = 128
-    zoom: float = 0.35
-    gain: float = 0.7
-    gamma: float = 0.3
-    blur: float = 1.0
-    noise: float = 4.0
-    inverted: float = 0.2
+    zoom: float = 0.2
+    gain: float = 0.4
+    gamma: float = 0.2
+    blur: float = 0.8
+    noise: float = 2.0
 
 
 def augment(
@@ -65,10 +63,8 @@ def expose(picture: Floats, how: Augmentation, rng: np.random.Generator) -> Floa
         light = ndimage.gaussian_filter(light, rng.uniform(0.3, how.blur))
     light = light ** np.exp(rng.uniform(-how.gamma, how.gamma))
     light *= np.exp(rng.uniform(-how.gain, how.gain))
-    light += rng.uniform(0, 0.08)
+    light += rng.uniform(0, 0.04)
     light += rng.normal(0, rng.uniform(0, how.noise) / 255, light.shape)
-    if rng.random() < how.inverted:
-        light = rng.uniform(0.7, 1) - light * rng.uniform(0.4, 1)
     exposed: Floats = np.rint(np.clip(light, 0, 1) * 255).astype(np.float32)
     return exposed
 

@@ -82,9 +82,9 @@ def describe(
         limits=(
             "All 334 pictures are of one kind of staining: fluorescent nuclei, light "
             "on dark, most of them 5 to 25 pixels wide. How it fares with "
-            "other stainings, as of purple tissue, was not measured; it has learnt "
-            "from some pictures turned dark on light, and on the test pictures turned "
-            f"so its mean intersection over union is {inverted['mean_iou']:.2f}. On "
+            "other stainings, as of purple tissue, was not measured; dark on light it "
+            "has never seen, and on the test pictures turned so its mean intersection "
+            f"over union is {inverted['mean_iou']:.2f}. On "
             f"{test['pictures']} pictures that it never saw it is "
             f"{test['mean_iou']:.3f} ± {test['mean_iou_standard_error']:.3f}, Otsu's "
             f"threshold {otsu['mean_iou']:.3f}; the worst picture has "
