@@ -62,7 +62,7 @@ class Recipe:
         augmentation: how far each picture is changed, anew each time.
     """
 
-    epochs: int = 100
+    epochs: int = 160
     steps_per_epoch: int = 60
     batch_size: int = 8
     learning_rate: float = 3e-3
