@@ -31,7 +31,7 @@ def hand(mnist_sample: Sample) -> Hand:
 
 @pytest.fixture(scope="module")
 def scenes(hand: Hand) -> list[Scene]:
-    return [make_scene(hand, 1, number) for number in range(60)]
+    return [make_scene(hand, 1, number) for number in range(120)]
 
 
 def test_a_scene_is_made_of_its_seed_and_its_number(
