@@ -51,7 +51,8 @@ def test_ink_and_cores_lie_where_something_was_written(scenes: list[Scene]) -> N
         for left, top, right, bottom in np.array(scene.boxes, int).reshape(-1, 4):
             assert (scene.ink[top:bottom, left:right] > 127).any()
             assert scene.cores[top // 2 : bottom // 2 + 1].any()
-            within[top - 2 : bottom + 2, left - 2 : right + 2] = True
+            top, left = max(top - 2, 0), max(left - 2, 0)
+            within[top : bottom + 2, left : right + 2] = True
         assert not (scene.ink[~within] > 127).any()
 
 
