@@ -43,9 +43,9 @@ class FinderRecipe:
         weight_decay: likewise.
     """
 
-    scenes: int = 20_000
+    scenes: int = 32_000
     validation_scenes: int = 480
-    epochs: int = 10
+    epochs: int = 24
     steps_per_epoch: int = 250
     batch_size: int = 16
     learning_rate: float = 3e-3

@@ -76,7 +76,7 @@ def cast_shadow(random: Random, picture: Picture, kind: str) -> None:
             centre + radius[:, None] * np.stack([np.cos(turns), np.sin(turns)], 1),
         )
     elif kind == "stripes":
-        pitch = reach * random.uniform(0.03, 0.16)
+        pitch = reach * float(np.exp(random.uniform(np.log(0.02), np.log(0.16))))
         steps = np.arange(-reach, reach, pitch)[:, None]
         rows = np.stack(
             [
@@ -100,7 +100,7 @@ def cast_shadow(random: Random, picture: Picture, kind: str) -> None:
     softness = float(random.choice([0, 0.5, 1, 2, 4, 8]))
     if softness and kind != "soft":
         dark = blur(dark, softness)
-    shade(picture, 1 - np.float32(random.uniform(0.15, 0.62)) * dark)
+    shade(picture, 1 - np.float32(random.uniform(0.15, 0.7)) * dark)
 
 
 def lay_on_table(

@@ -158,12 +158,50 @@ def lay_thing(random: Random, picture: Picture, writing: Writing) -> None:
             else np.pi / 2 + random.normal(0, 0.15)
         )
         middle = random.random(2) * [width, height]
-        half = (
-            np.array([np.cos(angle), np.sin(angle)]) * height * random.uniform(0.1, 0.9)
-        )
+        along = np.array([np.cos(angle), np.sin(angle)])
+        half = along * height * random.uniform(0.1, 0.9)
         thick = max(height, width) * random.uniform(0.008, 0.09)
         mask = papers.draw_lines(writing.shape, [[middle - half, middle + half]], thick)
         if (mask * writing.ink).max() == 0:
-            colour = random.uniform(0, 255, 3) * random.choice([0.15, 0.5, 1])
-            papers.paint(picture, mask, colour)
+            if random.random() < 0.4:
+                _throw_shadow(random, picture, mask * (writing.ink == 0), thick)
+            papers.paint(picture, mask, _any_colour(random))
+            if random.random() < 0.6:
+                _finish_pen(random, picture, (middle, half, along), thick)
             return
+
+
+def _finish_pen(
+    random: Random, picture: Picture, lies: tuple[Place, Place, Place], thick: float
+) -> None:
+    """Its shine, its clip and rings, and a tip or a cap of another colour."""
+    middle, half, along = lies
+    shape = picture.shape[:2]
+    across = np.array([-along[1], along[0]])
+    for _ in range(int(random.integers(1, 4))):
+        start, end = np.sort(random.uniform(-1, 1, 2))
+        off = across * thick * random.uniform(-0.35, 0.35)
+        line = [[middle + start * half + off, middle + end * half + off]]
+        mask = papers.draw_lines(shape, line, thick * random.uniform(0.08, 0.5))
+        papers.paint(
+            picture, mask * np.float32(random.uniform(0.3, 1)), _any_colour(random)
+        )
+    end = middle + half * random.choice([-1, 1])
+    out = (end - middle) / max(float(np.linalg.norm(half)), 1.0)
+    side, reach = across * thick / 2, out * thick * random.uniform(0.3, 2)
+    tip = papers.draw_area(shape, [end - side, end + side, end + reach])
+    papers.paint(picture, tip, _any_colour(random))
+
+
+def _throw_shadow(random: Random, picture: Picture, mask: Mask, thick: float) -> None:
+    """What lies on paper takes the light from some of it."""
+    away = random.normal(0, thick / 2, 2).astype(int)
+    shadow = papers.blur(np.roll(mask, away, (0, 1)), float(random.uniform(0.5, 4)))
+    papers.shade(picture, 1 - np.float32(random.uniform(0.1, 0.5)) * shadow)
+
+
+def _any_colour(random: Random) -> npt.NDArray[np.float64]:
+    colour: npt.NDArray[np.float64] = random.uniform(0, 255, 3) * random.choice(
+        [0.15, 0.5, 1]
+    )
+    return colour

@@ -53,9 +53,9 @@ def make_scene(hand: Hand, seed: int, number: int) -> Scene:
     random = np.random.default_rng([seed, number])
     shape = SHAPES[random.integers(len(SHAPES))]
     kind = random.random()
-    if kind < 0.12:
+    if kind < 0.14:
         return _plain_scene(hand, random, shape)
-    if kind < 0.15:
+    if kind < 0.19:
         seen = light.photograph(random, light.make_clutter(random, shape))
         return _finish(seen, Writing(shape, np.zeros(shape, np.float32)))
     picture = papers.make_paper(random, shape)
@@ -72,7 +72,7 @@ def make_scene(hand: Hand, seed: int, number: int) -> Scene:
         alpha *= 1 - np.float32(random.uniform(0.2, 0.7)) * grain
     papers.paint(picture, alpha, ink_colour)
     _light(random, picture)
-    if random.random() < 0.15:
+    if random.random() < 0.25:
         marks.lay_thing(random, picture, writing)
     if sheet is not None:
         light.lay_on_table(random, picture, sheet)
@@ -100,8 +100,8 @@ def _plain_scene(hand: Hand, random: Random, shape: tuple[int, int]) -> Scene:
     if np.ptp(picture[0, 0]) == 0 and random.random() < 0.7:
         colour = 255 - picture[0, 0]
     alpha = writing.ink
-    if random.random() < 0.4:  # few pixels
-        coarse = scale / random.uniform(7, 20)
+    if random.random() < 0.5:  # few pixels
+        coarse = scale / random.uniform(7, 18)
         small = zoom(alpha, 1 / coarse, order=1, grid_mode=True, mode="nearest")
         factors = np.array(shape) / small.shape
         alpha = zoom(
@@ -147,9 +147,9 @@ def _light(random: Random, picture: Picture) -> None:
     kind = random.random()
     for name, share in (
         ("edge", 0.14),
-        ("stripes", 0.26),
-        ("blob", 0.32),
-        ("soft", 0.45),
+        ("stripes", 0.34),
+        ("blob", 0.4),
+        ("soft", 0.5),
     ):
         if kind < share:
             light.cast_shadow(random, picture, name)

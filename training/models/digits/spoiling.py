@@ -148,7 +148,18 @@ def _shrink(images: Any, seed: Any) -> Any:
     return distort(small, seed, replace(FAR, degrees=10, shear=0.1))
 
 
+def _coarsen(images: Any, seed: Any) -> Any:
+    """Seen by few pixels, enlarged again."""
+    side = tf.random.stateless_uniform((), seed, 7, 15, tf.int32)
+    few = tf.image.resize(images[..., None], (side, side), antialias=True)
+    smooth = tf.image.resize(few, (SIDE, SIDE), "bicubic")
+    square = tf.image.resize(few, (SIDE, SIDE), "nearest")
+    share = _amount(images, seed + 1, 0, 1)[..., None]
+    return (share * smooth + (1 - share) * square)[..., 0]
+
+
 WAYS = (
+    _coarsen,
     _add_noise,
     _add_specks,
     _blur,

@@ -89,8 +89,8 @@ class Recipe:
     train_rows: int = 55_000
     validation_rows: int = 5_000
     traced: int = 20_000
-    cut: int = 10_000
-    drawn: int = 2_000
+    cut: int = 16_000
+    drawn: int = 3_000
     batch_size: int = 128
     learning_rate: float = 1e-3
     weight_decay: float = 0.05

@@ -78,9 +78,9 @@ def write(
     kind = random.random()
     if kind < 0.06:
         return writing
-    if kind < 0.24:
+    if kind < 0.3:
         _write_row(hand, random, writing, sheet, scale)
-    elif kind < 0.32:
+    elif kind < 0.4:
         centre = somewhere(random, shape, scale, sheet)
         glyph = vary(draw_letter(random), random)
         writing.add(NO_DIGIT, _drawn(glyph, shape, centre, scale, pen))
@@ -105,14 +105,14 @@ def _write_row(
         if sheet is None
         else float(np.ptp(np.sort(sheet, axis=0)[1:3, 0]))
     )
-    gap = random.uniform(0.06, 0.5)
+    gap = random.uniform(0.02, 0.5)
     scale = min(scale, 0.9 * width / (count * (0.75 + gap)))
     pen = max(1.1, scale * float(np.exp(random.uniform(np.log(0.03), np.log(0.14)))))
     x, y = somewhere(random, writing.shape, scale, sheet)
     x = max(2.0, min(x, writing.shape[1] / 2) - scale * (0.7 + gap) * (count - 1) / 2)
     if sheet is not None:
         x = max(x, np.sort(sheet[:, 0])[1] + 3)
-    fixed = random.random() < 0.3  # in cells of one width
+    fixed = random.random() < 0.35  # in cells of one width
     for _ in range(count):
         one, label = _choose(hand, random)
         tall = scale * random.uniform(0.85, 1.1) / max(float(one.size[1]), 0.5)
