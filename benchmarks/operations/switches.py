@@ -1,0 +1,130 @@
+"""A week's worth of version switches under load, and no caller notices."""
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import httpx
+
+from benchmarks.operations.figures import Figure, Found, at_most, none_of
+from benchmarks.operations.members import look, total
+from benchmarks.operations.stage import Stage, failed, publish, summary
+from benchmarks.servers import Running, wait_for
+from benchmarks.subjects import ARTIFACTS
+from loadtest.summary import MIB
+from loadtest.target import Target
+from loadtest.workloads import WORKLOADS, ImageForm
+
+SWITCHES = 500
+LABEL = "/v1/admin/models/digits/labels/stable"
+TOKEN = "only-for-this-drill"  # of a service that nobody else reaches
+SOURCE = ARTIFACTS / "digits" / "1"
+MIX = {"digits": 1.0}
+GROWTH = 10  # percent, from the first tenth of the switches to the last
+
+
+@dataclass(slots=True)
+class Digits:
+    """A model whose versions come and go, and the service that serves them."""
+
+    stage: Stage
+    service: Running
+    newest: int = 2
+
+    def move(self, version: int) -> None:
+        """Have a version answer that is loaded for it."""
+        self._say("PUT", f"?version={version}")
+        self._see(version)
+
+    def replace(self) -> None:
+        """Publish a version, and delete the one that answered."""
+        home, old = self.stage.artifacts / "digits", self.newest
+        self.newest += 1
+        publish(SOURCE, home, self.newest)
+        self._see(self.newest)
+        shutil.rmtree(home / str(old))
+
+    def forget(self) -> None:
+        """Have the newest version answer from now on, whatever was said before."""
+        self._say("DELETE")
+        self._see(self.newest)
+        shutil.rmtree(self.stage.artifacts / "digits" / "1")
+
+    def _say(self, method: str, query: str = "") -> None:
+        """Until it is done: a version that is just about to retire refuses."""
+        headers = {"authorization": f"Bearer {TOKEN}"}
+        url = self.service.url(LABEL + query)
+
+        def is_done() -> bool:
+            said = httpx.request(
+                method, url, headers=headers, timeout=60, trust_env=False
+            )
+            if said.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                said.raise_for_status()
+            return said.is_success
+
+        wait_for(is_done, "a label to move")
+
+    def _see(self, version: int) -> None:
+        body = WORKLOADS["digits"].make(("digits",), ImageForm.RAW)[0]
+        url, headers = "/v1/predict/digits", {"content-type": body.media_type}
+        with httpx.Client(base_url=self.service.url(), trust_env=False) as client:
+
+            def answers() -> bool:
+                answer = client.post(url, content=body.content, headers=headers)
+                return bool(answer.raise_for_status().json()["version"] == version)
+
+            wait_for(answers, f"digits {version} to answer")
+
+
+def version_switches(stage: Stage) -> Found:
+    """Move a label from version to version, then publish and delete, under load."""
+    switches = max(10, round(stage.scale * SWITCHES))
+    for version in (1, 2):
+        publish(SOURCE, stage.artifacts / "digits", version)
+    settings = {
+        "versions_kept": 1,
+        "poll_seconds": 0.2,
+        "retire_delay_s": 0.5,
+        "admin_token": TOKEN,
+    }
+    sizes, took_s = list[int](), list[float]()
+    with stage.serving(stage.artifacts, settings) as service:
+        digits = Digits(stage, service)
+
+        def time_one(act: Callable[[], None]) -> None:
+            began = time.monotonic()
+            act()
+            took_s.append(time.monotonic() - began)
+            if len(took_s) in (switches // 10, switches):
+                sizes.append(total(look(service.process.pid)))
+
+        def switch() -> None:
+            for number in range(switches // 2):
+                time_one(partial(digits.move, 1 + number % 2))
+            digits.forget()
+            for _ in range(switches - switches // 2):
+                time_one(digits.replace)
+
+        during, _ = stage.meanwhile(stage.light(service.url(), 3600, MIX), switch)
+        metrics = Target(service.url()).snapshot()
+    seen, ordered = summary(during), sorted(took_s)
+    return Found(
+        [
+            Figure("switches, each seen to answer", len(took_s)),
+            Figure("one, at the median, s", ordered[len(ordered) // 2]),
+            Figure("one, at most, s", ordered[-1]),
+            Figure("requests meanwhile", len(during)),
+            none_of("of those, failed", sum(failed(during).values())),
+            Figure("p99, ms", 1000 * seen.percentile(99)),
+            none_of(
+                "processes that were replaced",
+                metrics.total("servery_process_restarts_total"),
+            ),
+            Figure("memory (PSS) after a tenth of them, MiB", sizes[0] / MIB),
+            at_most("more by the end, %", 100 * (sizes[1] / sizes[0] - 1), GROWTH),
+        ],
+        {"failed": failed(during)},
+    )
