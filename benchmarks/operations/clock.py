@@ -12,7 +12,7 @@ import httpx
 
 from benchmarks.operations.figures import Figure, Found, at_most, none_of
 from benchmarks.operations.preload import Preload
-from benchmarks.operations.stage import Stage, failed, summary
+from benchmarks.operations.stage import PATIENCE_S, Stage, failed, summary
 from benchmarks.processes import cpu_seconds
 from benchmarks.servers import Running
 from loadtest.results import Results
@@ -131,7 +131,9 @@ def _look(service: Running, wrong_by_s: float) -> Seen:
             "/v1/predict/party", json=VOTES, headers={"x-api-key": key, **headers}
         )
 
-    with httpx.Client(base_url=service.url(), trust_env=False) as client:
+    with httpx.Client(
+        base_url=service.url(), trust_env=False, timeout=PATIENCE_S
+    ) as client:
         burst = [ask("slow") for _ in range(BURST)]
         waits = [float(each.headers.get("retry-after", 0)) for each in burst]
         return Seen(

@@ -10,7 +10,7 @@ import httpx
 
 from benchmarks.operations.figures import Figure, Found, at_most, none_of
 from benchmarks.operations.members import look, total
-from benchmarks.operations.stage import Stage, failed, publish, summary
+from benchmarks.operations.stage import PATIENCE_S, Stage, failed, publish, summary
 from benchmarks.servers import Running, wait_for
 from benchmarks.subjects import ARTIFACTS
 from loadtest.summary import MIB
@@ -22,6 +22,7 @@ LABEL = "/v1/admin/models/digits/labels/stable"
 TOKEN = "only-for-this-drill"  # of a service that nobody else reaches
 SOURCE = ARTIFACTS / "digits" / "1"
 MIX = {"digits": 1.0}
+PUBLISHED = 0.1  # share of the switches to what is new, and compiled; the rest: labels
 GROWTH = 10  # percent, from the first tenth of the switches to the last
 
 
@@ -59,7 +60,7 @@ class Digits:
 
         def is_done() -> bool:
             said = httpx.request(
-                method, url, headers=headers, timeout=60, trust_env=False
+                method, url, headers=headers, timeout=PATIENCE_S, trust_env=False
             )
             if said.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 said.raise_for_status()
@@ -70,7 +71,9 @@ class Digits:
     def _see(self, version: int) -> None:
         body = WORKLOADS["digits"].make(("digits",), ImageForm.RAW)[0]
         url, headers = "/v1/predict/digits", {"content-type": body.media_type}
-        with httpx.Client(base_url=self.service.url(), trust_env=False) as client:
+        with httpx.Client(
+            base_url=self.service.url(), trust_env=False, timeout=PATIENCE_S
+        ) as client:
 
             def answers() -> bool:
                 answer = client.post(url, content=body.content, headers=headers)
@@ -102,10 +105,11 @@ def version_switches(stage: Stage) -> Found:
                 sizes.append(total(look(service.process.pid)))
 
         def switch() -> None:
-            for number in range(switches // 2):
+            published = round(PUBLISHED * switches)
+            for number in range(switches - published):
                 time_one(partial(digits.move, 1 + number % 2))
             digits.forget()
-            for _ in range(switches - switches // 2):
+            for _ in range(published):
                 time_one(digits.replace)
 
         during, _ = stage.meanwhile(stage.light(service.url(), 3600, MIX), switch)
