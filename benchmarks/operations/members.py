@@ -1,6 +1,5 @@
 """The processes of a service by their names, and what each of them holds."""
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -30,11 +29,6 @@ def look(root: int) -> dict[str, Member]:
                 held, process.num_fds(), process.num_threads()
             )
     return found
-
-
-def total(members: Mapping[str, Member]) -> int:
-    """Bytes of all of them together."""
-    return sum(each.pss for each in members.values())
 
 
 def _name(command: list[str]) -> str:
