@@ -78,6 +78,16 @@ class Stage:
         with running(server, self.folder) as started:
             yield started
 
+    @contextmanager
+    def everywhere(self) -> Iterator[None]:
+        """Services that are started in the block share the client's cores."""
+        before = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, before | self.cores)
+        try:
+            yield
+        finally:
+            os.sched_setaffinity(0, before)
+
     def light(self, url: str, seconds: float, mix: Mix | None = None) -> Load:
         """Three tenths of the limit, of small models: what leaves a service room.
 
