@@ -19,10 +19,10 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.facts import gather_facts, now
-from benchmarks.large import save, write_large
 from benchmarks.processes import Watch, memory
 from benchmarks.servers import Running, free_port, running, wait_for
 from benchmarks.subjects import ARTIFACTS, find_models, servery
+from benchmarks.synthetic import save, write_large
 from benchmarks.tables import LOAD_COLUMNS, figure, load_cells, table, write_page
 from benchmarks.tensor_bodies import RAW, way_to_infer, ways_to_digits
 from benchmarks.turns import measure_in_turns

@@ -209,7 +209,7 @@ def _mapped(service: Running, folder: Path) -> int:
 
 def _write_large(folder: Path) -> Path:
     """A model with a version of `LARGE_BYTES`, as TensorFlow saves it."""
-    from benchmarks.large import write_large  # TensorFlow, which takes seconds
+    from benchmarks.synthetic import write_large  # TensorFlow, which takes seconds
 
     write_large(folder / "1", LARGE_BYTES // 4)
     return folder

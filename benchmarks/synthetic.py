@@ -1,4 +1,4 @@
-"""A model of any size, which is all weights: what loading a large one costs others."""
+"""Models that are made to measure the service by: a large one, and a steady one."""
 
 from pathlib import Path
 
@@ -17,3 +17,23 @@ def write_large(folder: Path, weights: int) -> None:
     module.weights = tf.Variable(tf.ones([weights]))
     module.call = lambda index: {"y": tf.gather(module.weights, index)}
     save(module, tf.TensorSpec([None], "int32", "index"), folder)
+
+
+def write_steady(folder: Path) -> None:
+    """Write a SavedModel whose batch takes some 20 ms however many its rows.
+
+    So it is on a large device.
+    """
+    module = tf.Module()
+
+    def call(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        seed = tf.zeros((256, 256)) + tf.reduce_mean(x) * 1e-9
+        _, worked = tf.while_loop(
+            lambda step, _: step < 25,
+            lambda step, each: (step + 1, tf.tanh(each @ each)),
+            (0, seed),
+        )
+        return {"y": x + worked[0, 0]}
+
+    module.call = call
+    save(module, tf.TensorSpec([None], "float32", "x"), folder)
