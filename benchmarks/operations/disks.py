@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import numpy as np
 
 from benchmarks.operations.figures import Figure, Found, at_most, none_of
 from benchmarks.operations.preload import Preload
@@ -19,7 +18,7 @@ from benchmarks.operations.stage import PATIENCE_S, Stage, failed, publish, summ
 from benchmarks.servers import Running, wait_for
 from benchmarks.subjects import ARTIFACTS
 from loadtest.target import Target
-from loadtest.workloads import MULTIPART, ImageForm, encode, to_png
+from loadtest.workloads import MULTIPART, WORKLOADS, ImageForm, encode
 
 QUIET_S = 15.0  # of load before anything happens
 CALL_S, BYTES_PER_S = 0.02, 4e6  # a disk of a network that has seen better days
@@ -155,7 +154,8 @@ def _until_logged(service: Running, log: Path) -> float:
 
 def _large_form(service: Running) -> int:
     """Send ten large forms with a picture; how many are not answered 200."""
-    picture = to_png(np.zeros((28, 28), np.uint8)) + bytes(BODY_BYTES)
+    digit = WORKLOADS["digits"].make(("digits",), ImageForm.RAW)[0].content
+    picture = digit + bytes(BODY_BYTES)
     form, url = encode(picture, ImageForm.MULTIPART), "/v1/predict/digits"
     headers = {"content-type": MULTIPART}
     with httpx.Client(
