@@ -8,7 +8,7 @@ PEERS := mosec litserve bentoml mlserver ray pytriton
 
 .DEFAULT_GOAL := help
 .PHONY: help serve photo clients protos test test-all fuzz lint types train bench \
-	bench-peers bench-protocols peers dashboard rules lock digests sbom clean
+	bench-peers bench-protocols drills peers dashboard rules lock digests sbom clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -73,6 +73,9 @@ bench-protocols: .venv/dev.stamp ## one model by every protocol; write docs/benc
 bench-peers: .venv/dev.stamp ## the same beside every peer, 45 minutes; write docs/benchmarks.md
 	-$(MAKE) --keep-going photo peers
 	$(BIN)/python -m benchmarks --peers
+
+drills: .venv/dev.stamp ## overload, kill, fill up and mislead a service, 40 minutes; write docs/operations-measured.md
+	$(BIN)/python -m benchmarks.operations
 
 peers: $(PEERS:%=.venv-peers/%/stamp) ## build the environments of the peers
 

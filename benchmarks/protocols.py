@@ -22,6 +22,7 @@ from benchmarks.facts import gather_facts, now
 from benchmarks.processes import Watch, memory
 from benchmarks.servers import Running, free_port, running, wait_for
 from benchmarks.subjects import ARTIFACTS, find_models, servery
+from benchmarks.synthetic import save, write_large
 from benchmarks.tables import LOAD_COLUMNS, figure, load_cells, table, write_page
 from benchmarks.tensor_bodies import RAW, way_to_infer, ways_to_digits
 from benchmarks.turns import measure_in_turns
@@ -61,7 +62,7 @@ def measure_image() -> str:
         module.call = lambda image: {
             "mean": tf.reduce_mean(tf.cast(image, "float32"), [1, 2])
         }
-        _save(module, spec, folder / "artifacts" / "mean" / "1")
+        save(module, spec, folder / "artifacts" / "mean" / "1")
         with running(servery(folder / "artifacts")[0], folder) as started:
             wait_for(lambda: _is_ready(started, "mean"), "mean being ready")
             for kind, binary in (("binary", True), ("JSON", False)):
@@ -76,16 +77,12 @@ def measure_image() -> str:
 
 def measure_large() -> str:
     """A model of 300 MB is added while digits is asked; a table."""
-    module = tf.Module()
-    module.weights = tf.Variable(tf.ones([LARGE_WEIGHTS]))
     with tempfile.TemporaryDirectory(prefix="servery-bench-") as place:
         folder = Path(place)
         (folder / "artifacts").mkdir()
         (folder / "artifacts" / "digits").symlink_to(ARTIFACTS / "digits")
         built = folder / "large" / "1"
-        spec = tf.TensorSpec([None], "int32", "index")
-        module.call = lambda index: {"y": tf.gather(module.weights, index)}
-        _save(module, spec, built)
+        write_large(built, LARGE_WEIGHTS)
         png = ways_to_digits()[RAW].bodies[0]
         with running(servery(folder / "artifacts")[0], folder) as started:
             quiet_until = time.monotonic() + QUIET_S
@@ -130,12 +127,6 @@ def _canary(started: Running, png: bytes, done: Callable[[], bool]) -> str:
 
 def _is_ready(started: Running, name: str) -> bool:
     return name in Target(started.url()).ready_models()
-
-
-def _save(module: tf.Module, spec: tf.TensorSpec, folder: Path) -> None:
-    """Write a module whose `call` takes such a tensor."""
-    module.call = tf.function(module.call, input_signature=[spec], autograph=False)
-    tf.saved_model.save(module, str(folder), {"serving_default": module.call})
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

@@ -47,5 +47,5 @@ async def _measure(
 
     await asyncio.gather(*map(caller, range(connections)))
     taken_s, cpu_s = time.perf_counter() - begins, time.process_time() - cpu_s
-    p50_ms, p99_ms = (1000 * np.quantile(waits, (0.5, 0.99))).tolist()
+    p50_ms, p99_ms = (1000 * np.quantile(waits or [np.nan], (0.5, 0.99))).tolist()
     return Load(len(waits), taken_s, p50_ms, p99_ms, +errors, cpu_s)

@@ -37,7 +37,8 @@ class Running:
 
     def url(self, path: str = "") -> str:
         """The address of `path`."""
-        return f"http://{HOST}:{self.port}{path}"
+        scheme = "http" if self.server.tls is None else "https"
+        return f"{scheme}://{HOST}:{self.port}{path}"
 
     def is_ready(self) -> bool:
         """Whether all of it serves."""
@@ -49,8 +50,8 @@ class Running:
         if self.logged().count(STARTED) < self.server.workers:
             return False
         with suppress(httpx.TransportError):
-            url = self.url(self.server.health)
-            return httpx.get(url, timeout=5, trust_env=False).is_success
+            url, tls = self.url(self.server.health), self.server.tls or True
+            return httpx.get(url, timeout=5, trust_env=False, verify=tls).is_success
         return False
 
     def measure(self, send: Callable[[], Load]) -> Load:

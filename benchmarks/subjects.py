@@ -5,6 +5,7 @@ One more server to compare with is one more `Server` and its `Target`s here.
 
 import json
 import os
+import ssl
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class Server:
     # so often its log says `STARTED`, where it is uvicorn's own; else 0
     workers: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)  # beside what is there
+    tls: ssl.SSLContext | None = None  # what its callers need, where it speaks TLS
 
 
 @dataclass(frozen=True, slots=True)

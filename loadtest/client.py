@@ -155,6 +155,7 @@ class Client:
         """A request that can be sent any number of times."""
         url = self._load.url + self._load.path(name)
         headers = {"content-type": body.media_type, **self._load.headers()}
+        headers |= dict(body.headers)
         return httpx.Request("POST", url, content=body.content, headers=headers)
 
     def _choose(self) -> Iterator[tuple[int, httpx.Request]]:

@@ -93,9 +93,7 @@ class Workers:
             nonlocal interrupted
             signal.signal(signal.SIGINT, before)
             interrupted = True
-            for pipe in self._pipes:
-                with suppress(BrokenPipeError):
-                    pipe.send(STOP)
+            self.stop()
 
         before = signal.signal(signal.SIGINT, stop)
         try:
@@ -105,6 +103,12 @@ class Workers:
         shares = tuple(t.cpu_share for t in ticks if t.cpu_share is not None)
         seconds = time.monotonic() - start
         return Outcome(merge([t.results for t in ticks]), shares, interrupted, seconds)
+
+    def stop(self) -> None:
+        """While a load is run, in any thread: end it early, as Ctrl-C does."""
+        for pipe in self._pipes:
+            with suppress(BrokenPipeError):
+                pipe.send(STOP)
 
     def _gather(self, start: float, on_progress: OnProgress) -> list[Tick]:
         ticks: list[Tick] = []

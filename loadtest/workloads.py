@@ -51,6 +51,7 @@ class Body:
 
     content: bytes
     media_type: str
+    headers: tuple[tuple[str, str], ...] = ()  # beside that of its media type
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,21 +37,6 @@ def save(
     tf.saved_model.save(module, str(folder), signatures=signatures)
 
 
-def steady(folder: Path) -> None:
-    """A batch takes some 20 ms however many its rows, as on a large device."""
-
-    def call(x: Any) -> dict[str, Any]:
-        seed = tf.zeros((256, 256)) + tf.reduce_mean(x) * 1e-9
-        _, worked = tf.while_loop(
-            lambda step, _: step < 25,
-            lambda step, each: (step + 1, tf.tanh(each @ each)),
-            (0, seed),
-        )
-        return {"y": x + worked[0, 0]}
-
-    save(folder, call, Spec([None], "float32", "x"))
-
-
 def half_plus_two(folder: Path) -> None:
     """y = x / 2 + 2, as the tutorials of TensorFlow Serving have it."""
     save(folder, lambda x: {"y": x / 2 + 2}, Spec([None], "float32", "x"))

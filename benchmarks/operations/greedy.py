@@ -18,11 +18,16 @@ import click
 import httpx
 import numpy as np
 
+from benchmarks.operations.figures import Figure, Found, at_most, none_of
+from benchmarks.operations.stage import Stage
 from service.contract.dtypes import numpy_dtype
 from service.web.api.v2.datatypes import NAMES, to_raw
 
 GREEDY, MODEST = "127.0.0.1", "127.0.0.2"
 HEADER = "Inference-Header-Content-Length"
+STEADY = "steady"  # a batch takes as long however many its rows
+MODEL, ROWS, SECONDS, TURNS = "digits", 8, 10.0, 5
+MOST_RATIO = 2.0  # of the modest one's p99 to what it is alone
 WORD = b"It was better than I thought it would be."
 
 
@@ -47,8 +52,11 @@ class Seen:
         return float(np.percentile(self.seconds, share)) * 1000
 
 
-def make_request(url: str, model: str, rows: int, *headers: str) -> bytes:
-    """An infer call of the Open Inference Protocol: rows of zeros, or of one text."""
+def infer_body(url: str, model: str, rows: int) -> tuple[bytes, int]:
+    """An infer call's body by the Open Inference Protocol, and the size of its JSON.
+
+    Its rows are of zeros, or of one text.
+    """
     told = httpx.get(f"{url}/v2/models/{model}", trust_env=False).raise_for_status()
     inputs, raw = [], []
     for each in told.json()["inputs"]:
@@ -59,10 +67,15 @@ def make_request(url: str, model: str, rows: int, *headers: str) -> bytes:
         inputs.append({**each, "shape": shape, "parameters": size})
         raw.append(data)
     text = json.dumps({"inputs": inputs}).encode()
-    body = b"".join([text, *raw])
+    return b"".join([text, *raw]), len(text)
+
+
+def make_request(url: str, model: str, rows: int, *headers: str) -> bytes:
+    """Such a call, whole."""
+    body, length = infer_body(url, model, rows)
     head = [
         f"POST /v2/models/{model}/infer HTTP/1.1", "Host: localhost",
-        f"Content-Length: {len(body)}", f"{HEADER}: {len(text)}", *headers, "", "",
+        f"Content-Length: {len(body)}", f"{HEADER}: {length}", *headers, "", "",
     ]  # fmt: skip
     return "\r\n".join(head).encode() + body
 
@@ -115,14 +128,74 @@ def show(name: str, seen: Sequence[Seen]) -> str:
     return f"{name:22} p50 {p50:7.1f} ms   p99 {p99:7.1f} ms   {counts}"
 
 
+def greedy_client(stage: Stage) -> Found:
+    """The modest caller alone and beside the greedy one, in turns, of two models."""
+    from benchmarks.synthetic import write_steady  # TensorFlow, which takes seconds
+
+    artifacts = stage.link(MODEL)
+    write_steady(artifacts / STEADY / "1")
+    seconds = max(2.0, stage.scale * SECONDS)
+    with stage.serving(artifacts) as service, stage.aside() as pool:
+        figures = []
+        for model, rows in ((STEADY, 16), (MODEL, ROWS)):
+            url = service.url()
+            greedy = Caller(GREEDY, 64, make_request(url, model, rows))
+            modest = Caller(MODEST, 4, make_request(url, model, 1))
+            asked = pool.submit(in_turns, url, modest, greedy, seconds, TURNS)
+            alone, beside, pressing = asked.result()
+            figures += _judge(model, alone, beside)
+            refused = sum(each.statuses[503] for each in pressing)
+            figures.append(
+                Figure(f"{model}: requests of the greedy one refused", refused)
+            )
+    return Found(figures)
+
+
+def _judge(model: str, alone: Sequence[Seen], beside: Sequence[Seen]) -> list[Figure]:
+    """Where a batch takes longer by its rows, no more is promised than an answer."""
+    ratio = median(compare(alone, beside))
+    before, after = (
+        median([each.percentile_ms(99) for each in turns]) for turns in (alone, beside)
+    )
+    failed = sum(each.statuses.total() - each.statuses[200] for each in beside)
+    said = f"{model}: p99 beside to alone, the median of the turns"
+    return [
+        Figure(f"{model}: the modest one alone, p99, ms", before),
+        Figure(f"{model}: the modest one beside the greedy one, p99, ms", after),
+        at_most(said, ratio, MOST_RATIO) if model == STEADY else Figure(said, ratio),
+        none_of(f"{model}: requests of the modest one that failed", failed),
+    ]
+
+
+def in_turns(
+    url: str, modest: Caller, greedy: Caller, seconds: float, turns: int
+) -> tuple[list[Seen], list[Seen], list[Seen]]:
+    """What each saw in each turn: the modest one alone, beside; the greedy one."""
+    alone, beside, pressing = list[Seen](), list[Seen](), list[Seen]()
+    for _ in range(turns):
+        alone.append(asyncio.run(ask(url, modest, seconds)))
+        both = asyncio.run(ask_beside(url, modest, greedy, seconds))
+        beside.append(both[0])
+        pressing.append(both[1])
+    return alone, beside, pressing
+
+
+def compare(alone: Sequence[Seen], beside: Sequence[Seen]) -> list[float]:
+    """The p99 beside somebody to that alone, of each turn."""
+    pairs = zip(beside, alone, strict=True)
+    return [one.percentile_ms(99) / other.percentile_ms(99) for one, other in pairs]
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--url", default="http://127.0.0.1:8000", show_default=True)
-@click.option("--model", default="digits", show_default=True)
+@click.option("--model", default=MODEL, show_default=True)
 @click.option("--connections", default=48, show_default=True, help="The greedy one's.")
-@click.option("--rows", default=8, show_default=True, help="Of each of its requests.")
+@click.option(
+    "--rows", default=ROWS, show_default=True, help="Of each of its requests."
+)
 @click.option("--modest", default=4, show_default=True, help="The other's connections.")
-@click.option("--seconds", default=10.0, show_default=True, help="Of each turn.")
-@click.option("--turns", default=5, show_default=True)
+@click.option("--seconds", default=SECONDS, show_default=True, help="Of each turn.")
+@click.option("--turns", default=TURNS, show_default=True)
 @click.option("--bulk", is_flag=True, help="The greedy one says that it can wait.")
 def main(
     *,
@@ -139,13 +212,8 @@ def main(
     said = ["X-Priority: bulk"] if bulk else []
     greedy = Caller(GREEDY, connections, make_request(url, model, rows, *said))
     modest_one = Caller(MODEST, modest, make_request(url, model, 1))
-    alone, beside, pressing, ratios = [], [], [], []
-    for _ in range(turns):
-        alone.append(asyncio.run(ask(url, modest_one, seconds)))
-        both = asyncio.run(ask_beside(url, modest_one, greedy, seconds))
-        beside.append(both[0])
-        pressing.append(both[1])
-        ratios.append(both[0].percentile_ms(99) / alone[-1].percentile_ms(99))
+    alone, beside, pressing = in_turns(url, modest_one, greedy, seconds, turns)
+    ratios = compare(alone, beside)
     click.echo(show("modest, alone", alone))
     click.echo(show("modest, beside greedy", beside))
     click.echo(show("greedy", pressing))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import click
 import numpy as np
@@ -11,7 +11,7 @@ from benchmarks.processes import cpu_seconds, memory
 from benchmarks.servers import Running
 from loadtest.arrivals import Rates, constant, stretches, with_warmup
 from loadtest.limit import Limit, Step, find_limit
-from loadtest.load import Load
+from loadtest.load import Load, Mix
 from loadtest.objective import parse_objective
 from loadtest.report import run_test
 from loadtest.results import OK, Results
@@ -25,6 +25,7 @@ P99_S = 0.1
 START, MOST = 100, 100_000  # requests a second, of the search
 DEADLINE_S = 1.0  # that every request carries
 CONNECTIONS = 8000  # the most that are opened
+DIGITS = {"digits": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,13 @@ class Plan:
     drill: float = 4.0  # of the load before a signal and after it
     tolerance: float = 0.05  # of the search, as a share
 
+    def scaled(self, scale: float) -> "Plan":
+        """All of it shorter, and the search less exact; none below a second."""
+        if scale == 1:
+            return self
+        times = {name: max(1.0, scale * each) for name, each in asdict(self).items()}
+        return Plan(**{**times, "tolerance": 0.3})
+
 
 @dataclass(frozen=True, slots=True)
 class Overload:
@@ -52,10 +60,10 @@ class Overload:
     recovery_s: float | None  # see `recovery`
 
 
-def load_at(url: str, rates: Rates, warmup_s: float = 0.0) -> Load:
-    """Digits at these rates, whether they are answered or not."""
+def load_at(url: str, rates: Rates, warmup_s: float = 0.0, mix: Mix = DIGITS) -> Load:
+    """Digits, or a mix, at these rates, whether they are answered or not."""
     load = Load(
-        *(url, {"digits": 1.0}, ("digits",), 0.0, warmup_s),
+        *(url, mix, tuple(mix), 0.0, warmup_s),
         connections=CONNECTIONS,
         timeout_s=3.0,
         deadline_s=DEADLINE_S,

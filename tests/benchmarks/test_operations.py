@@ -1,18 +1,29 @@
 """The drills' own arithmetic, and its client against a server that refuses."""
 
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.operations.drills import Killed, Terminated, answered, classify
+from benchmarks.operations.__main__ import TITLES, missed_in
+from benchmarks.operations.figures import Data, Figure, Found, Kept, none_of
+from benchmarks.operations.limits import draw, reduce
+from benchmarks.operations.members import Member
+from benchmarks.operations.mixed import judge_members
 from benchmarks.operations.overload import (
     Overload,
     goodput,
     load_at,
     recovery,
 )
-from benchmarks.operations.page import Measured, draw, render
+from benchmarks.operations.page import render
+from benchmarks.operations.preload import Preload
+from benchmarks.operations.signals import Terminated, answered, classify, describe
 from benchmarks.operations.sockets import (
     BROKEN,
     CLOSED,
@@ -23,10 +34,9 @@ from benchmarks.operations.sockets import (
 )
 from benchmarks.servers import ServerError
 from loadtest.arrivals import constant, stretches
-from loadtest.limit import Limit
 from loadtest.load import Share
 from loadtest.results import OK, TIMEOUT, Results
-from loadtest.summary import Window, summarise
+from loadtest.summary import MIB, Window, summarise
 from loadtest.workers import Workers
 from tests.loadtest.conftest import slow_url  # noqa: F401  (a fixture)
 from tests.loadtest.samples import record
@@ -149,27 +159,98 @@ def overload() -> Overload:
     return Overload(2, ended(*entries), Window(5, 10), memory, (1.5, 0.5), 0.5)
 
 
+def run_of(*figures: Figure, **more: object) -> Data:
+    """What a drill found, with when and where."""
+    when = {"date": "today", "commit": "abc", "seconds": 7, "others": 0.02}
+    return {**when, **Found(figures).to_json(), **more}
+
+
 def test_a_promise_that_is_missed_is_called_missed(
     overload: Overload, tmp_path: Path
 ) -> None:
-    measured = Measured(
-        facts={"Machine": "ours"},
-        limit=Limit(100, 105, ()),
-        peak=summarise(ended(*quick(0, 10)), Window(0, 10), 1.0),
-        overloads=[overload],
-        terminated=Terminated(80, 500, 499, 20, 3, 1, 1.5, 0),
-        killed=[Killed("engine", 30, 4.5, {OK: 9})],
-        restart_s=6.5,
-    )
+    limit = run_of(Figure("probes", 3), limit=100.0, overloads=[reduce(overload, 100)])
+    seen = Terminated(80, 500, 499, 20, 3, lost=1, exit_s=1.5)
+    drills = {"limit": limit, "sigterm": run_of(*describe(seen))}
 
-    page = render(measured, picture=True)
+    page = render(drills, TITLES, {"Machine": "ours"})
 
-    assert "| goodput to that at the limit (promised: 90%) | 100%, kept |" in page
+    assert "| goodput to that at the limit, % (promised: 90) | 100, kept |" in page
     assert "503 queue_full: 9.09%" in page
-    assert "0.50 s, kept" in page
-    assert (
-        "| read by the service and not answered (promised: 0) | 1, **missed** |" in page
-    )
-    assert "| engine, at 30 requests/s | 4.50 s |" in page
-    draw(measured, tmp_path / "picture.png")
+    assert "| back to normal after, s (promised: at most 2) | 0.50, kept |" in page
+    lost = "read by the service and not answered (promised: 0)"
+    assert f"| {lost} | 1, **missed** |" in page
+    assert missed_in(drills["sigterm"]) == [f"{lost}: 1, **missed**"]
+    assert missed_in(limit) == []
+    assert "--only kill" in page  # which was not measured
+    draw(limit, tmp_path / "picture.png")
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_recovery_that_was_not_seen_is_missed(overload: Overload) -> None:
+    data = reduce(replace(overload, recovery_s=None), 100)
+    assert "back to normal" in " ".join(missed_in(data))
+
+
+def test_the_figures_of_other_drills_are_kept_when_one_is_repeated(
+    tmp_path: Path,
+) -> None:
+    path, first = tmp_path / "figures.json", run_of(none_of("failed", 0))
+    Kept(path).put("clock", first, write=True)
+    Kept(path).put("kill", run_of(none_of("failed", 1)), write=True)
+    Kept(path).put("kill", run_of(none_of("failed", 0)), write=False)  # only tried
+
+    kept = Kept(path).drills
+
+    assert kept["clock"] == first
+    assert missed_in(kept["kill"]) == ["failed (promised: 0): 1, **missed**"]
+
+
+def test_a_process_that_grows_or_goes_is_named() -> None:
+    before = {"engine": Member(100 * MIB, 9, 4), "http-0": Member(50 * MIB, 40, 3)}
+    after = {"engine": Member(103 * MIB, 10, 4), "http-1": Member(50 * MIB, 40, 3)}
+
+    figures = judge_members([before, before, after])
+
+    assert [each.what.split(":")[0] for each in figures if not each.kept] == [
+        "processes that came or went",
+        "engine",
+        "descriptors more by the end, of any process",
+    ]
+    assert all(each.kept for each in judge_members([before, after, before]))
+
+
+LATE_AND_WRONG = """
+import os, sys, threading, time
+from pathlib import Path
+wall, began = time.time(), time.monotonic()
+Path(sys.argv[1]).read_bytes()
+late_s = time.monotonic() - began
+began = time.monotonic()
+threading.Event().wait(0.01)
+print(time.time(), late_s, time.monotonic() - began)
+"""
+
+
+def test_a_preloaded_process_has_its_own_clock_and_disk(tmp_path: Path) -> None:
+    (tmp_path / "slow").mkdir()
+    for name in ("slow/file", "quick"):
+        (tmp_path / name).write_bytes(bytes(1000))
+    preload = Preload(tmp_path, tmp_path / "slow")
+
+    def run(path: str) -> list[float]:
+        words = [sys.executable, "-c", LATE_AND_WRONG, str(tmp_path / path)]
+        done = subprocess.run(
+            words, env=os.environ | preload.environment, capture_output=True, check=True
+        )
+        return [float(each) for each in done.stdout.split()]
+
+    now, late_s, waited_s = run("slow/file")
+    assert abs(now - time.time()) < 60
+    assert late_s < 0.1
+    preload.set_clock(-86_400)
+    preload.set_disk(call_s=0.05, bytes_per_s=10_000)
+    now, late_s, waited_s = run("slow/file")
+    assert abs(now + 86_400 - time.time()) < 60
+    assert late_s > 0.2  # to open it, 0.1 s for its bytes, and to find its end
+    assert waited_s < 5  # and not a day
+    assert run("quick")[1] < 0.2

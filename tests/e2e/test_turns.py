@@ -12,7 +12,7 @@ from benchmarks.operations.greedy import (
     ask_beside,
     make_request,
 )
-from tests import saved_models
+from benchmarks.synthetic import write_steady
 from tests.e2e.server import Server
 
 pytestmark = pytest.mark.slow
@@ -24,7 +24,7 @@ PLACES = 40  # under way: fewer than the greedy one wants
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     artifacts = tmp_path_factory.mktemp("artifacts")
-    saved_models.steady(artifacts / "steady" / "1")
+    write_steady(artifacts / "steady" / "1")
     with Server(
         tmp_path_factory.mktemp("log") / "log",
         artifacts=artifacts,
