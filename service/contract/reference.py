@@ -1,0 +1,19 @@
+"""What a version answered in training, as the catalog carries it."""
+
+from pydantic import Field
+
+from service.contract.signature import Frozen
+
+
+class Reference(Frozen):
+    """How often a version gave which label in training, and how surely.
+
+    Of a regression, which interval its values lay in.
+    """
+
+    groups: tuple[str, ...] = Field(description="what is counted, each by its name")
+    edges: tuple[float, ...] = Field((), description="between intervals, rising")
+    ratios: tuple[float, ...] = Field((), description="share of each group; or none")
+    rows: int = Field(0, description="predictions that this is made of")
+    confidence: float | None = Field(None, description="mean score of the given label")
+    source: str = Field("", description="where that is from, or why it is not known")
