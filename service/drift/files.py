@@ -153,10 +153,11 @@ class ModelFiles:
             found = _OF_PROCESS.fullmatch(name)
             if found is None:
                 continue
-            size = os.stat(name, dir_fd=folder, follow_symlinks=False).st_size
             is_foreign = int(found[1]) >= self._processes
-            if is_foreign or (name == self._name + OLD and size > self._bounds.bytes):
-                with suppress(OSError):
+            with suppress(OSError):
+                size = os.stat(name, dir_fd=folder, follow_symlinks=False).st_size
+                is_large = name == self._name + OLD and size > self._bounds.bytes
+                if is_foreign or is_large:
                     os.unlink(name, dir_fd=folder)
 
 

@@ -40,6 +40,12 @@ Key = tuple[str, int]
 class Counted:
     """How the answers of one version are counted.
 
+    Attributes:
+        key: Of the version.
+        contract: Of it.
+        reference: Which groups there are.
+        odd: The place of the group of those that are no number.
+
     Args:
         contract: Of the version.
         reference: Which groups there are.
@@ -51,9 +57,8 @@ class Counted:
         places = {group: at for at, group in enumerate(reference.groups)}
         others = places.get(OTHERS, len(reference.groups) - 1)
         named = [places.get(shorten(each), others) for each in contract.labels]
-        self._groups = np.array(
-            [*named, len(reference.groups) - 1]
-        )  # the last: odd ones
+        self.odd = len(reference.groups) - 1  # the last group
+        self._groups = np.array([*named, self.odd])
         output = counted_output(contract)
         self._width = None if output is None else len(output.shape)
 
@@ -66,7 +71,7 @@ class Counted:
             return None
         if self.reference.edges:
             found = place(read_values(outputs), self.reference.edges)
-            return np.where(found == ABNORMAL, len(self._groups) - 1, found), None
+            return np.where(found == ABNORMAL, self.odd, found), None
         classes = read_classes(self.contract, outputs)
         if classes is None:
             return None
@@ -172,7 +177,7 @@ class DriftMonitor:
                     labels = (*names, group)
                     self._metrics.version_predictions.labels(*labels).inc(number)
             if scores is not None:
-                kept = scores[groups != len(counted.reference.groups) - 1]
+                kept = scores[groups != counted.odd]
                 self._metrics.version_confidence.labels(*names).observe_all(
                     kept.tolist()
                 )

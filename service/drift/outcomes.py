@@ -88,7 +88,7 @@ def place(values: Floats, edges: Sequence[float]) -> Ints:
 
 def _threshold(contract: Contract) -> float | None:
     """Where the second of two classes begins, if a version says so."""
-    stated = getattr(contract.task, "threshold", None)
+    stated: Any = getattr(contract.task, "threshold", None)
     if stated is None:
         stated = contract.constants.get("threshold")
     is_number = isinstance(stated, int | float) and not isinstance(stated, bool)

@@ -9,6 +9,7 @@ Read where a version is loaded, in the engine; whoever answers gets it with the 
 
 import zipfile
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -201,8 +202,7 @@ def _from_values(values: npt.NDArray[np.float64], source: str) -> Reference:
 
 
 def _intervals(edges: list[float]) -> list[str]:
-    between = zip(edges, edges[1:], strict=False)
-    middle = [f"{low:.4g} to {high:.4g}" for low, high in between]
+    middle = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges)]
     return [f"below {edges[0]:.4g}", *middle, f"{edges[-1]:.4g} or more"]
 
 
@@ -258,10 +258,7 @@ def _read_outputs(path: Path, output: str) -> tuple[npt.NDArray[Any], str]:
         if origin == "drawn":
             raise _Unfit(DRAWN)
         outputs = file[name]
-    if (
-        outputs.dtype.kind not in "fiu"
-        or outputs.ndim not in (1, 2)
-        or not outputs.size
-    ):
+    is_plain = outputs.dtype.kind in "fiu" and outputs.ndim in (1, 2)
+    if not is_plain or not outputs.size:
         raise _Unfit(f"{FILENAME} cannot be read")
     return outputs, origin

@@ -34,11 +34,9 @@ class ReferenceMetrics:
             metrics.reference_confidence.labels(*names).set(GONE)
             return
         self._shown[key] = reference
-        known = reference.confidence
+        confidence = GONE if reference.confidence is None else reference.confidence
         metrics.reference_rows.labels(*names).set(reference.rows)
-        metrics.reference_confidence.labels(*names).set(
-            GONE if known is None else known
-        )
+        metrics.reference_confidence.labels(*names).set(confidence)
         if reference.ratios:
             for group, ratio in zip(reference.groups, reference.ratios, strict=True):
                 metrics.reference_ratio.labels(*names, group).set(ratio)

@@ -1,8 +1,8 @@
 """One call of a model to lines of JSON, a row each: what it was asked and answered.
 
-What a row has of an input or output is its numbers where there are a few, as of a table;
-of a picture or a sound their mean, spread and bounds; of a text its length. Only where
-that is asked for, all of it.
+What a row has of an input or output is its numbers where there are a few, as of a
+table; of a picture or a sound their mean, spread and bounds; of a text its length. Only
+where that is asked for, all of it.
 """
 
 import base64
