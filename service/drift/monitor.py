@@ -1,4 +1,4 @@
-"""Counts what versions answer, and has some of it written down; requests wait for neither.
+"""Counts what versions answer, and has some of it written down; nobody waits for it.
 
 engine ─ Answer ─▶ watch ─ Outcome ─▶ the request's record ─┬─ count ─▶ /metrics
 └─ Recorder ─▶ files

@@ -136,8 +136,8 @@ def _read_stated(manifest: Manifest | None) -> Stated | str | None:
 
 def _from_stated(contract: Contract, stated: Stated) -> Reference:
     known = {label: stated.labels.get(label, 0) for label in contract.labels}
-    total = sum(known.values())
-    if total <= 0 or min(known.values()) < 0:
+    total = max(stated.rows, sum(known.values()))
+    if not any(known.values()) or min(known.values()) < 0:
         return Reference(
             groups=_groups(contract, Counter()),
             source=f"metrics.{PREDICTIONS} have none of its labels",

@@ -1,8 +1,8 @@
 """One call of a model to lines of JSON, a row each: what it was asked and answered.
 
-What a row has of an input or output is its numbers where there are a few, as of a
-table; of a picture or a sound their mean, spread and bounds; of a text its length. Only
-where that is asked for, all of it.
+What is said of an answer, and of what a table's record had, are its numbers and words,
+where there are a few; of a picture, a sound or anything else their mean, spread and
+bounds; of a text its length. Only where that is asked for, all of it.
 """
 
 import base64
@@ -42,7 +42,7 @@ def to_lines(
     signature = contract.signatures[outcome.signature]
     rows = count_rows(inputs) if contract.batches(outcome.signature) else 1
     found = _read(outcome, rows)
-    words = (kind_of(contract.task) or "").startswith("tabular")
+    is_table = (kind_of(contract.task) or "").startswith("tabular")
     for row in range(rows):
         batched = contract.batches(outcome.signature)
         line: dict[str, Any] = {
@@ -54,13 +54,17 @@ def to_lines(
             "row": row,
             **(found[row] if found else {}),
             "inputs": _describe(
-                signature.inputs, inputs, row if batched else None, words=words, raw=raw
+                signature.inputs,
+                inputs,
+                row if batched else None,
+                plain=is_table,
+                raw=raw,
             ),
             "outputs": _describe(
                 signature.outputs,
                 outcome.outputs,
                 row if batched else None,
-                words=False,
+                plain=True,
                 raw=raw,
             ),
         }
@@ -103,31 +107,33 @@ def _describe(
     tensors: Tensors,
     row: int | None,
     *,
-    words: bool,
+    plain: bool,
     raw: bool,
 ) -> dict[str, Any]:
-    """What is said of each tensor, or of one row of it."""
+    """What is said of each tensor, or of one row of it: as it is, where it is plain."""
     named = zip(specs, tensors, strict=False)
     return {
         spec.name: _say(
             array if row is None else array[row : row + 1].reshape(array.shape[1:]),
-            words=words,
+            plain=plain,
             raw=raw,
         )
         for spec, array in named
     }
 
 
-def _say(values: npt.NDArray[Any], *, words: bool, raw: bool) -> Any:
+def _say(values: npt.NDArray[Any], *, plain: bool, raw: bool) -> Any:
     if dtype_name(values.dtype) == STRING:
-        return _say_texts(values, words=words, raw=raw)
-    if values.dtype.kind == "c" or (values.size > FEW and not raw):
-        return summarise(np.abs(values) if values.dtype.kind == "c" else values)
-    if values.size <= FEW:
+        return _say_texts(values, plain=plain, raw=raw)
+    if values.dtype.kind == "c":
+        return summarise(np.abs(values))
+    if plain and values.size <= FEW and values.ndim <= 1:
         listed: Any = np.asarray(
             values, bool if values.dtype.kind == "b" else np.float64
         ).tolist()
         return listed
+    if not raw:
+        return summarise(values)
     little = values.astype(values.dtype.newbyteorder("<"), copy=False)
     return {
         "dtype": dtype_name(values.dtype),
@@ -136,15 +142,15 @@ def _say(values: npt.NDArray[Any], *, words: bool, raw: bool) -> Any:
     }
 
 
-def _say_texts(values: npt.NDArray[Any], *, words: bool, raw: bool) -> Any:
+def _say_texts(values: npt.NDArray[Any], *, plain: bool, raw: bool) -> Any:
     texts = values.ravel().tolist()
-    said = [_say_text(each, words=words, raw=raw) for each in texts[:FEW]]
+    said = [_say_text(each, plain=plain, raw=raw) for each in texts[:FEW]]
     return said[0] if values.ndim == 0 or values.size == 1 else said
 
 
-def _say_text(text: bytes | str, *, words: bool, raw: bool) -> Any:
+def _say_text(text: bytes | str, *, plain: bool, raw: bool) -> Any:
     content = text.encode() if isinstance(text, str) else bytes(text)
-    if raw or (words and len(content) <= MOST_WORD):
+    if raw or (plain and len(content) <= MOST_WORD):
         return content.decode(errors="replace")
     return {"bytes": len(content)}
 
