@@ -86,8 +86,9 @@ def _compare(
 ) -> Column | None:
     if not values or not expected:
         return None
-    critical = critical_psi(len(values), len(expected), len(found))
-    return Column(name, len(values), psi(found, wanted), critical, *means)
+    sizes = len(values), len(expected)
+    critical = critical_psi(*sizes, len(found))
+    return Column(name, len(values), psi(found, wanted, *sizes), critical, *means)
 
 
 def _shares(counts: Mapping[str, int], words: Sequence[str]) -> list[float]:

@@ -133,7 +133,7 @@ def compare(
         stated = [*reference.ratios, *([0.0] * (len(names) - len(reference.ratios)))]
         expected = list(stated)
         if total:
-            distance = psi(ratios, stated)
+            distance = psi(ratios, stated, total, reference.rows)
             critical = critical_psi(total, reference.rows, len(names))
     groups = [
         Group(name, counts.get(name, 0), ratio, wanted)
