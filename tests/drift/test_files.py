@@ -232,9 +232,8 @@ assert (home / "drift" / "pets" / "http-0.jsonl").read_bytes() == content + line
 def test_a_full_disk_leaves_whole_lines_and_is_used_again_when_it_is_not(
     tmp_path: Path,
 ) -> None:
-    mount = (
-        'mount -t tmpfs -o size=256k none "$0" && head -c 100k /dev/zero > "$0/filler"'
-    )
+    mount = 'mount -t tmpfs -o size=256k none "$0"'
+    mount += ' && head -c 100k /dev/zero > "$0/filler"'
     shell = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
     tried = subprocess.run([*shell, mount, tmp_path], capture_output=True, check=False)
     if tried.returncode:

@@ -69,8 +69,8 @@ def test_a_report_reads_well() -> None:
         "  cat     10.0%     50.0%",
         "  dog     10.0%     30.0%",
         "  owl     80.0%     20.0%",
-        "  labels: PSI 1.688, another population (by chance up to 0.034; beyond 0.25 it "
-        "is another population)",
+        "  labels: PSI 1.689, another population (by chance up to 0.033; beyond 0.25 "
+        "it is another population)",
         "  confidence: 0.900",
     ]
 
