@@ -5,6 +5,7 @@ default.
 """
 
 import re
+import shlex
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
@@ -405,6 +406,12 @@ class Settings(BaseSettings):
         for origin in filter(None, map(str.strip, value.split(","))):
             if origin != "*" and not ORIGIN.fullmatch(origin):
                 raise ValueError("expected https://app.example.com and so on, or *")
+        return value
+
+    @field_validator("engine_wrapper")
+    @classmethod
+    def _check_wrapper(cls, value: str) -> str:
+        shlex.split(value)  # which raises where a quote is not closed
         return value
 
     @model_validator(mode="after")
