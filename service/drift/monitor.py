@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.contract.contract import Contract
+from service.contract.dtypes import BFLOAT16
 from service.contract.reference import Reference
 from service.contract.task import SERVING
 from service.drift.outcomes import (
@@ -59,15 +60,21 @@ class Counted:
         named = [places.get(shorten(each), others) for each in contract.labels]
         self.odd = len(reference.groups) - 1  # the last group
         self._groups = np.array([*named, self.odd])
+        self.series: _Series | None = None
         output = counted_output(contract)
         self._width = None if output is None else len(output.shape)
+
+    def fits(self, outputs: npt.NDArray[Any]) -> bool:
+        """Whether these are rows of numbers, as the version promises."""
+        is_numeric = outputs.dtype.kind in "fiu" or outputs.dtype == BFLOAT16
+        return outputs.ndim == self._width and is_numeric and outputs.size > 0
 
     def read(self, outputs: npt.NDArray[Any]) -> tuple[Ints, Floats | None] | None:
         """The group of each row, and the score of its label where it has one.
 
         None where the model gave something else than it promises.
         """
-        if outputs.ndim != self._width or not len(outputs):
+        if not self.fits(outputs):
             return None
         if self.reference.edges:
             found = place(read_values(outputs), self.reference.edges)
@@ -130,7 +137,7 @@ class DriftMonitor:
         if catalog is not self._catalog:
             self._learn(catalog)
         counted = None
-        if signature == SERVING:
+        if signature == SERVING and answer.outputs:
             counted = self._counted.get((name, answer.version))
         if self._share and record.is_sampled is None:
             record.is_sampled = self._chance() < self._share
@@ -163,24 +170,20 @@ class DriftMonitor:
 
     def _count(self, counted: Counted, outputs: Sequence[npt.NDArray[Any]]) -> None:
         alike: defaultdict[Any, list[npt.NDArray[Any]]] = defaultdict(list)
-        for each in outputs:
+        for each in filter(counted.fits, outputs):
             alike[each.shape[1:], each.dtype].append(each)
-        names = counted.key[0], str(counted.key[1])
+        series = self._series(counted)
         for arrays in alike.values():
             found = counted.read(np.concatenate(arrays) if arrays[1:] else arrays[0])
             if found is None:
                 continue
             groups, scores = found
             numbers = np.bincount(groups, minlength=0).tolist()
-            for group, number in zip(counted.reference.groups, numbers, strict=False):
+            for series_of_group, number in zip(series.groups, numbers, strict=False):
                 if number:
-                    labels = (*names, group)
-                    self._metrics.version_predictions.labels(*labels).inc(number)
+                    series_of_group.inc(number)
             if scores is not None:
-                kept = scores[groups != counted.odd]
-                self._metrics.version_confidence.labels(*names).observe_all(
-                    kept.tolist()
-                )
+                series.confidence.observe_all(scores[groups != counted.odd].tolist())
 
     def _learn(self, catalog: Catalog) -> None:
         """Know the versions of a new catalog, and show a series of each group."""
@@ -200,7 +203,25 @@ class DriftMonitor:
                     self._counted[key] = before
                     continue
                 self._counted[key] = Counted(contract, reference)
-                for group in reference.groups:
-                    self._metrics.version_predictions.labels(
-                        model.name, str(status.version), group
-                    )
+                self._series(self._counted[key])
+
+    def _series(self, counted: Counted) -> "_Series":
+        """What a version is counted in: to find it costs more than to count."""
+        if counted.series is None:
+            names, metrics = (counted.key[0], str(counted.key[1])), self._metrics
+            counted.series = _Series(
+                [
+                    metrics.version_predictions.labels(*names, group)
+                    for group in counted.reference.groups
+                ],
+                metrics.version_confidence.labels(*names),
+            )
+        return counted.series
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """Of one version: a counter for each group, and a histogram."""
+
+    groups: Sequence[Any]
+    confidence: Any

@@ -1,5 +1,7 @@
 """What versions answer is counted by label, whatever they answer."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,15 @@ from service.contract.task import TabularClassification
 from service.drift.outcomes import counted_output
 from service.drift.reference import ODD, OTHERS
 from service.metrics import CONFIDENCES
-from tests.drift.cases import LABELS, Watching, catalog, contract, reference
+from tests.drift.cases import (
+    LABELS,
+    Record,
+    Watching,
+    answer,
+    catalog,
+    contract,
+    reference,
+)
 
 NAN, INF = float("nan"), float("inf")
 
@@ -64,14 +74,34 @@ def test_one_nan_among_the_scores_makes_the_answer_odd() -> None:
 
 @pytest.mark.parametrize(
     "scores",
-    [np.zeros((2, 4)), np.zeros((2, 3, 1)), np.zeros((0, 3)), np.zeros(())],
-    ids=["more classes", "another rank", "no rows", "no dimension"],
+    [
+        np.zeros((2, 4)),
+        np.zeros((2, 3, 1)),
+        np.zeros((0, 3)),
+        np.zeros(()),
+        np.full((2, 3), b"text", object),
+        np.zeros((2, 3), np.complex64),
+    ],
+    ids=["more classes", "another rank", "no rows", "no rank", "texts", "complex"],
 )
 def test_an_answer_that_is_not_as_promised_is_not_counted(scores: np.ndarray) -> None:
     of = contract()
     watching = Watching(of, reference(of))
-    if scores.ndim:
-        watching.answers(scores)
+    records = [Record(), Record()]
+    for record in records:
+        given = replace(answer([0.0]), outputs=(scores,))
+        watching.monitor.watch(record, "pets", "serving_default", (), given)
+    watching.monitor.count(records)
+    assert watching.counted() == {}
+
+
+def test_an_answer_without_outputs_is_not_counted() -> None:
+    of = contract()
+    watching = Watching(of, reference(of))
+    record = Record()
+    given = replace(answer([0.0]), outputs=())
+    watching.monitor.watch(record, "pets", "serving_default", (), given)
+    watching.monitor.count([record])
     assert watching.counted() == {}
 
 
