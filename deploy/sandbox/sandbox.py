@@ -4,8 +4,8 @@
     SERVERY_ENGINE_WRAPPER=deploy/sandbox/sandbox.py servery serve
 
 What runs in it has no network, sees no other process, and of the file system the
-programs that it is made of and the models, which it can read, and the folder of what was
-compiled and a /tmp of its own, which it can write. It has no capability, gains no
+programs that it is made of and the models, which it can read, and the folder of what
+was compiled and a /tmp of its own, which it can write. It has no capability, gains no
 privilege, and cannot make the system calls of `seccomp.py`. The sockets and pipes that
 the supervisor hands down stay open, and are the only way out.
 
@@ -79,7 +79,7 @@ def main() -> None:
         *(each for path in given.read for each in ("--ro-bind", path, path)),
         *(each for path in given.write for each in ("--bind", path, path)),
         *(each for path in given.device for each in ("--dev-bind", path, path)),
-        *("--dir", os.getcwd(), "--chdir", os.getcwd()),
+        *("--dir", str(Path.cwd()), "--remount-ro", "/", "--chdir", str(Path.cwd())),
     ]
     run([program, *options], given.command)
 
@@ -108,12 +108,14 @@ def show_system() -> Iterator[str]:
     for path in READABLE:
         yield from ("--ro-bind-try", path, path)
     for path in SYSTEM:
-        if os.path.islink(path):
-            yield from ("--symlink", os.readlink(path), path)
+        if Path(path).is_symlink():
+            yield from ("--symlink", str(Path(path).readlink()), path)
         else:
             yield from ("--ro-bind-try", path, path)
     yield from ("--proc", "/proc", "--dev", "/dev")
-    yield from ("--perms", "1777", "--size", str(TMP_BYTES), "--tmpfs", "/tmp")
+    for path in ("/tmp", "/dev/shm"):  # noqa: S108 - its own
+        yield from ("--perms", "1777", "--size", str(TMP_BYTES), "--tmpfs", path)
+    yield from ("--remount-ro", "/dev")
 
 
 def show_code(python: str) -> Iterator[str]:
@@ -125,7 +127,8 @@ def show_code(python: str) -> Iterator[str]:
     except (OSError, subprocess.CalledProcessError):
         return  # it is no interpreter that knows us
     package, *folders = json.loads(asked.stdout)
-    folders = [each for each in dict.fromkeys(folders) if each and each != os.getcwd()]
+    here = str(Path.cwd())
+    folders = [each for each in dict.fromkeys(folders) if each not in ("", here)]
     parts = [each for each in folders if Path(each) != Path(package).parent]
     if package.startswith(tuple(f"{each}/" for each in (sys.prefix, *parts))):
         parts = folders
@@ -224,16 +227,17 @@ def forward(reading: int, ending: threading.Event) -> None:
 
 def inherited() -> Iterator[int]:
     """The descriptors that we were handed."""
-    for name in os.listdir("/proc/self/fd"):
+    for each in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):
-            if os.get_inheritable(int(name)):
-                yield int(name)
+            if os.get_inheritable(int(each.name)):
+                yield int(each.name)
 
 
 def end_by(number: int) -> None:
     """End by this signal, as the command did, and leave no core of ours."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(number, signal.SIG_DFL)
+    with contextlib.suppress(OSError):  # of SIGKILL there is no other
+        signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
 
