@@ -4,8 +4,9 @@ import logging
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from service.drift.files import Bounds, ModelFiles
 from service.drift.monitor import Outcome
@@ -20,6 +21,14 @@ MOST_CALLS = 256  # that wait to be written
 MOST_BYTES = 64 * 1024 * 1024  # of their tensors
 SILENT_S = 60.0  # between two lines of the log about the same trouble
 END_S = 1.0  # that a process waits for it at its end
+
+
+class Files(Protocol):
+    """Where lines go: `ModelFiles`, or a stand-in."""
+
+    def append(self, model: str, lines: Sequence[bytes]) -> int:
+        """See `ModelFiles.append`."""
+
 
 Waiting = tuple[float, str, Outcome, int]
 
@@ -39,7 +48,7 @@ class Recorder:
 
     def __init__(
         self,
-        files: ModelFiles,
+        files: Files,
         metrics: Metrics,
         *,
         raw: bool = False,

@@ -41,5 +41,6 @@ def test_chance_exceeds_the_critical_value_about_once_in_a_thousand(
         mix = np.array([first] + [(1 - first) / (groups - 1)] * (groups - 1))
     samples = [(rng.multinomial(each, mix, times) / each).tolist() for each in rows]
     limit = critical_psi(*rows, groups)
-    beyond = sum(psi(*pair, *rows) > limit for pair in zip(*samples, strict=True))
+    pairs = zip(samples[0], samples[1], strict=True)
+    beyond = sum(psi(*pair, rows[0], rows[1]) > limit for pair in pairs)
     assert beyond / times < 0.005

@@ -43,7 +43,7 @@ class Case:
 
     def __init__(self, **more: Any) -> None:
         self.registry = CollectorRegistry()
-        self.disk: Any = Disk()
+        self.disk = Disk()
         self.recorder = Recorder(self.disk, Metrics(self.registry), **more)
 
     def counted(self, what: str) -> float:

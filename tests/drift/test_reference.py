@@ -33,7 +33,7 @@ def known(name: str, version: int) -> Any:
 
 
 def write(folder: Path, scores: Any, origin: str = "held-out") -> Path:
-    arrays = {"origin": np.array(origin), OUTPUT: np.asarray(scores, np.float32)}
+    arrays: Any = {"origin": np.array(origin), OUTPUT: np.asarray(scores, np.float32)}
     np.savez(folder / FILENAME, **arrays)
     return folder
 
@@ -182,7 +182,8 @@ def claims_much() -> bytes:
 def holds_objects() -> bytes:
     file = io.BytesIO()
     objects = np.array([{"a": 1}], dtype=object)
-    np.savez(file, origin=np.array("given"), **{OUTPUT: objects})
+    arrays: Any = {"origin": np.array("given"), OUTPUT: objects}
+    np.savez(file, **arrays)
     return file.getvalue()
 
 

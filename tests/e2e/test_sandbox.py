@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.slow
 # By models.toml it may use these: it is loaded, and does in the sandbox what it likes.
 POLICY = """
 [models.hostile]
-allow_operations = ["ReadFile", "WriteFile", "DataServiceDatasetV4", "RegisterDatasetV2"]
+allow_operations = ["ReadFile", "WriteFile", "RegisterDatasetV2"]
 """
 SAVE = """
 import sys
@@ -59,11 +60,15 @@ save(sys.argv[1], call, Spec([None], "string", "text"))
 
 
 @pytest.fixture(scope="module")
-def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that is none of the model's business, with a secret in it."""
-    folder = tmp_path_factory.mktemp("outside")
-    (folder / "secret").write_text("the secret")
-    return folder
+def outside() -> Iterator[Path]:
+    """A folder that is none of the model's business, with a secret in it.
+
+    Not in /tmp, of which the sandbox has one of its own that can be written.
+    """
+    with TemporaryDirectory(dir="/var/tmp") as name:
+        folder = Path(name)
+        (folder / "secret").write_text("the secret")
+        yield folder
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from deploy.sandbox import seccomp
 from tests.e2e.server import alive, child_of, until
 from tests.sandbox.sandboxes import ROOT, command, require_sandbox, run
-
-sys.path.insert(0, str(ROOT / "deploy" / "sandbox"))
-import seccomp
 
 
 @pytest.fixture(autouse=True)
