@@ -1,8 +1,12 @@
 """What a version answered in training, as the catalog carries it."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from service.contract.signature import Frozen
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Reference(Frozen):
@@ -12,8 +16,8 @@ class Reference(Frozen):
     """
 
     groups: tuple[str, ...] = Field(description="what is counted, each by its name")
-    edges: tuple[float, ...] = Field((), description="between intervals, rising")
-    ratios: tuple[float, ...] = Field((), description="share of each group; or none")
+    edges: tuple[Finite, ...] = Field((), description="between intervals, rising")
+    ratios: tuple[Finite, ...] = Field((), description="share of each group; or none")
     rows: int = Field(0, description="predictions that this is made of")
-    confidence: float | None = Field(None, description="mean score of the given label")
+    confidence: Finite | None = Field(None, description="mean score of the given label")
     source: str = Field("", description="where that is from, or why it is not known")

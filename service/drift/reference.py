@@ -11,7 +11,7 @@ import zipfile
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,16 +38,20 @@ MOST_CHARACTERS = 80  # of a label, as a metric has it
 MOST_BYTES = 64 * 1024 * 1024  # of outputs in golden.npz
 MOST_BINS, LEAST_IN_BIN = 10, 5  # of a regression's values
 LEAST_SEEN = 0.8  # of the labels, in samples whose mix means anything
+MOST_ROWS = 10**15  # that are stated: a float is exact so far
 OTHERS, ODD = "(other)", "(not a number)"
 NO_SAMPLES = "it carries no samples (golden.npz)"
 DRAWN = "its samples are drawn at random, and none of anybody's"
 
 
+Count = Annotated[int, Field(ge=0, le=MOST_ROWS)]
+
+
 class Stated(Frozen):
     """What is said of a version's predictions on data that is like that to come."""
 
-    rows: int = Field(ge=1, description="predictions")
-    labels: dict[str, int] = Field(description="label → how many of them gave it")
+    rows: int = Field(ge=1, le=MOST_ROWS, description="predictions")
+    labels: dict[str, Count] = Field(description="label → how many of them gave it")
     confidence: float | None = Field(None, allow_inf_nan=False)
 
 
@@ -137,7 +141,7 @@ def _read_stated(manifest: Manifest | None) -> Stated | str | None:
 def _from_stated(contract: Contract, stated: Stated) -> Reference:
     known = {label: stated.labels.get(label, 0) for label in contract.labels}
     total = max(stated.rows, sum(known.values()))
-    if not any(known.values()) or min(known.values()) < 0:
+    if not any(known.values()):
         return Reference(
             groups=_groups(contract, Counter()),
             source=f"metrics.{PREDICTIONS} have none of its labels",

@@ -11,6 +11,7 @@ import pytest
 
 from service.contract.contract import Contract
 from service.contract.golden import FILENAME
+from service.contract.reference import Reference
 from service.contract.version import read_version
 from service.drift.reference import (
     MOST_CHARACTERS,
@@ -115,6 +116,9 @@ def test_what_a_manifest_states_comes_first(tmp_path: Path) -> None:
         "many",
         {"rows": 5, "labels": {"cat": "many"}},
         {"rows": 5, "labels": {"cat": 5}, "confidence": float("nan")},
+        {"rows": 5, "labels": {"cat": -5}},
+        {"rows": 10**400, "labels": {"cat": 5}},
+        {"rows": 5, "labels": {"cat": 10**400}},
     ],
     ids=repr,
 )
@@ -128,9 +132,7 @@ def test_what_is_stated_otherwise_is_said_and_the_samples_count(
     assert "are not of the form rows, labels, confidence" in found.source
 
 
-@pytest.mark.parametrize(
-    "labels", [{"wolf": 5}, {"cat": -5}, {"cat": 10, "dog": -1}], ids=repr
-)
+@pytest.mark.parametrize("labels", [{"wolf": 5}, {}, {"cat": 0}], ids=repr)
 def test_stated_labels_of_another_model_are_no_reference(
     labels: dict[str, int], tmp_path: Path
 ) -> None:
@@ -204,6 +206,23 @@ def test_samples_of_nan_are_no_reference(tmp_path: Path) -> None:
     found = find_reference(write(tmp_path, np.full((9, 3), np.nan)), contract(), None)
     assert found is not None
     assert found.source == "its samples have no finite score"
+
+
+@pytest.mark.parametrize("largest", [1e308, 3e38, 1e-320], ids=str)
+def test_numbers_at_the_end_of_their_range_make_no_reference_that_cannot_be_sent(
+    largest: float, tmp_path: Path
+) -> None:
+    signs = np.where(np.arange(60) % 2, 1, -1)
+    regression = contract((), task="regression", classes=1)
+    for of, scores in (
+        (regression, largest * signs),
+        (contract(), largest * np.ones((60, 3))),
+    ):
+        arrays: Any = {"origin": np.array("given"), OUTPUT: scores}
+        np.savez(tmp_path / FILENAME, **arrays)
+        found = find_reference(tmp_path, of, None)
+        if found is not None:
+            assert Reference.model_validate_json(found.model_dump_json()) == found
 
 
 def test_of_a_thousand_labels_the_frequent_ones_are_counted_apart(

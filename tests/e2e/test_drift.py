@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from service.cli import cli
+from service.rpc.generated import open_inference_pb2 as protocol
 from tests.e2e.conftest import ARTIFACTS, to_base64, to_png
 from tests.e2e.server import Server, free_port, until
 from tests.e2e.test_operations import metric
@@ -108,9 +110,25 @@ def test_other_protocols_are_counted_alike(recording: Server) -> None:
     assert answer.status_code == 200
     record = {"record": {"x": 0.1}}
     assert post("/v1/predict/sine", json=record).status_code == 200
-    until(lambda: written(recording, "sine", "recorded") >= 7)
+    assert infer_by_grpc(recording, x) == 3
+    until(lambda: written(recording, "sine", "recorded") >= 10)
     names = [each["label"] for each in recording_reference(recording, "sine")]
-    assert sum(counted(recording, "sine", each) for each in names) == 7
+    assert sum(counted(recording, "sine", each) for each in names) == 10
+
+
+def infer_by_grpc(server: Server, x: list[float]) -> int:
+    """Ask for these, and give how many were answered."""
+    request = protocol.ModelInferRequest(model_name="sine")
+    tensor = request.inputs.add(name="x", datatype="FP32", shape=[len(x)])
+    tensor.contents.fp32_contents.extend(x)
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        ask = channel.unary_unary(
+            "/inference.GRPCInferenceService/ModelInfer",
+            request_serializer=protocol.ModelInferRequest.SerializeToString,
+            response_deserializer=protocol.ModelInferResponse.FromString,
+        )
+        answer = ask(request, timeout=30)
+    return int(answer.outputs[0].shape[0])
 
 
 def recording_reference(server: Server, model: str) -> list[dict[str, Any]]:
