@@ -140,17 +140,26 @@ def test_a_model_that_reaches_out_reaches_nothing(
 
 
 def test_without_the_sandbox_the_same_model_does_all_of_it(
-    artifacts: Path, outside: Path
+    artifacts: Path, outside: Path, listener: socket.socket
 ) -> None:
     code = (
         "import sys, tensorflow as tf\n"
         "call = tf.saved_model.load(sys.argv[1]).signatures['serving_default']\n"
-        "for word in ('write', 'read'):\n"
-        "    print(call(text=tf.constant([word]))['said'].numpy())\n"
+        "for word in ('write', 'read', 'call'):\n"
+        "    print(call(text=tf.constant([word]))['said'].numpy(), flush=True)\n"
     )
     command = [sys.executable, "-c", code, str(artifacts / "hostile" / "1")]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert "the secret" in done.stdout
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert "written" in process.stdout.readline()
+        assert "the secret" in process.stdout.readline()
+        listener.settimeout(60)
+        listener.accept()[0].close()
+    finally:
+        listener.settimeout(0.5)
+        process.kill()
+        process.communicate()
     assert (outside / "written").read_text() == "written"
     (outside / "written").unlink()
 
