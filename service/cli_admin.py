@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import click
@@ -33,10 +33,11 @@ TIMEOUT_S = 600.0  # the service gives up sooner
 URL = "http://127.0.0.1:8000"
 
 Function = Callable[..., None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class _Service:
+class Service:
     """A running service, and who asks it."""
 
     url: str
@@ -55,6 +56,17 @@ class _Service:
         Raises:
             ClickException: It cannot be reached, or refuses.
         """
+        return self._open(method, path, json.load)
+
+    def read(self, path: str) -> str:
+        """The text that it answers.
+
+        Raises:
+            ClickException: It cannot be reached, or refuses.
+        """
+        return self._open("GET", path, lambda answer: str(answer.read(), "utf-8"))
+
+    def _open(self, method: str, path: str, read: Callable[[Any], T]) -> T:
         if not self.url.startswith(("http://", "https://")):
             raise click.UsageError(f"--url: expected http://…, received {self.url!r}")
         headers = {"authorization": f"Bearer {self.token}"} if self.token else {}
@@ -63,7 +75,7 @@ class _Service:
         )
         try:
             with self._opener().open(request, timeout=TIMEOUT_S) as answer:
-                return json.load(answer)
+                return read(answer)
         except urllib.error.HTTPError as error:
             with error:
                 raise click.ClickException(_read_error(error)) from error
@@ -99,7 +111,7 @@ def on_service(function: Function) -> Function:
         certificate: Path | None,
         **given: Any,
     ) -> None:
-        function(_Service(url, token, ca, certificate), **given)
+        function(Service(url, token, ca, certificate), **given)
 
     url = click.option(
         "--url",
@@ -123,7 +135,7 @@ def _on_version(act: str, about: str) -> click.Command:
     @on_service
     @click.argument("model")
     @click.argument("version", type=click.IntRange(1), required=False)
-    def command(service: _Service, model: str, version: int | None) -> None:
+    def command(service: Service, model: str, version: int | None) -> None:
         service.tell("POST", f"{_path(model)}/{act}", version)
 
     return command
@@ -146,7 +158,7 @@ unload = _on_version(
 @click.argument("version", type=click.IntRange(1), required=False)
 @click.option("--remove", is_flag=True, help="Remove the label instead.")
 def label(
-    service: _Service,
+    service: Service,
     model: str,
     name: str,
     version: int | None,
@@ -167,7 +179,7 @@ def label(
 @click.command()
 @on_service
 @click.argument("model")
-def rollback(service: _Service, model: str) -> None:
+def rollback(service: Service, model: str) -> None:
     """Have the version below the present one answer: move `stable` to it.
 
     Newer versions do not answer until the label is moved or removed.
@@ -177,7 +189,7 @@ def rollback(service: _Service, model: str) -> None:
 
 @click.command()
 @on_service
-def reload(service: _Service) -> None:
+def reload(service: Service) -> None:
     """Have a running service read models.toml, and look at the models, now."""
     service.tell("POST", f"{ADMIN}/reload")
 
@@ -201,7 +213,7 @@ def models(
     has in memory, in which state, under which labels.
     """
     if url:
-        _show_running(_Service(url, None, ca, certificate))
+        _show_running(Service(url, None, ca, certificate))
         return
     folder = artifacts or Settings().artifacts
     found = find_versions(folder)
@@ -274,7 +286,7 @@ def _accuracy(manifest: Manifest) -> str:
     return f"{accuracy:.2%}" if isinstance(accuracy, float) else "–"
 
 
-def _show_running(service: _Service) -> None:
+def _show_running(service: Service) -> None:
     found = service.ask("GET", "/v1/models")
     for model in found["models"]:
         name = model["name"]

@@ -38,6 +38,7 @@ SECONDS = (
     0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075,
     0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0,
 )  # fmt: skip
+CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 ROWS = (1, 2, 4, 8, 12, 16, 20, 24, 28, 32, 48, 64, 128, 256)
 
 
@@ -184,6 +185,48 @@ class Metrics:
             "servery_predictions_total",
             "Predictions by the label that they gave.",
             ["model", "label"],
+            registry=registry,
+        )
+        self.version_predictions = Counter(
+            "servery_version_predictions_total",
+            "Predictions of a version by the label that they gave, by any protocol; of "
+            "a regression by the interval of their value.",
+            ["model", "version", "label"],
+            registry=registry,
+        )
+        self.version_confidence = Histogram(
+            "servery_version_confidence",
+            "Score of the label that a prediction gave.",
+            ["model", "version"],
+            buckets=CONFIDENCES,
+            registry=registry,
+        )
+        self.reference_ratio = Gauge(
+            "servery_reference_ratio",
+            "Share of the predictions with a label in training, where that is known.",
+            ["model", "version", "label"],
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self.reference_rows = Gauge(
+            "servery_reference_rows",
+            "Predictions of training that are known of a version; 0: it carries none.",
+            ["model", "version"],
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self.reference_confidence = Gauge(
+            "servery_reference_confidence",
+            "Mean score of the label that a prediction gave in training.",
+            ["model", "version"],
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self.drift_rows = Counter(
+            "servery_drift_rows_total",
+            "Rows to be written down: recorded, dropped (too many or too large), or "
+            "failed (the disk).",
+            ["model", "outcome"],
             registry=registry,
         )
         self.batch_rows = Histogram(

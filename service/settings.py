@@ -5,6 +5,7 @@ default.
 """
 
 import re
+import shlex
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
@@ -15,7 +16,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from service.log_lines import LogFormat
 from service.processes.cores import available_cores
 
-FILES = ("cache", "api_keys", "tls_certificate", "tls_key", "tls_client_ca")
+FILES = (
+    "cache", "api_keys", "tls_certificate", "tls_key", "tls_client_ca", "drift_folder",
+    "drift_reference",
+)  # fmt: skip
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.:_\[\]-]+")  # as browsers send it
 
 
@@ -324,6 +328,44 @@ class Settings(BaseSettings):
         20.0, ge=0, description="Seconds to finish what was accepted before SIGTERM."
     )
 
+    drift_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of requests whose inputs and answers are written down, to "
+        "be compared with training's; 0 = none.",
+    )
+    drift_folder: Path | None = Field(
+        None,
+        description="Folder for them, which only the service's user may read.",
+    )
+    drift_raw: bool = Field(
+        False,
+        description="Whether pictures, sounds and texts are written down as the model "
+        "took them, and not only their size and spread.",
+    )
+    max_drift_bytes: int = Field(
+        64 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Bytes that are kept of each model; the oldest make room.",
+    )
+    max_drift_rows: int = Field(
+        100_000,
+        ge=1000,
+        description="Rows that are kept of each model; the oldest make room.",
+    )
+    drift_reference: Path | None = Field(
+        None,
+        description="File of what versions answer where nothing is wrong, in place of "
+        "what they carry; `servery drift --save` makes one.",
+    )
+
+    engine_wrapper: str = Field(
+        "",
+        description="Command, with its options, that runs the engine's own, such as "
+        "deploy/sandbox/sandbox.py; empty = none.",
+    )
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least severe line that is logged."
     )
@@ -366,12 +408,24 @@ class Settings(BaseSettings):
                 raise ValueError("expected https://app.example.com and so on, or *")
         return value
 
+    @field_validator("engine_wrapper")
+    @classmethod
+    def _check_wrapper(cls, value: str) -> str:
+        shlex.split(value)  # which raises where a quote is not closed
+        return value
+
     @model_validator(mode="after")
     def _check_ports(self) -> Self:
         if self.admin_port and self.admin_port in {self.port, self.grpc_port}:
             raise ValueError(
                 f"admin_port: expected a port of its own, received {self.admin_port}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_drift(self) -> Self:
+        if self.drift_share and self.drift_folder is None:
+            raise ValueError("drift_share: expected a drift_folder too, received none")
         return self
 
     def has_tls(self) -> bool:

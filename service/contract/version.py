@@ -8,6 +8,7 @@ from service.contract.compilation import RuntimeChoice
 from service.contract.contract import Contract, from_manifest, from_saved_model
 from service.contract.integrity import check_files
 from service.contract.manifest import Manifest, ManifestError, read_manifest
+from service.contract.reference import Reference
 from service.contract.saved_model import (
     FILENAME,
     SavedModel,
@@ -27,12 +28,14 @@ class Version:
         manifest: What people need, if the version has one.
         unlisted: Files that its manifest does not name.
         runtime: What computes it, once it has been loaded.
+        reference: What it answered in training, once it has been loaded.
     """
 
     contract: Contract
     manifest: Manifest | None
     unlisted: tuple[str, ...] = ()
     runtime: RuntimeChoice | None = None
+    reference: Reference | None = None
 
 
 def read_version(

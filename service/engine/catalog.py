@@ -9,6 +9,7 @@ from service.contract.compilation import RuntimeChoice
 from service.contract.contract import Contract
 from service.contract.manifest import Manifest
 from service.contract.policy import STABLE, ModelPolicy
+from service.contract.reference import Reference
 from service.errors import (
     LabelNotFound,
     ModelNotFound,
@@ -42,6 +43,9 @@ class VersionStatus(BaseModel):
     )
     runtime: RuntimeChoice | None = Field(
         None, description="what computes it and why, once it has been loaded"
+    )
+    reference: Reference | None = Field(
+        None, description="what it answered in training; null = it is not counted"
     )
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from service.contract.contract import Contract
 from service.contract.policy import ModelPolicy
 from service.contract.version import Version, read_version
+from service.drift.reference import find_reference
 from service.engine.compute.runtime import Loaded, Model
 from service.engine.compute.threads import lower_priority
 from service.engine.reconciler import Key
@@ -60,11 +61,18 @@ class LoadingThread:
     Args:
         metrics: Where it is noted how long that took.
         make_loader: Called once, in that thread: importing a runtime takes seconds.
+        references: See `find_reference`.
     """
 
-    def __init__(self, metrics: Metrics, make_loader: Callable[[], Loader]):
+    def __init__(
+        self,
+        metrics: Metrics,
+        make_loader: Callable[[], Loader],
+        references: Path | None = None,
+    ):
         self._metrics = metrics
         self._make_loader = make_loader
+        self._references = references
         self._loader: Loader | None = None
         self._thread = ThreadPoolExecutor(
             1, thread_name_prefix="load", initializer=lower_priority
@@ -148,10 +156,12 @@ class LoadingThread:
         if version.unlisted:
             logger.info("%s %d: files not in the manifest: %s", *key, version.unlisted)
         contract = policy.apply(version.contract)
+        reference = find_reference(folder, contract, version.manifest, self._references)
         loaded = self._loader.load(folder, contract, policy)
         seconds = time.perf_counter() - began - loaded.warm_s
         labels = (key[0], str(key[1]))
         self._metrics.load_seconds.labels(*labels).set(seconds)
         self._metrics.warm_seconds.labels(*labels).set(loaded.warm_s)
         model, choice = loaded.model, loaded.choice
-        return replace(version, contract=model.contract, runtime=choice), model
+        version = replace(version, contract=model.contract, reference=reference)
+        return replace(version, runtime=choice), model

@@ -58,7 +58,7 @@ class Registry:
         self._statuses, self._journal = statuses, journal
         self._policies, self._tracer = policies, tracer
         self._tried: dict[Key, ModelPolicy] = {}  # what each was last loaded with
-        self._thread = LoadingThread(metrics, make_loader)
+        self._thread = LoadingThread(metrics, make_loader, settings.drift_reference)
         self._loaded: dict[Key, LoadedVersion] = {}
         self._markers: dict[Key, Marker] = {}
         self._leaving: dict[Key, object] = {}  # those that still take requests

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from service.contract.version import Version
+from service.drift.reference_metrics import ReferenceMetrics
 from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionStatus
 from service.engine.labels import describe, resolve
 from service.engine.policies import PolicySource
@@ -27,6 +28,7 @@ class Statuses:
 
     def __init__(self, metrics: Metrics, policies: PolicySource):
         self._metrics, self._policies = metrics, policies
+        self._references = ReferenceMetrics(metrics)
         self._statuses: dict[Key, VersionStatus] = {}
         self._fingerprints: dict[Key, str] = {}
         self._notes: Mapping[str, tuple[str, ...]] = {}
@@ -56,10 +58,11 @@ class Statuses:
     ) -> None:
         """A version has this state now; what is None stays as it was known before."""
         before = self._statuses.get(key)
-        manifest = contract = runtime = None
+        manifest = contract = runtime = reference = None
         known = version if version is not None else before
         if known is not None:
             manifest, contract, runtime = known.manifest, known.contract, known.runtime
+            reference = known.reference
         if runtime is not None:
             told = {"reason": for_strangers(runtime.reason)}
             runtime = runtime.model_copy(update=told)
@@ -74,9 +77,11 @@ class Statuses:
             manifest=manifest,
             contract=contract,
             runtime=runtime,
+            reference=reference,
         )
         self._statuses[key] = status
         self._count(status, key, 1)
+        self._references.show(key, reference)
         self.publish()
 
     def set_loading(self, key: Key, fingerprint: str) -> None:
@@ -93,6 +98,7 @@ class Statuses:
         """A version is known no more."""
         self._count(self._statuses.pop(key), key, 0)
         self._count_quarantined(key, 0)
+        self._references.show(key, None)
         del self._fingerprints[key]
         self.publish()
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -102,6 +103,7 @@ class Keeper:
     ) -> asyncio.subprocess.Process:
         handover = self._handover.model_copy(update={"heartbeat": beats.writing})
         process = await asyncio.create_subprocess_exec(
+            *_wrapper(handover),
             *(sys.executable, "-m", self._module, "--name", handover.name),
             *("--handover", handover.model_dump_json()),
             stderr=errors.writing,
@@ -147,6 +149,12 @@ def _environment(name: str) -> dict[str, str]:
         for key, value in os.environ.items()
         if name != "engine" or key.upper() != ADMIN_TOKEN
     }
+
+
+def _wrapper(handover: Handover) -> list[str]:
+    """The command that runs the process' own, such as a sandbox."""
+    is_engine = handover.name == "engine"
+    return shlex.split(handover.settings.engine_wrapper) if is_engine else []
 
 
 class _Pipe:

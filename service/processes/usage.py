@@ -45,10 +45,15 @@ class ProcessCollector(Collector):
             "servery_memory_limit_bytes",
             "Memory that all may hold together: the container's, or the machine's.",
         )
+        used: dict[str, tuple[int, float]] = {}
         for pid, name in self._processes():
             with suppress(OSError):  # it may end while we look
-                resident.add_metric([name], _resident_bytes(pid))
-                cpu.add_metric([name], _cpu_seconds(pid))
+                before = used.get(name, (0, 0.0))  # of what wraps it
+                found = _resident_bytes(pid), _cpu_seconds(pid)
+                used[name] = before[0] + found[0], before[1] + found[1]
+        for name, (size, seconds) in used.items():
+            resident.add_metric([name], size)
+            cpu.add_metric([name], seconds)
         with suppress(OSError):
             limit.add_metric([], memory_limit_bytes())
         return resident, cpu, limit

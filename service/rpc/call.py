@@ -143,6 +143,7 @@ class RpcCall:
             )
         )
         record.answered(answer)
+        self.state.drift.watch(record, contract.name, signature, arrays, answer)
         return answer
 
 

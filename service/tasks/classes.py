@@ -9,11 +9,10 @@ import numpy.typing as npt
 from pydantic import BaseModel, Field
 
 from service.contract.contract import Contract
+from service.contract.scores import Scores, score
 from service.engine.batching.tensors import Tensors
 from service.errors import ModelFailed
 from service.tasks.endpoint import Given, TaskEndpoint, Wanted
-
-Scores = npt.NDArray[np.float64]
 
 DOUBTFUL = (
     "No class has a score of {:.12g} or more: it may well be another one, or something "
@@ -103,31 +102,3 @@ def _classified(
 def finite(number: float) -> float | None:
     """The number; None where it is none that JSON knows."""
     return number if math.isfinite(number) else None
-
-
-def score(outputs: npt.NDArray[Any], function: str) -> Scores:
-    """A model's output to the scores of its classes.
-
-    Args:
-        outputs: (rows, classes); or (rows,), (rows, 1), of the second of two classes.
-        function: none, softmax or sigmoid; softmax of one number is its sigmoid.
-
-    Returns:
-        float64 (rows, classes).
-    """
-    numbers = np.asarray(outputs, np.float64).reshape(len(outputs), -1)
-    if numbers.shape[1] == 1:
-        second = numbers if function == "none" else _sigmoid(numbers)
-        return np.concatenate([1 - second, second], axis=1)
-    if function == "sigmoid":
-        return _sigmoid(numbers)
-    if function == "softmax":
-        powers = np.exp(numbers - numbers.max(axis=1, keepdims=True))
-        shares: Scores = powers / powers.sum(axis=1, keepdims=True)
-        return shares
-    return numbers
-
-
-def _sigmoid(numbers: Scores) -> Scores:
-    shares: Scores = 0.5 * (1 + np.tanh(0.5 * numbers))  # which never overflows
-    return shares

@@ -12,6 +12,7 @@ import click
 import uvicorn
 
 from service.access.certificates import CertificatesError
+from service.drift.recorder import start_recording
 from service.engine.ipc.client import EngineClient
 from service.logs import AccessLog
 from service.processes.cores import take_short_turns
@@ -54,6 +55,7 @@ def main(name: str, handover: str) -> None:
             access_log,
             rates=given.rates,
             certificates=given.certificates,
+            recorder=start_recording(name, settings, metrics),
             tracer=exporting.request_tracer() if exporting is not None else None,
         )
     except CertificatesError as error:

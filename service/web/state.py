@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from service.access.access import Access
 from service.access.certificates import Certificates
+from service.drift.monitor import DriftMonitor
 from service.engine.batching.batcher import Answer
 from service.engine.batching.callers import ANYBODY, Turn
 from service.engine.batching.tensors import Tensors
@@ -24,6 +25,7 @@ from service.web.http.cors import AllowedOrigins
 from service.web.imaging.pool import DecoderPool
 
 if TYPE_CHECKING:
+    from service.drift.recorder import Recorder
     from service.tracing.requests import RequestTracer
 
 ADMIN = "/v1/admin"  # below it, operators are let in however full it is
@@ -77,6 +79,7 @@ class AppState:
         draining: Set on SIGTERM; readiness turns red.
         leaving: Set after the drain delay; nothing new is taken.
         accounting: The requests under way, and what became of the others.
+        drift: Counts what models answer, and has some of it written down.
     """
 
     def __init__(
@@ -88,11 +91,15 @@ class AppState:
         rates: int | None = None,
         certificates: int | None = None,
         tracer: "RequestTracer | None" = None,
+        recorder: "Recorder | None" = None,
     ):
         self.settings = settings
         self.engine = engine
         self.metrics = metrics
-        self.accounting = Accounting(settings, metrics, access_log, tracer)
+        self.drift = DriftMonitor(
+            metrics, lambda: engine.catalog, settings.drift_share, recorder
+        )
+        self.accounting = Accounting(settings, metrics, access_log, tracer, self.drift)
         self.access = Access(settings.api_keys, metrics, rates)
         self.certificates = (
             Certificates(settings, metrics, certificates)
@@ -154,6 +161,7 @@ class AppState:
     def close(self) -> None:
         """Write down what is over, and let the threads end."""
         self.accounting.flush()
+        self.drift.close()
         self._threads.shutdown(wait=False)
         self._parser.shutdown(wait=False)
         self.decoders.close()

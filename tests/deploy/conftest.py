@@ -60,7 +60,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     for model in ("digits", "sentiment"):
         (artifacts / model).symlink_to(ARTIFACTS / model, target_is_directory=True)
     log = folder / "server.log"
-    with Server(log, http_processes=2, artifacts=artifacts) as server:
+    drift = {"drift_share": 0.5, "drift_folder": folder / "drift"}
+    with Server(log, http_processes=2, artifacts=artifacts, **drift) as server:
         server.wait_ready()
         target = server.url.removeprefix("http://")
         with Prometheus(folder, target) as prometheus:

@@ -85,3 +85,16 @@ def test_what_cannot_be_started_is_tried_again_and_leaves_nothing_open(
         await running
 
     asyncio.run(test())
+
+
+def test_a_wrapper_that_is_no_command_is_refused() -> None:
+    with pytest.raises(ValueError, match="No closing quotation"):
+        Settings(engine_wrapper="sandbox.py 'half")
+
+
+def test_only_the_engine_is_wrapped(tmp_path: Path) -> None:
+    settings = Settings(engine_wrapper="env -u 'A B'")
+    handover = keep(tmp_path, [])._handover.model_copy(update={"settings": settings})
+    web = handover.model_copy(update={"name": "http-0"})
+    assert keeper._wrapper(handover) == ["env", "-u", "A B"]
+    assert keeper._wrapper(web) == []

@@ -307,6 +307,7 @@ class ModelCall:
         )
         answer: Answer = await self._record.wait_for(future)
         self._record.answered(answer)
+        self.state.drift.watch(self._record, self._model, signature, rows, answer)
         return answer
 
     def _expected_version(self) -> int | None:

@@ -113,6 +113,7 @@ async def show_model(request: Request, name: str) -> ModelResponse:
             manifest=each.manifest,
             contract=each.contract,
             runtime=each.runtime,
+            reference=each.reference,
             reports=_reports(name, each),
         )
         for each in model.versions

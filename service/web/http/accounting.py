@@ -18,6 +18,7 @@ from service.settings import Settings
 from service.web.http.record import RequestRecord
 
 if TYPE_CHECKING:
+    from service.drift.monitor import DriftMonitor
     from service.tracing.requests import RequestTracer
 
 FULL = "Too many requests are under way; try again soon."
@@ -34,6 +35,7 @@ class Accounting:
         metrics: Where they are counted.
         access_log: Where each gets a line, if at all.
         tracer: What traces some of them, if any.
+        drift: What counts their answers, if anything does.
 
     Attributes:
         in_flight: Requests to models under way in this process. Those for health and
@@ -47,13 +49,14 @@ class Accounting:
         metrics: Metrics,
         access_log: AccessLog | None,
         tracer: "RequestTracer | None" = None,
+        drift: "DriftMonitor | None" = None,
     ):
         share = settings.max_caller_share
         self.in_flight = 0
         self.places = Shares(settings.max_in_flight, share)
         self._decoded = Shares(settings.max_decoded_bytes, share)
         self._metrics = metrics
-        self._access_log, self._tracer = access_log, tracer
+        self._access_log, self._tracer, self._drift = access_log, tracer, drift
         self._finished: list[RequestRecord] = []
         self._refused: defaultdict[str, list[str]] = defaultdict(list)
         self._flush = DelayedCall(self.flush)
@@ -115,6 +118,8 @@ class Accounting:
         refused, self._refused = self._refused, defaultdict(list)
         self._metrics.in_flight.set(self.in_flight)
         self._count(finished)
+        if self._drift is not None:
+            self._drift.count(finished)
         self._count_refused(refused)
         if self._access_log is not None and (finished or refused):
             lines = [record.facts() for record in finished]

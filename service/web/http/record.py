@@ -18,6 +18,7 @@ from service.engine.batching.callers import Turn
 from service.errors import InvalidInput, ServeryError
 
 if TYPE_CHECKING:
+    from service.drift.monitor import Outcome
     from service.engine.batching.batcher import Answer
     from service.tracing.requests import RequestTrace
 
@@ -58,6 +59,8 @@ class RequestRecord:
         labels: What a model answered with.
         stages: Seconds, by what they were spent on.
         held_bytes: Of what was decoded, and is counted while it is under way.
+        outcomes: What its answers are counted by, until they are.
+        is_sampled: Whether it is written down; None: it was not decided yet.
         abandoned: Whether the caller has hung up.
         invalid_status: What the protocol answers to input that is wrong: ours 422.
         trace: Its spans, if it is traced.
@@ -65,9 +68,10 @@ class RequestRecord:
 
     __slots__ = (
         "_awaited", "_ended", "abandoned", "admitted", "batch_rows", "bulk", "caller",
-        "code", "cors", "headers", "held_bytes", "invalid_status", "is_rpc", "labels",
-        "method", "model", "path", "peer", "request_id", "route", "rows", "seconds",
-        "stages", "started", "status", "trace", "version",
+        "code", "cors", "headers", "held_bytes", "invalid_status", "is_rpc",
+        "is_sampled", "labels", "method", "model", "outcomes", "path", "peer",
+        "request_id", "route", "rows", "seconds", "stages", "started", "status",
+        "trace", "version",
     )  # fmt: skip
 
     def __init__(
@@ -97,6 +101,8 @@ class RequestRecord:
         self.labels: Sequence[str] = ()
         self.stages: dict[str, float] = {}
         self.held_bytes = 0
+        self.outcomes: Sequence[Outcome] = ()
+        self.is_sampled: bool | None = None
         self.abandoned = False
         self.invalid_status = InvalidInput.status
         self.trace: RequestTrace | None = None
