@@ -1,6 +1,7 @@
 """Texts on the real service: streams, callers who hang up or do not read, crowds."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from google.protobuf.message_factory import GetMessageClass
 from huggingface_hub import InferenceClient
 from huggingface_hub.errors import IncompleteGenerationError, ValidationError
 
+import servery
 from service.rpc.inference import SERVICE
 from tests.e2e.server import Server, free_port, settle, until
 from tests.tasks.test_writing import read_events
@@ -216,6 +218,36 @@ def test_a_prediction_is_not_held_up_by_texts(server: Server) -> None:
     assert server.client.get("/readyz").status_code == 200
     connection.close()
     until(lambda: under_way(server) == 0, 10)
+
+
+def test_our_client_asks_for_texts_and_reads_along(server: Server) -> None:
+    with servery.Client(server.url) as client:
+        asked: dict[str, Any] = {"prompt": "dear", "seed": 3, "length": 50, "count": 2}
+        texts = client.generate("letter", **asked, mood="unkind")
+        assert list(texts) == [
+            compose(prompt="dear", seed=3, length=50, mood="unkind", index=index)
+            for index in range(2)
+        ]
+        assert texts.seed == 3
+        pieces = list(client.stream("letter", **asked, mood="unkind"))
+        for index, text in enumerate(texts):
+            own = [each for each in pieces if each.index == index]
+            assert "".join(each.text for each in own) == text
+            assert own[-1].finish_reason == "length"
+        with pytest.raises(servery.InvalidInput, match="greater than"):
+            next(client.stream("letter", length=0))
+        with contextlib.closing(client.stream("letter", length=LONG)) as stream:
+            assert next(stream).text
+    until(lambda: under_way(server) == 0, 10)
+
+
+def test_our_client_reads_along_without_waiting(server: Server) -> None:
+    async def read() -> str:
+        async with servery.AsyncClient(server.url) as client:
+            pieces = client.stream("letter", seed=4, length=30)
+            return "".join([each.text async for each in pieces])
+
+    assert asyncio.run(read()) == compose(seed=4, length=30)
 
 
 def test_hugging_faces_client_asks_for_texts(server: Server) -> None:
