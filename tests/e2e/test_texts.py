@@ -20,10 +20,11 @@ from huggingface_hub import InferenceClient
 from huggingface_hub.errors import IncompleteGenerationError, ValidationError
 
 import servery
+from loadtest.target import Target
 from service.rpc.inference import SERVICE
 from tests.e2e.server import Server, free_port, settle, until
 from tests.tasks.test_writing import read_events
-from tests.tasks.writers import compose, write_letters
+from tests.tasks.writers import TASK, compose, write_letters
 
 PATH = "/v1/generate/letter"
 EVENTS = {"accept": "text/event-stream"}
@@ -250,6 +251,14 @@ def test_our_client_reads_along_without_waiting(server: Server) -> None:
     assert asyncio.run(read()) == compose(seed=4, length=30)
 
 
+def test_a_load_test_sends_the_examples_to_what_it_writes(server: Server) -> None:
+    found = Target(server.url).declared(["scribe"])["scribe"]
+    assert found.path == PATH
+    assert [json.loads(each.content) for each in found.bodies] == [
+        each["request"] for each in TASK["examples"]
+    ]
+
+
 def test_hugging_faces_client_asks_for_texts(server: Server) -> None:
     hub = InferenceClient(model=f"{server.url}/hf/scribe", timeout=60)
     asked: dict[str, Any] = {"max_new_tokens": 50, "seed": 3, "do_sample": True}
@@ -348,9 +357,12 @@ def test_who_hangs_up_on_grpcs_stream_costs_nothing_more(server: Server) -> None
 
 
 def test_a_deadline_ends_grpcs_stream(server: Server) -> None:
-    with pytest.raises(grpc.RpcError) as caught:
-        list(infer_text(server, "", length=LONG, timeout=0.5))
-    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    try:  # whose clock is first is not known
+        *_, end, _ = infer_text(server, "", length=LONG, timeout=0.5)
+        reason = end.infer_response.parameters["finish_reason"].string_param
+        assert reason == "deadline"
+    except grpc.RpcError as error:
+        assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     until(lambda: under_way(server) == 0, 5)
 
 
