@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import click
 import numpy as np
 
+from benchmarks.processes import cpu_seconds
 from service.contract.integrity import hash_files
 from service.contract.manifest import Manifest, write_manifest
 from service.contract.saved_model import read_saved_model
@@ -46,11 +47,13 @@ class Seen:
         characters: Of all.
         seconds: From the first request to the last character.
         firsts: Seconds to each stream's first character.
+        cpu_s: Of the service meanwhile, where it is known.
     """
 
     characters: int
     seconds: float
     firsts: list[float]
+    cpu_s: float = 0.0
 
 
 def build_module() -> Any:
@@ -149,12 +152,19 @@ def write(artifacts: Path) -> None:
 @click.option("--streams", default=32, show_default=True, help="That are together.")
 @click.option("--rounds", default=5, show_default=True, help="Of which the median.")
 @click.option("--length", default=LENGTH, show_default=True, help="Of each text.")
-def measure(url: str, streams: int, rounds: int, length: int) -> None:
-    """Print characters a second and the time to the first, medians of rounds."""
+@click.option("--pid", type=int, help="The service's first process, for CPU time.")
+def measure(url: str, streams: int, rounds: int, length: int, pid: int | None) -> None:
+    """Print characters a second and the time to the first, medians of rounds.
+
+    And, of a service on this machine, the CPU time of all its processes: on a machine
+    that does something else besides, that says more than seconds do.
+    """
     alone, together = list[Seen](), list[Seen]()
     for number in range(rounds + 1):  # the first one warms up
         for found, many in ((alone, 1), (together, streams)):
+            before = cpu_seconds(pid) if pid else 0.0
             seen = asyncio.run(stream_together(url, many, length))
+            seen.cpu_s = cpu_seconds(pid) - before if pid else 0.0
             if number:
                 found.append(seen)
     firsts = [asyncio.run(stream_together(url, 1, 1)).firsts[0] for _ in range(50)]
@@ -166,6 +176,9 @@ def measure(url: str, streams: int, rounds: int, length: int) -> None:
             f"({min(rates):,.0f} to {max(rates):,.0f}); the last one's first character "
             f"after {slowest:.1f} ms"
         )
+        if pid:
+            costs = [1e6 * each.cpu_s / each.characters for each in found]
+            click.echo(f"{many:3} streams: {median(costs):8,.0f} µs of CPU a character")
     ratio = median(
         [
             (many.characters / many.seconds) / (one.characters / one.seconds)
