@@ -206,7 +206,7 @@ class LoadedVersion:
         )
 
     def _took_of(self, signature: str, rows: int) -> float:
-        """Seconds of the smallest batch that has room for so many; infinite: unknown."""
+        """Seconds of the smallest batch with room for so many; infinite: unknown."""
         known = [
             (size, took)
             for (name, size), took in self._took.items()
