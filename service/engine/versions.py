@@ -1,12 +1,14 @@
 """A version in memory: its batchers, and the threads in which it computes."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from service.contract.contract import Contract
+from service.contract.task import TextGeneration
 from service.contract.version import Version
 from service.engine.activity import Marker
 from service.engine.batching.batcher import Answer, Batcher
@@ -15,7 +17,10 @@ from service.engine.batching.queue import QueuedRequest
 from service.engine.batching.tensors import TensorChecker, Tensors, count_rows
 from service.engine.compute.runtime import Model
 from service.engine.compute.threads import NICENESS, ComputeThreads
-from service.errors import InvalidInput, ShuttingDown
+from service.engine.texts.counting import TextCounts
+from service.engine.texts.text import Writing
+from service.engine.texts.writer import TextWriter
+from service.errors import InvalidInput, ServeryError, ShuttingDown
 from service.metrics import BatchMetrics, Metrics
 from service.processes.cores import available_cores
 from service.settings import Settings
@@ -97,11 +102,16 @@ class LoadedVersion:
                 self._metrics[signature],
                 version=contract.version,
                 concurrent_batches=self._concurrency(signature),
-                is_quick=partial(self._takes_less, SHARED_S, signature),
+                is_quick=partial(self._is_alone, signature),
                 tracer=_batch_tracer(tracer, contract, signature),
             )
             for signature in contract.signatures
         }
+
+        self._writer: TextWriter | None = None
+        if isinstance(contract.task, TextGeneration):
+            counts = TextCounts(metrics, contract.name)
+            self._writer = TextWriter(contract, self.batchers, settings, counts)
 
     @property
     def alive(self) -> bool:
@@ -138,8 +148,24 @@ class LoadedVersion:
                 fit.append(request)
         self._batcher(signature).queue(fit)
 
+    def write(self, writing: Writing) -> None:
+        """Write texts; see `Engine.write`."""
+        if self._writer is not None:
+            self._writer.write(writing)
+            return
+        error: ServeryError = ShuttingDown("This version of the model has retired.")
+        if not isinstance(self._contract.task, TextGeneration):
+            error = InvalidInput(f"{self._name} writes no texts.")
+        writing.is_over = True
+        writing.listener.failed(writing.number, error)
+
     async def close(self, timeout_s: float) -> None:
         """Take nothing new, finish what is queued within the limit, fail the rest."""
+        if self._writer is not None:
+            began = time.monotonic()
+            await self._writer.close(timeout_s)
+            timeout_s = max(0.0, timeout_s - (time.monotonic() - began))
+            self._writer = None  # a circle, too
         batchers = self.batchers.values()
         await asyncio.gather(*(each.close(timeout_s) for each in batchers))
         self.batchers.clear()  # they know us: a circle, that would keep the model
@@ -166,6 +192,28 @@ class LoadedVersion:
         except KeyError:
             raise ShuttingDown("This version of the model has retired.") from None
 
+    def _is_alone(self, signature: str, rows: int) -> bool:
+        """Whether so many rows are computed as one batch, where two could be.
+
+        They are where they are quick; or where a half would be computed in the event
+        loop, as halves that cannot be computed at the same time.
+        """
+        half = -(-rows // CONCURRENT_BATCHES)
+        return self._takes_less(SHARED_S, signature, rows) or (
+            rows > 1
+            and self._quick_s > 0
+            and self._took_of(signature, half) < self._quick_s
+        )
+
+    def _took_of(self, signature: str, rows: int) -> float:
+        """Seconds of the smallest batch with room for so many; infinite: unknown."""
+        known = [
+            (size, took)
+            for (name, size), took in self._took.items()
+            if name == signature and size >= rows
+        ]
+        return min(known)[1] if known else math.inf
+
     def _takes_less(self, seconds: float, signature: str, rows: int) -> bool:
         """Whether so many rows are known to take less than so many seconds."""
         return self._took.get((signature, rows), seconds) < seconds
@@ -180,14 +228,14 @@ class LoadedVersion:
         count, work = count_rows(rows), partial(self._model.run, signature, rows)
         self._marker.begin_batch()
         began = time.perf_counter()
+        is_quick = self._takes_less(self._quick_s, signature, count)
         try:
-            if self._takes_less(self._quick_s, signature, count):
-                outputs = work()
-            else:
-                outputs = await self._workers.run(work)
+            outputs = work() if is_quick else await self._workers.run(work)
         finally:
             self._marker.end_batch()
         self._took[signature, count] = time.perf_counter() - began
+        if is_quick:
+            await asyncio.sleep(0)  # who asks again at once, as texts do, is not alone
         return outputs
 
 

@@ -15,8 +15,10 @@ from starlette.responses import Response
 from service.contract.contract import Contract
 from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors, count_rows, merge_rows
+from service.engine.texts.request import TextRequest
 from service.errors import EngineGone, ModelNotFound, ModelNotReady, TooManyRows
 from service.web.api.schemas import FilesRequest, how_to_get
+from service.web.api.text_call import TextCall
 from service.web.http.body import (
     JSON,
     RequestModel,
@@ -292,6 +294,27 @@ class ModelCall:
         answers = [await self._infer(rows, "serving_default") for rows in groups]
         outputs = merge_rows([answer.outputs for answer in answers])
         return replace(answers[-1], outputs=outputs)
+
+    @property
+    def record(self) -> RequestRecord:
+        """Of the request."""
+        return self._record
+
+    def write(self, request: TextRequest) -> TextCall:
+        """Have the engine write texts.
+
+        Raises:
+            TooManyRows, RateExceeded: See `TextCall`.
+        """
+        self._asked = self.state.engine.catalog
+        link = self._record.link if request.streams else None
+        if link is not None:
+            link.narrow()
+        version = self._version or self._expected_version()
+        return TextCall(
+            *(self.state, self._record, self._model, version, request, self.deadline),
+            on_unread=link.drop_unread if link is not None else None,
+        )
 
     def _take(self, rows: int) -> None:
         self.state.access.take(self._record, rows)
