@@ -30,6 +30,8 @@ from service.contract.manifest import Manifest, Training, write_manifest
 from service.contract.signature import Signature
 from service.contract.task import Task
 
+MOST_GOLDEN_BYTES = 4_000_000  # of rows with labels; versions lie in a repository
+
 __all__ = [
     "DEFAULT_SIGNATURE",
     "Card",
@@ -127,7 +129,9 @@ def _write_golden(
         found = (held_out or {}).get(name)
         rows = function.sample if found is None else found.rows
         labels = None if found is None else found.labels
-        samples[name] = answer(reloaded[name], signatures[name], rows, labels)
+        samples[name] = answer(
+            reloaded[name], signatures[name], rows, labels, MOST_GOLDEN_BYTES
+        )
     golden = Golden("held-out" if held_out else "given", samples)
     write_golden(draft / GOLDEN, golden, signatures)
 
