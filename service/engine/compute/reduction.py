@@ -22,6 +22,7 @@ from service.engine.compute.proof import (
 from service.engine.compute.runtime import Compiler, Model
 
 ASKED_FOR = "it is asked for"
+TURNS = 2  # in which both precisions are timed
 NO_PROCESSOR = "the processor has no bfloat16"
 LEAST_GAIN = 1.1  # times as fast, unless it is asked for: for less, no other digits
 
@@ -140,10 +141,7 @@ def _prove(
         by_labels=wanted == "auto",
     )
     alone = source.golden.only([name])
-    took = {
-        "float32": time_batches(exact, alone),
-        "bfloat16": time_batches(model, alone),
-    }
+    took = _time_in_turns({"float32": exact, "bfloat16": model}, alone)
     faster = ratio(took["float32"], took["bfloat16"])
     if faster < LEAST_GAIN and wanted == "auto":
         raise Unproven(
@@ -156,6 +154,18 @@ def _prove(
     }
     facts = {"faster": round(faster, 2), "milliseconds": milliseconds}
     return proof.model_copy(update=facts)
+
+
+def _time_in_turns(
+    models: Mapping[Precision, Model], golden: Golden
+) -> dict[Precision, dict[int, float]]:
+    """The least seconds of each, in turns: what else runs here slows down both."""
+    took: dict[Precision, dict[int, float]] = {name: {} for name in models}
+    for _ in range(TURNS):
+        for name, model in models.items():
+            for rows, seconds in time_batches(model, golden).items():
+                took[name][rows] = min(seconds, took[name].get(rows, seconds))
+    return took
 
 
 def _explain(
