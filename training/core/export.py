@@ -26,7 +26,12 @@ from servery.versions import ExportRefused, write_version
 from service.contract.golden import FILENAME as GOLDEN
 from service.contract.golden import Golden, write_golden
 from service.contract.integrity import hash_files
-from service.contract.manifest import Manifest, Training, write_manifest
+from service.contract.manifest import (
+    PRECISION_TOLERANCE,
+    Manifest,
+    Training,
+    write_manifest,
+)
 from service.contract.signature import Signature
 from service.contract.task import Task
 
@@ -56,6 +61,7 @@ class Card:
     training: Training
     metrics: Mapping[str, Any]
     constants: Mapping[str, Any] = field(default_factory=dict)
+    precision_tolerance: float = PRECISION_TOLERANCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +156,7 @@ def _write_manifest(
         signatures=signatures,
         labels=card.labels,
         batch_sizes=card.batch_sizes,
+        precision_tolerance=card.precision_tolerance,
         constants=dict(card.constants),
         training=card.training,
         metrics=dict(card.metrics),
