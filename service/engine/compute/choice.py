@@ -55,6 +55,7 @@ logger = logging.getLogger(__name__)
 
 PROCESSORS_DIFFER = 10  # times the tolerance is TensorFlow's own, on another machine
 DISTRUSTED = "compiled, it answered a live batch otherwise"
+NOT_BY_TENSORFLOW = "bfloat16 is asked for, and TensorFlow stays in float32"
 OTHERWISE = "TensorFlow found its signatures to be otherwise than they say"
 
 
@@ -280,7 +281,8 @@ class RuntimeChooser:
             choice = RuntimeChoice(name="tensorflow", reason=choice, **facts)
         if precision == "bfloat16":
             found_in: Precision = "bfloat16" if model.bfloat16 else "float32"
-            said = PrecisionChoice(name=found_in, reason=ASKED_FOR)
+            why = ASKED_FOR if model.bfloat16 else NOT_BY_TENSORFLOW
+            said = PrecisionChoice(name=found_in, reason=why)
             choice = choice.model_copy(update={"precision": said})
         return Loaded(model, choice, warm_s)
 
@@ -350,8 +352,8 @@ class RuntimeChooser:
             facts["difference"] = found
         except ValueError as error:
             return _by_tensorflow(uncompiled, str(error), **facts)
-        precision = self._reducer.wanted_by(policy)
-        model, facts["precision"] = self._reducer.reduce(source, model, precision)
+        asked = self._reducer.wanted_by(policy)
+        model, precision = self._reducer.reduce(source, model, asked)
         seconds = time.perf_counter() - began
         times = {"openvino": time_batches(model, golden)}
         times["tensorflow"] = time_batches(reference, golden)
@@ -364,6 +366,7 @@ class RuntimeChooser:
             reason = f"compiled, it takes {1 / faster:.2f} times as long"
             return _by_tensorflow(uncompiled, reason, **facts)
         reason = f"compiled, it is {faster:.2f} times as fast"
+        facts["precision"] = precision
         choice = RuntimeChoice(name="openvino", reason=reason, **facts)
         return Loaded(model, choice, seconds)
 

@@ -351,6 +351,17 @@ def test_who_asks_for_it_has_tensorflow_compute_in_it_what_is_not_compiled(
     assert runtimes.references == ["float32", "bfloat16", "bfloat16"]
 
 
+def test_what_tensorflow_serves_is_not_said_to_compute_as_what_was_compiled(
+    runtimes: Runtimes, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(folder, contract(), {NAME: samples()})
+    seconds = iter([2.0, 1.0])  # of what was compiled, and of TensorFlow
+    monkeypatch.setattr(choice, "time_batches", lambda *_: {1: next(seconds)})
+    found = chosen(able(runtimes).load(folder, contract(), POLICY))
+    assert (found.name, found.computes_in) == ("tensorflow", "float32")
+    assert found.precision is None
+
+
 def test_a_setting_that_changes_between_starts_is_heeded(
     runtimes: Runtimes, folder: Path, tmp_path: Path
 ) -> None:
