@@ -4,7 +4,6 @@ Rows go to both, 1, 2, 3 and all that are given; answers may differ by `TOLERANC
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy.typing as npt
@@ -12,7 +11,7 @@ import tensorflow as tf
 
 from servery import samples as rows_of
 from servery.declaration import read_expected
-from servery.saved_model import GOLDEN_ROWS, Call, answer, compare
+from servery.saved_model import Call, answer, compare
 from servery.versions import ExportRefused
 from service.contract.golden import TOLERANCE, Samples, difference
 from service.contract.samples import Rows, draw
@@ -82,10 +81,12 @@ class Comparison:
                 "expected: expected a model with one signature, which answers the same "
                 f"rows the same; received {len(self._saved.signatures)}"
             )
-        ((name, found),) = self.golden.items()
+        ((name, _),) = self.golden.items()
         rows = min(len(each) for each in self.rows[name].values())
         right = read_expected(expected, labels, rows)
-        self.golden[name] = replace(found, labels=right[:GOLDEN_ROWS])
+        self.golden[name] = answer(
+            self._reloaded[name], self._saved.signatures[name], self.rows[name], right
+        )
 
     def _choose_rows(self, name: str, live: Call, samples: Any | None) -> Rows:
         """The rows that are given, or the first drawn ones that the model takes."""

@@ -18,6 +18,8 @@ from service.contract.signature import Signature, TensorSpec
 
 DEFAULT_SIGNATURE = "serving_default"
 GOLDEN_ROWS = 64
+LABELLED_ROWS = 1000  # with the right answers: as many as prove 0.1 point
+MOST_LABELLED_BYTES = 200_000_000  # of their inputs: 1,000 photos of 224×224 in colour
 Arrays = Mapping[str, npt.NDArray[Any]]
 Call = Callable[..., Mapping[str, Any]]
 Difference = Callable[[npt.NDArray[Any], npt.NDArray[Any]], float]
@@ -132,19 +134,57 @@ def answer(
     signature: Signature,
     rows: Arrays,
     labels: npt.NDArray[Any] | None = None,
+    most_bytes: int = MOST_LABELLED_BYTES,
 ) -> Samples:
-    """What a function answers to the first rows, as many as are worth keeping."""
+    """What a function answers to as many rows as are worth keeping.
+
+    Args:
+        call: The function.
+        signature: Its own.
+        rows: input → array, with all the rows that there are.
+        labels: The right answers to these.
+        most_bytes: Of the inputs that are kept, where there are labels: up to 1,000
+            rows, evenly from all of them, and 64 in any case. Else the first 64.
+    """
+    chosen: Any = slice(GOLDEN_ROWS)
+    if labels is not None and signature.can_batch:
+        size = sum(each.nbytes for each in rows.values())
+        chosen = _spread(len(labels), size, most_bytes)
     kept = {
-        spec.name: rows[spec.name][:GOLDEN_ROWS] if spec.has_rows else rows[spec.name]
+        spec.name: rows[spec.name][chosen] if spec.has_rows else rows[spec.name]
         for spec in signature.inputs
         if spec.name in rows
     }
-    found = call(**{name: tf.constant(each) for name, each in kept.items()})
+    found = list(_call_in_parts(call, kept, whole=not signature.can_batch))
     return Samples(
         tuple(kept[spec.name] for spec in signature.inputs),
-        tuple(as_array(found[spec.name]) for spec in signature.outputs),
-        None if labels is None else labels[:GOLDEN_ROWS],
+        tuple(
+            np.concatenate(parts) if len(parts) > 1 else parts[0]
+            for parts in (
+                [each[spec.name] for each in found] for spec in signature.outputs
+            )
+        ),
+        None if labels is None else labels[chosen],
     )
+
+
+def _spread(count: int, size: int, most_bytes: int) -> npt.NDArray[np.intp]:
+    """Numbers of rows, evenly from all, of which there may be `size` bytes."""
+    fitting = most_bytes * count // max(1, size)
+    kept = min(count, LABELLED_ROWS, max(GOLDEN_ROWS, fitting))
+    return np.arange(kept) * count // max(1, kept)
+
+
+def _call_in_parts(
+    call: Call, rows: Arrays, *, whole: bool
+) -> Iterator[dict[str, npt.NDArray[Any]]]:
+    """The outputs to rows, in parts that no memory is too small for."""
+    count = GOLDEN_ROWS if whole else max(map(len, rows.values()), default=1)
+    for first in range(0, max(1, count), GOLDEN_ROWS):
+        part = slice(first, first + GOLDEN_ROWS)
+        given = rows if whole else {name: each[part] for name, each in rows.items()}
+        found = call(**{name: tf.constant(each) for name, each in given.items()})
+        yield {name: as_array(each) for name, each in found.items()}
 
 
 def largest_difference(live: npt.NDArray[Any], written: npt.NDArray[Any]) -> float:

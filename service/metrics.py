@@ -305,8 +305,9 @@ class Metrics:
         )
         self.model_runtime = Gauge(
             "servery_model_runtime",
-            "1 for the runtime that computes a version.",
-            ["model", "version", "runtime"],
+            "1 for the runtime that computes a version, and its precision: bfloat16 if "
+            "any signature computes in it.",
+            ["model", "version", "runtime", "precision"],
             multiprocess_mode="livesum",
             registry=registry,
         )

@@ -118,10 +118,11 @@ class Settings(BaseSettings):
         description="Threads for one batch on the CPU; 0 = half the cores, or all for "
         "a model of more than 20 MB.",
     )
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32",
-        description="float32, or bfloat16 on CPUs that have it, for models whose "
-        "outputs differ by at most 0.03 in it.",
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="What models compute in, on CPUs that have bfloat16: float32; "
+        "bfloat16, where no output differs by more than 0.03 in it; or auto: bfloat16 "
+        "where a version's own samples prove that its answers stay as good.",
     )
 
     versions_kept: int = Field(

@@ -13,10 +13,9 @@ import numpy as np
 from service.contract.contract import Contract
 from service.contract.integrity import hash_files
 from service.contract.manifest import FILENAME, Manifest, Training
-from service.contract.policy import ModelPolicy
+from service.contract.policy import ModelPolicy, WantedPrecision
 from service.contract.signature import Signature, TensorSpec
 from service.engine.batching.tensors import Tensors
-from service.engine.compute.precision import Precision
 from service.engine.compute.runtime import Loaded
 
 DOUBLE = Signature(
@@ -88,6 +87,7 @@ class Multiplier:
     """What `MultiplierLoader` loads. Blocks in `run` while `free` is not set."""
 
     in_process = alive = True
+    bfloat16 = ()
 
     def __init__(self, factor: int, contract: Contract):
         self.factor, self.contract = factor, contract
@@ -119,7 +119,7 @@ class MultiplierLoader:
     def __init__(self) -> None:
         self.loaded: dict[tuple[str, int], Multiplier] = {}
         self.held: dict[str, threading.Event] = {}  # models whose loading waits
-        self.precisions: list[Precision | None] = []  # that were asked for
+        self.precisions: list[WantedPrecision | None] = []  # that were asked for
         self.fails = False
         self.slow: set[str] = set()  # models that wait for another process
         self.expecting = self.released = 0

@@ -12,7 +12,11 @@ from typing import Any
 
 from pydantic import Field
 
-from service.contract.manifest import Manifest, ManifestError
+from service.contract.manifest import (
+    PRECISION_TOLERANCE,
+    Manifest,
+    ManifestError,
+)
 from service.contract.saved_model import SavedModel
 from service.contract.signature import Frozen, Signature
 from service.contract.table import TaskError
@@ -43,6 +47,9 @@ class Contract(Frozen):
         None, description="declared, or only named; null = only tensors are known"
     )
     labels: tuple[str, ...] = Field((), description="name of each class, by its index")
+    precision_tolerance: float = Field(
+        PRECISION_TOLERANCE, description="see the manifest"
+    )
     constants: dict[str, Any] = Field(
         default_factory=dict, description="pre-processing that the graph cannot do"
     )
@@ -89,6 +96,7 @@ def from_manifest(manifest: Manifest) -> Contract:
         stateful=manifest.stateful,
         task=manifest.task,
         labels=manifest.labels,
+        precision_tolerance=manifest.precision_tolerance,
         constants=manifest.constants,
     )
 

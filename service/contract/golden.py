@@ -4,7 +4,7 @@
 the same answers before anybody gets one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -56,6 +56,11 @@ class Golden:
 
     origin: Origin
     samples: Mapping[str, Samples] = field(default_factory=dict)
+
+    def only(self, names: Collection[str]) -> "Golden":
+        """Those of some signatures."""
+        kept = {name: each for name, each in self.samples.items() if name in names}
+        return Golden(self.origin, kept)
 
 
 def write_golden(

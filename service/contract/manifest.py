@@ -16,6 +16,8 @@ from service.contract.task import Task
 from service.wording import describe_faults
 
 FILENAME, DIGEST = "manifest.json", "manifest.sha256"
+PRECISION_TOLERANCE = 0.1
+MOST_PRECISION_TOLERANCE = 1.0  # points: what costs more is another model
 NAMED = ("task", "str")  # what Pydantic finds wrong with a task that is no mere name
 
 
@@ -68,6 +70,14 @@ class Manifest(Frozen):
     labels: tuple[str, ...] = Field((), description="name of each class, by its index")
     batch_sizes: tuple[int, ...] = Field(
         min_length=1, description="rows a batch may have, rising; others are padded up"
+    )
+    precision_tolerance: float = Field(
+        PRECISION_TOLERANCE,
+        ge=0,
+        le=MOST_PRECISION_TOLERANCE,
+        allow_inf_nan=False,
+        description="percentage points by which the task's measure may fall, and of "
+        "answers that may change, for a lesser precision to be served",
     )
     constants: dict[str, Any] = Field(
         default_factory=dict, description="pre-processing that the graph cannot do"

@@ -32,6 +32,7 @@ MOST_ROWS = 65_536  # of a batch
 Number = Annotated[int, Field(ge=1, le=LAST_VERSION, strict=True)]
 Rows = Annotated[int, Field(ge=1, le=MOST_ROWS, strict=True)]
 WantedRuntime = Literal["auto", "openvino", "tensorflow"]
+WantedPrecision = Literal["auto", "float32", "bfloat16"]
 Given = TypeVar("Given", Contract, Manifest)
 
 
@@ -128,9 +129,7 @@ class ModelPolicy(Frozen):
     batching: bool = Field(
         True, strict=True, description="whether requests share batches"
     )
-    precision: Literal["float32", "bfloat16"] | None = Field(
-        None, description="what it computes in"
-    )
+    precision: WantedPrecision | None = Field(None, description="what it computes in")
     runtime: WantedRuntime = Field(
         "auto", description="what computes; auto = what the setting says"
     )

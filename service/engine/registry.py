@@ -115,7 +115,7 @@ class Registry:
         self._journal.absolve(key)
         self._statuses.set(key, VersionState.READY, version=loaded.version)
         runtime = loaded.version.runtime
-        by = f": {runtime.name}, {runtime.reason}" if runtime is not None else ""
+        by = f": {runtime.describe()}" if runtime is not None else ""
         logger.info("%s %d is ready%s", *key, by)
         return True
 

@@ -172,7 +172,8 @@ class Statuses:
         self._metrics.model_state.labels(*labels, status.state).set(value)
         if status.runtime is not None:
             serves = value if status.state is VersionState.READY else 0
-            self._metrics.model_runtime.labels(*labels, status.runtime.name).set(serves)
+            by = status.runtime.name, status.runtime.computes_in
+            self._metrics.model_runtime.labels(*labels, *by).set(serves)
 
 
 def _key(pair: tuple[Key, VersionStatus]) -> Key:

@@ -27,7 +27,8 @@ def versions_of_one_model(models: Path) -> None:
 
 
 def several_models(models: Path) -> None:
-    shutil.copytree(DIGITS, models / "digits")
+    newest = shutil.ignore_patterns("3")  # of two the first is in memory, too
+    shutil.copytree(DIGITS, models / "digits", ignore=newest)
     saved_models.half_plus_two(models / "half_plus_two" / "1")
 
 

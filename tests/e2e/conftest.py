@@ -32,6 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         max_body_bytes=2_000_000,
         max_image_pixels=20_000_000,
         http_processes=2,
+        versions_kept=3,  # the first of digits too
     )
     with started:
         started.wait_ready()

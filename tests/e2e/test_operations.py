@@ -108,7 +108,7 @@ def test_metrics_add_up_over_all_processes(
 
 
 def test_metrics_say_what_is_loaded_and_what_is_refused(server: Server) -> None:
-    state = {"model": "digits", "version": "2", "state": "ready"}
+    state = {"model": "digits", "version": "3", "state": "ready"}
     assert metric(server, "servery_model_state", **state) == 1
     assert metric(server, "servery_model_load_seconds", model="digits") > 0
     before = metric(server, "servery_rejections_total", reason="not_found")

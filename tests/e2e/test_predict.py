@@ -390,5 +390,5 @@ def test_requests_are_logged_as_json_lines(server: Server, seven: bytes) -> None
     (line,) = server.log_lines(request_id="a-request-to-find")
     assert json.dumps(line)
     assert (line["method"], line["path"], line["status"]) == ("POST", PATH, 200)
-    assert (line["model"], line["version"], line["rows"]) == ("digits", 2, 1)
+    assert (line["model"], line["version"], line["rows"]) == ("digits", 3, 1)
     assert {"ms", "decode_ms", "queue_ms", "compute_ms", "time"} <= set(line)

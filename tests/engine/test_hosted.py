@@ -54,7 +54,7 @@ class MixedLoader:
     def load(self, folder: Path, contract: Contract, policy: ModelPolicy) -> Loaded:
         if contract.name == STEADY:
             return self._here.load(folder, contract, policy)
-        model = self.host.load(folder, contract, policy.precision)
+        model = self.host.load(folder, contract, "float32")
         return Loaded(model, warm_s=model.warm())
 
     def is_quick(self, folder: Path, contract: Contract, policy: ModelPolicy) -> bool:

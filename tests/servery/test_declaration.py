@@ -93,6 +93,28 @@ def test_right_answers_are_kept_with_the_samples(
     assert labels.tolist() == [0, 2, 1]
 
 
+@pytest.mark.parametrize(("given", "kept"), [(70, 70), (1000, 1000), (2500, 1000)])
+def test_of_many_samples_with_right_answers_a_thousand_are_kept_from_all_of_them(
+    given: int, kept: int, model: Any, tmp_path: Path
+) -> None:
+    rows = np.random.default_rng(0).random((given, 4, 4, 1), np.float32)
+    folder = servery.export(
+        model, "shapes", artifacts=tmp_path, labels=LABELS,
+        samples=rows, expected=np.arange(given) % 3,
+    )  # fmt: skip
+
+    golden = read_golden(folder / GOLDEN, read_manifest(folder).signatures)
+    assert golden
+    found = golden.samples["serving_default"]
+    chosen = np.arange(kept) * given // kept
+    assert found.labels is not None
+    np.testing.assert_array_equal(found.inputs[0], rows[chosen])
+    np.testing.assert_array_equal(found.labels, chosen % 3)
+    np.testing.assert_allclose(
+        found.outputs[0], model.predict(rows[chosen], verbose=0), atol=1e-5
+    )
+
+
 @pytest.mark.parametrize(
     ("samples", "right", "message"),
     [

@@ -26,9 +26,16 @@ from servery.versions import ExportRefused, write_version
 from service.contract.golden import FILENAME as GOLDEN
 from service.contract.golden import Golden, write_golden
 from service.contract.integrity import hash_files
-from service.contract.manifest import Manifest, Training, write_manifest
+from service.contract.manifest import (
+    PRECISION_TOLERANCE,
+    Manifest,
+    Training,
+    write_manifest,
+)
 from service.contract.signature import Signature
 from service.contract.task import Task
+
+MOST_GOLDEN_BYTES = 4_000_000  # of rows with labels; versions lie in a repository
 
 __all__ = [
     "DEFAULT_SIGNATURE",
@@ -54,6 +61,7 @@ class Card:
     training: Training
     metrics: Mapping[str, Any]
     constants: Mapping[str, Any] = field(default_factory=dict)
+    precision_tolerance: float = PRECISION_TOLERANCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +135,9 @@ def _write_golden(
         found = (held_out or {}).get(name)
         rows = function.sample if found is None else found.rows
         labels = None if found is None else found.labels
-        samples[name] = answer(reloaded[name], signatures[name], rows, labels)
+        samples[name] = answer(
+            reloaded[name], signatures[name], rows, labels, MOST_GOLDEN_BYTES
+        )
     golden = Golden("held-out" if held_out else "given", samples)
     write_golden(draft / GOLDEN, golden, signatures)
 
@@ -146,6 +156,7 @@ def _write_manifest(
         signatures=signatures,
         labels=card.labels,
         batch_sizes=card.batch_sizes,
+        precision_tolerance=card.precision_tolerance,
         constants=dict(card.constants),
         training=card.training,
         metrics=dict(card.metrics),

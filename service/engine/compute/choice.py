@@ -15,7 +15,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from service.contract.compilation import RuntimeChoice, find_obstacle
+from service.contract.compilation import (
+    Precision,
+    PrecisionChoice,
+    RuntimeChoice,
+    find_obstacle,
+)
 from service.contract.contract import Contract
 from service.contract.golden import (
     FILENAME,
@@ -26,7 +31,7 @@ from service.contract.golden import (
     read_golden,
     write_golden,
 )
-from service.contract.policy import ModelPolicy, WantedRuntime
+from service.contract.policy import ModelPolicy, WantedPrecision, WantedRuntime
 from service.engine.compute.comparison import (
     answer_far,
     complete,
@@ -37,6 +42,10 @@ from service.engine.compute.comparison import (
 from service.engine.compute.compiled_cache import CompiledCache
 from service.engine.compute.compiler_process import CompilerProcess
 from service.engine.compute.live_check import Batch, WatchedModel
+from service.engine.compute.precision import TOLERANCE as BFLOAT16_TOLERANCE
+from service.engine.compute.precision import has_bfloat16
+from service.engine.compute.reduction import ASKED_FOR, PrecisionReducer
+from service.engine.compute.reduction import Source as Draft
 from service.engine.compute.runtime import Compiler, Loaded, Model, TensorFlow
 from service.engine.reconciler import Key
 from service.processes.cores import available_cores
@@ -46,6 +55,7 @@ logger = logging.getLogger(__name__)
 
 PROCESSORS_DIFFER = 10  # times the tolerance is TensorFlow's own, on another machine
 DISTRUSTED = "compiled, it answered a live batch otherwise"
+NOT_BY_TENSORFLOW = "bfloat16 is asked for, and TensorFlow stays in float32"
 OTHERWISE = "TensorFlow found its signatures to be otherwise than they say"
 
 
@@ -59,6 +69,7 @@ class _Source(NamedTuple):
     folder: Path
     contract: Contract
     key: str
+    bfloat16: Collection[str]
 
 
 class RuntimeChooser:
@@ -73,6 +84,8 @@ class RuntimeChooser:
         tolerance: Largest difference of an output that is allowed.
         obstacle: Why nothing is compiled here, if so.
         rechecked: Live batches, of which one is computed by TensorFlow too; 0 = none.
+        precision: See `SERVERY_PRECISION`.
+        has_bfloat16: Whether the processor has it.
     """
 
     def __init__(
@@ -86,6 +99,8 @@ class RuntimeChooser:
         tolerance: float = TOLERANCE,
         obstacle: str | None = None,
         rechecked: int = 0,
+        precision: WantedPrecision = "auto",
+        has_bfloat16: bool = False,
     ):
         self._compiler = compiler
         self._tensorflow = tensorflow
@@ -95,6 +110,7 @@ class RuntimeChooser:
         self._tolerance = tolerance
         self._here = obstacle
         self._rechecked = rechecked
+        self._reducer = PrecisionReducer(compiler, precision, able=has_bfloat16)
         self._watched: WeakKeyDictionary[WatchedModel, _Source] = WeakKeyDictionary()
         self._distrusted: set[str] = set()  # keys of the cache
 
@@ -136,14 +152,14 @@ class RuntimeChooser:
 
     def _recheck(self, source: _Source, batch: Batch) -> list[Key]:
         contract = source.contract
-        reference = self._tensorflow.load(source.folder, contract, None)
+        reference = self._tensorflow.load(source.folder, contract, "float32")
         expected = reference.run(batch.signature, batch.inputs)
         del reference
         pairs = zip(expected, batch.outputs, strict=True)
         found = max((difference(*pair) for pair in pairs), default=0.0)
         key = contract.name, contract.version
         logger.info("%s %d was checked again: it differs by %.2g", *key, found)
-        if found <= self._tolerance:
+        if found <= self._allow(reduced=batch.signature in source.bfloat16):
             return []
         logger.error(
             "%s %d answers otherwise than TensorFlow, by %.2g: that takes over",
@@ -166,17 +182,21 @@ class RuntimeChooser:
         """
         obstacle = self._find_obstacle(contract, policy)
         if obstacle is not None:
-            return self._load_tensorflow(folder, contract, policy, obstacle)
+            precision = self._uncompiled_precision(policy)
+            return self._load_tensorflow(folder, contract, precision, obstacle)
         key = self._key(folder, contract, policy)
         if key in self._distrusted:
             return self._cache.keep(
                 key,
-                lambda _: self._load_tensorflow(folder, contract, policy, DISTRUSTED),
+                lambda _: self._load_tensorflow(
+                    folder, contract, "float32", DISTRUSTED
+                ),
             )
         loaded = self._load_kept(key, folder, contract, policy)
         if loaded is None:
             loaded = self._decide(key, folder, contract, policy)
-        return self._watch(loaded, _Source(folder, contract, key))
+        source = _Source(folder, contract, key, loaded.model.bfloat16)
+        return self._watch(loaded, source)
 
     def _load_kept(
         self, key: str, folder: Path, contract: Contract, policy: ModelPolicy
@@ -187,18 +207,21 @@ class RuntimeChooser:
             return None
         entry, choice = kept
         if choice.name == "tensorflow":
-            return self._load_tensorflow(folder, contract, policy, choice)
+            precision = self._uncompiled_precision(policy)
+            return self._load_tensorflow(folder, contract, precision, choice)
         began = time.perf_counter()
         try:
             golden = read_golden(entry / FILENAME, contract.signatures)
             if golden is None:
                 raise FileNotFoundError(FILENAME)
-            model, _ = self._load_compiled(contract, golden, entry)
+            model = self._compiler.load(contract, entry, _find_precisions(choice))
+            self._check_compiled(model, golden)
         except OSError as error:  # another service is making it anew
             logger.info("%s is gone: %s", entry, error)
             return None
         except ValueError as error:
-            return self._load_tensorflow(folder, contract, policy, str(error))
+            precision = self._uncompiled_precision(policy)
+            return self._load_tensorflow(folder, contract, precision, str(error))
         return Loaded(model, choice, time.perf_counter() - began)
 
     def _watch(self, loaded: Loaded, source: _Source) -> Loaded:
@@ -212,14 +235,22 @@ class RuntimeChooser:
     def _find_obstacle(self, contract: Contract, policy: ModelPolicy) -> str | None:
         if self._wanted_by(policy) == "tensorflow":
             return "it is asked for"
-        if policy.precision == "bfloat16":
-            return "bfloat16 is asked for"
         return self._here or find_obstacle(contract)
 
     def _key(self, folder: Path, contract: Contract, policy: ModelPolicy) -> str:
         wanted = self._wanted_by(policy)
         conditions = (wanted, f"{self._threads} threads", str(self._tolerance))
-        return self._cache.key(folder, contract, *conditions)
+        precision = self._reducer.wanted_by(policy)
+        return self._cache.key(folder, contract, *conditions, precision)
+
+    def _uncompiled_precision(self, policy: ModelPolicy) -> Precision:
+        """What TensorFlow is to serve in: bfloat16 only where that is asked for."""
+        asked_for = self._reducer.wanted_by(policy) == "bfloat16"
+        return "bfloat16" if asked_for else "float32"
+
+    def _allow(self, *, reduced: bool) -> float:
+        """The largest difference that is allowed in a precision."""
+        return max(self._tolerance, BFLOAT16_TOLERANCE) if reduced else self._tolerance
 
     def _wanted_by(self, policy: ModelPolicy) -> WantedRuntime:
         return self._wanted if policy.runtime == "auto" else policy.runtime
@@ -228,7 +259,7 @@ class RuntimeChooser:
         self,
         folder: Path,
         contract: Contract,
-        policy: ModelPolicy,
+        precision: Precision,
         choice: RuntimeChoice | str,
     ) -> Loaded:
         """By TensorFlow, held against what it once answered.
@@ -236,18 +267,23 @@ class RuntimeChooser:
         Args:
             folder: See `load`.
             contract: See there.
-            policy: See there.
+            precision: In which, where it agrees with itself in that.
             choice: What was decided, or why TensorFlow it is.
         """
-        model = self._tensorflow.load(folder, contract, policy.precision)
+        model = self._tensorflow.load(folder, contract, precision)
         warm_s = model.warm()
         facts: dict[str, Any] = {}
         golden = read_golden(folder / FILENAME, contract.signatures)
-        if golden is not None and policy.precision != "bfloat16":
+        if golden is not None and precision == "float32":
             found = self._check_tensorflow(model, golden)
             facts = {"samples": golden.origin, "difference": found}
         if isinstance(choice, str):
             choice = RuntimeChoice(name="tensorflow", reason=choice, **facts)
+        if precision == "bfloat16":
+            found_in: Precision = "bfloat16" if model.bfloat16 else "float32"
+            why = ASKED_FOR if model.bfloat16 else NOT_BY_TENSORFLOW
+            said = PrecisionChoice(name=found_in, reason=why)
+            choice = choice.model_copy(update={"precision": said})
         return Loaded(model, choice, warm_s)
 
     def _check_tensorflow(self, model: Model, golden: Golden) -> float:
@@ -264,9 +300,23 @@ class RuntimeChooser:
     def _decide(
         self, key: str, folder: Path, contract: Contract, policy: ModelPolicy
     ) -> Loaded:
-        """Load a version by both runtimes, and keep the better one."""
-        by_tensorflow = self._load_tensorflow(folder, contract, policy, OTHERWISE)
-        reference, wanted = by_tensorflow.model, self._wanted_by(policy)
+        """Load a version by both runtimes, and keep the better one.
+
+        TensorFlow is the reference in float32; what is to be served by it in another
+        precision is loaded once more.
+        """
+        loaded = self._decide_beside(key, folder, contract, policy)
+        precision, choice = self._uncompiled_precision(policy), loaded.choice
+        if precision == "float32" or choice is None or choice.name == "openvino":
+            return loaded
+        return self._load_tensorflow(folder, contract, precision, choice)
+
+    def _decide_beside(
+        self, key: str, folder: Path, contract: Contract, policy: ModelPolicy
+    ) -> Loaded:
+        """The better one of both runtimes, of which TensorFlow computes in float32."""
+        by_tensorflow = self._load_tensorflow(folder, contract, "float32", OTHERWISE)
+        reference = by_tensorflow.model
         if reference.contract != contract:
             return by_tensorflow
         try:
@@ -277,7 +327,8 @@ class RuntimeChooser:
 
         def decide(draft: Path) -> Loaded:
             write_golden(draft / FILENAME, golden, contract.signatures)
-            return self._compare(folder, golden, by_tensorflow, draft, wanted)
+            source = Draft(folder, contract, golden, draft)
+            return self._compare(source, by_tensorflow, policy)
 
         try:
             return self._cache.keep(key, decide)
@@ -286,23 +337,23 @@ class RuntimeChooser:
             return _by_tensorflow(by_tensorflow, reason)
 
     def _compare(
-        self,
-        folder: Path,
-        golden: Golden,
-        uncompiled: Loaded,
-        draft: Path,
-        wanted: WantedRuntime,
+        self, source: Draft, uncompiled: Loaded, policy: ModelPolicy
     ) -> Loaded:
         """What was compiled; TensorFlow's, where that fails, differs or is slower."""
+        folder, contract, golden, draft = source
         reference, began = uncompiled.model, time.perf_counter()
+        wanted = self._wanted_by(policy)
         facts: dict[str, Any] = {"samples": golden.origin}
         try:
             far = self._find_noise(golden, reference, wanted, facts)
-            self._compiler.compile(folder, reference.contract, draft)
-            model, found = self._load_compiled(reference.contract, golden, draft)
-            facts["difference"] = max(found, self._check_compiled(model, far))
+            self._compiler.compile(folder, contract, draft)
+            model = self._compiler.load(contract, draft)
+            found = max(self._check_compiled(model, each) for each in (golden, far))
+            facts["difference"] = found
         except ValueError as error:
             return _by_tensorflow(uncompiled, str(error), **facts)
+        asked = self._reducer.wanted_by(policy)
+        model, precision = self._reducer.reduce(source, model, asked)
         seconds = time.perf_counter() - began
         times = {"openvino": time_batches(model, golden)}
         times["tensorflow"] = time_batches(reference, golden)
@@ -315,6 +366,7 @@ class RuntimeChooser:
             reason = f"compiled, it takes {1 / faster:.2f} times as long"
             return _by_tensorflow(uncompiled, reason, **facts)
         reason = f"compiled, it is {faster:.2f} times as fast"
+        facts["precision"] = precision
         choice = RuntimeChoice(name="openvino", reason=reason, **facts)
         return Loaded(model, choice, seconds)
 
@@ -345,32 +397,31 @@ class RuntimeChooser:
             raise Disagreement(f"TensorFlow differs from itself by {noise:.2g}")
         return far
 
-    def _load_compiled(
-        self, contract: Contract, golden: Golden, cache: Path
-    ) -> tuple[Model, float]:
-        """What was compiled, if it answers as TensorFlow does.
-
-        Returns:
-            It, and the largest difference of its answers.
+    def _check_compiled(self, model: Model, golden: Golden) -> float:
+        """The largest difference of what was compiled, of its precision's or less.
 
         Raises:
-            ValueError: It cannot be loaded, or answers otherwise.
-            OSError: It is gone.
+            Disagreement: It fails, or answers otherwise.
         """
-        model = self._compiler.load(contract, cache)
-        return model, self._check_compiled(model, golden)
+        largest = 0.0
+        for name in golden.samples:
+            try:
+                found = measure(model, golden.only([name]))
+            except Exception as error:  # whatever native code raises
+                raise Disagreement(f"what was compiled fails: {error}") from error
+            allowed = self._allow(reduced=name in model.bfloat16)
+            if not found <= allowed:
+                raise Disagreement(
+                    "what was compiled answers otherwise: expected a difference of at "
+                    f"most {allowed:g}, received {found:.2g}"
+                )
+            largest = max(largest, found)
+        return largest
 
-    def _check_compiled(self, model: Model, golden: Golden) -> float:
-        try:
-            found = measure(model, golden)
-        except Exception as error:  # whatever native code raises
-            raise Disagreement(f"what was compiled fails: {error}") from error
-        if found > self._tolerance:
-            raise Disagreement(
-                "what was compiled answers otherwise: expected a difference of at most "
-                f"{self._tolerance:g}, received {found:.2g}"
-            )
-        return found
+
+def _find_precisions(choice: RuntimeChoice) -> dict[str, Precision]:
+    found = {} if choice.precision is None else choice.precision.signatures
+    return dict.fromkeys(found, "bfloat16")
 
 
 def _by_tensorflow(loaded: Loaded, reason: str, **facts: Any) -> Loaded:
@@ -381,9 +432,7 @@ def _by_tensorflow(loaded: Loaded, reason: str, **facts: Any) -> Loaded:
 def make_chooser(settings: Settings, tensorflow: TensorFlow) -> RuntimeChooser:
     """The chooser that the settings ask for."""
     obstacle = None
-    if settings.precision == "bfloat16":
-        obstacle = "bfloat16 is asked for"
-    elif settings.device != "cpu" and has_gpu():
+    if settings.device != "cpu" and has_gpu():
         obstacle = "a GPU computes it"
     threads = settings.tensorflow_threads or available_cores()
     return RuntimeChooser(
@@ -395,6 +444,8 @@ def make_chooser(settings: Settings, tensorflow: TensorFlow) -> RuntimeChooser:
         tolerance=settings.runtime_tolerance,
         obstacle=obstacle,
         rechecked=settings.rechecked_batches,
+        precision=settings.precision,
+        has_bfloat16=has_bfloat16(),
     )
 
 

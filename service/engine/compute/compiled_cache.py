@@ -33,7 +33,7 @@ from service.engine.compute.runtime import Loaded
 
 logger = logging.getLogger(__name__)
 
-LAYOUT = 2  # of an entry; another one is another key
+LAYOUT = 3  # of an entry; another one is another key
 RECORD = "record.json"
 KEPT_S = 30 * 24 * 3600  # since an entry was used last
 KEY = re.compile("[0-9a-f]{32}")
@@ -46,6 +46,7 @@ CPUINFO = Path("/proc/cpuinfo")
 class Record(Frozen):
     """What is kept of one version."""
 
+    key: str = Field(description="of the entry: in another's place it counts nothing")
     choice: RuntimeChoice
     files: dict[str, str] = Field(description="path → SHA-256, all files but this one")
 
@@ -96,7 +97,7 @@ class CompiledCache:
             logger.warning("%s is damaged, and is made anew", entry)
             return None
         del found[RECORD]
-        if found != record.files:
+        if found != record.files or record.key != key:
             logger.warning("%s is damaged, and is made anew", entry)
             return None
         with suppress(OSError):
@@ -185,7 +186,8 @@ def _put(draft: Path, entry: Path, loaded: Loaded) -> None:
     try:
         if loaded.choice.name == "tensorflow":  # what was compiled is of no use
             _empty(draft)
-        record = Record(choice=loaded.choice, files=hash_files(draft))
+        files = hash_files(draft)
+        record = Record(key=entry.name, choice=loaded.choice, files=files)
         (draft / RECORD).write_text(record.model_dump_json(indent=2))
         draft.chmod(READABLE)
         shutil.rmtree(entry, ignore_errors=True)

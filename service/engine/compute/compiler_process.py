@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import click
 from pydantic import BaseModel, ConfigDict
 
+from service.contract.compilation import Precision
 from service.contract.contract import Contract
 from service.engine.compute.runtime import Model
 from service.engine.crashes import describe_end
@@ -50,6 +51,7 @@ class Order(BaseModel):
     contract: Contract
     cache: Path
     threads: int
+    precisions: dict[str, Precision] | None = None
 
 
 class Outcome(BaseModel):
@@ -80,7 +82,13 @@ class CompilerProcess:
     ):
         self._threads, self._command, self._most_s = threads, command, most_s
 
-    def compile(self, folder: Path, contract: Contract, cache: Path) -> None:
+    def compile(
+        self,
+        folder: Path,
+        contract: Contract,
+        cache: Path,
+        precisions: Mapping[str, Precision] | None = None,
+    ) -> None:
         """Compile a version, and compute it once at every size; see `Compiler`.
 
         Raises:
@@ -93,6 +101,7 @@ class CompilerProcess:
             contract=contract.model_copy(update={"constants": {}}),  # endpoints' own
             cache=cache.absolute(),
             threads=self._threads,
+            precisions=None if precisions is None else dict(precisions),
         )
         try:
             ended = subprocess.run(
@@ -118,9 +127,14 @@ class CompilerProcess:
         if outcome.obstacle is not None:
             raise ValueError(outcome.obstacle)
 
-    def load(self, contract: Contract, cache: Path) -> Model:
+    def load(
+        self,
+        contract: Contract,
+        cache: Path,
+        precisions: Mapping[str, Precision] | None = None,
+    ) -> Model:
         """Load what was compiled into a folder; see `Compiler`."""
-        return self._runtime.load(contract, cache)
+        return self._runtime.load(contract, cache, precisions)
 
     @cached_property
     def _runtime(self) -> "OpenVINORuntime":
@@ -147,8 +161,8 @@ def _carry_out(order: Order) -> Outcome:
         from service.engine.compute.openvino_runtime import OpenVINORuntime
 
         runtime = OpenVINORuntime(order.threads)
-        runtime.compile(order.folder, order.contract, order.cache)
-        runtime.load(order.contract, order.cache).warm()
+        runtime.compile(order.folder, order.contract, order.cache, order.precisions)
+        runtime.load(order.contract, order.cache, order.precisions).warm()
     except OSError as error:
         return Outcome(failure=str(error))
     except Exception as error:  # noqa: BLE001 - whatever native code raises

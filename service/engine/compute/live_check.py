@@ -6,7 +6,7 @@ it still does, on what people really send.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from service.contract.contract import Contract
@@ -55,6 +55,11 @@ class WatchedModel:
     def alive(self) -> bool:
         """See `Model`."""
         return self._model.alive
+
+    @property
+    def bfloat16(self) -> Collection[str]:
+        """See `Model`."""
+        return self._model.bfloat16
 
     def run(self, signature: str, tensors: Tensors) -> Tensors:
         """Compute; see `Model`."""

@@ -26,6 +26,7 @@ import openvino as ov
 from openvino import properties
 from openvino.properties import hint
 
+from service.contract.compilation import Precision
 from service.contract.contract import Contract
 from service.contract.dtypes import dtype_name
 from service.contract.saved_model import (
@@ -46,6 +47,8 @@ LANES = 2  # batches of a light version that are computed at once, each by one t
 NOISE = ("Exception from", "Check '", "FrontEnd API failed", "Summary:")
 MOST_CHARACTERS = 200
 RANDOM = frozenset({"Multinomial", "RandomUniform"})
+TYPES: dict[Precision, ov.Type] = {"float32": ov.Type.f32, "bfloat16": ov.Type.bf16}
+ABILITY = "BF16"  # as OpenVINO names that of the processor
 WHOLE = 0  # in place of a batch size, of what is not batched
 
 
@@ -64,56 +67,84 @@ class OpenVINORuntime:
         self._core = ov.Core()
         self._threads = threads
 
-    def compile(self, folder: Path, contract: Contract, cache: Path) -> None:
-        """Compile all signatures of a version at all batch sizes.
+    def compile(
+        self,
+        folder: Path,
+        contract: Contract,
+        cache: Path,
+        precisions: Mapping[str, Precision] | None = None,
+    ) -> None:
+        """Compile signatures of a version at all batch sizes.
 
         Args:
             folder: Where it lies.
             contract: What it promises.
             cache: A folder, which `load` finds them in.
+            precisions: By signature; others are left out. None = all, in float32.
 
         Raises:
             CannotCompile: It is none that OpenVINO can compute.
             OSError: The folder cannot be written.
         """
+        if precisions is None:
+            precisions = dict.fromkeys(contract.signatures, "float32")
+        self._check_able(precisions)
         for number, (name, signature) in enumerate(contract.signatures.items()):
+            if name not in precisions:
+                continue
+            precision = precisions[name]
             try:
                 with _alone(folder, name, cache) as saved:
                     graph = self._core.read_model(saved)
                     _check_random(graph)
                     if _count_bytes(graph) > HEAVY_BYTES:
-                        _save(graph, cache / f"{number}.xml")
+                        _save(graph, cache / f"{number}.xml")  # in either precision
                         continue
                 for size in _sizes(contract, name):
-                    blob = self._fix(graph, signature, size).export_model()
-                    (cache / f"{number}-{size}.blob").write_bytes(blob.getvalue())
+                    blob = self._fix(graph, signature, size, precision).export_model()
+                    path = cache / _name_blob(number, size, precision)
+                    path.write_bytes(blob.getvalue())
             except RuntimeError as error:
                 raise CannotCompile(_summarise(error)) from error
 
-    def load(self, contract: Contract, cache: Path) -> "OpenVINOModel":
+    def load(
+        self,
+        contract: Contract,
+        cache: Path,
+        precisions: Mapping[str, Precision] | None = None,
+    ) -> "OpenVINOModel":
         """Load what was compiled of a version.
 
         Args:
             contract: What it promises.
             cache: The folder that it was compiled into.
+            precisions: By signature; float32 of others.
 
         Raises:
             CannotCompile: It is not what it should be.
             OSError: It is not there.
         """
-        compiled = {}
+        compiled, wanted = {}, precisions or {}
+        self._check_able(wanted)
         for number, (name, signature) in enumerate(contract.signatures.items()):
+            precision = wanted.get(name, "float32")
             try:
-                found = self._load(contract, name, cache, number)
+                found = self._load(contract, name, cache, number, precision)
             except RuntimeError as error:
                 raise CannotCompile(_summarise(error)) from error
             compiled[name] = {
-                size: Compiled(each, signature) for size, each in found.items()
+                size: Compiled(each, signature, precision)
+                for size, each in found.items()
             }
         return OpenVINOModel(contract, compiled)
 
     def _load(
-        self, contract: Contract, name: str, cache: Path, number: int
+        self,
+        contract: Contract,
+        name: str,
+        cache: Path,
+        number: int,
+        precision: Precision,
     ) -> dict[int, ov.CompiledModel]:
         """One signature at every size; of a heavy one, which is only read, at one."""
         heavy = cache / f"{number}.xml"
@@ -121,29 +152,45 @@ class OpenVINORuntime:
         if heavy.exists():
             graph = self._core.read_model(heavy)
             size = WHOLE if WHOLE in sizes else 1
-            fixed = self._fix(graph, contract.signatures[name], size, heavy=True)
-            return {size: fixed}
-        blobs = {size: cache / f"{number}-{size}.blob" for size in sizes}
+            signature = contract.signatures[name]
+            return {size: self._fix(graph, signature, size, precision, heavy=True)}
+        blobs = {size: cache / _name_blob(number, size, precision) for size in sizes}
+        config = self._config(precision)
         return {
-            size: self._core.import_model(blob.read_bytes(), "CPU", self._config())
+            size: self._core.import_model(blob.read_bytes(), "CPU", config)
             for size, blob in blobs.items()
         }
 
     def _fix(
-        self, graph: ov.Model, signature: Signature, size: int, *, heavy: bool = False
+        self,
+        graph: ov.Model,
+        signature: Signature,
+        size: int,
+        precision: Precision,
+        *,
+        heavy: bool = False,
     ) -> ov.CompiledModel:
         """Compiled for one size."""
         model = graph.clone()
         model.reshape({spec.name: _shape(spec, size) for spec in signature.inputs})
-        return self._core.compile_model(model, "CPU", self._config(heavy=heavy))
+        config = self._config(precision, heavy=heavy)
+        return self._core.compile_model(model, "CPU", config)
 
-    def _config(self, *, heavy: bool = False) -> dict[str, object]:
+    def _check_able(self, precisions: Mapping[str, Precision]) -> None:
+        """Refuse what OpenVINO would take for a wish, and compute in float32."""
+        able = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if "bfloat16" in precisions.values() and ABILITY not in able:
+            raise CannotCompile("OpenVINO has no bfloat16 on this processor")
+
+    def _config(
+        self, precision: Precision, *, heavy: bool = False
+    ) -> dict[str, object]:
         """Threads are said, for OpenVINO sees cores that a container may not use.
 
         And precision, for it takes a lesser one by itself where the processor has it.
         """
         return {
-            hint.inference_precision: ov.Type.f32,
+            hint.inference_precision: TYPES[precision],
             hint.enable_cpu_pinning: False,  # models would share one core
             properties.num_streams: 1 if heavy else LANES,
             properties.inference_num_threads: self._threads if heavy else LANES,
@@ -156,22 +203,31 @@ class Compiled:
     Args:
         model: What OpenVINO has made of it.
         signature: See there.
+        precision: What it was told to compute in.
 
     Raises:
-        CannotCompile: It computes in another precision than it was told to.
+        CannotCompile: It computes in another one.
     """
 
-    def __init__(self, model: ov.CompiledModel, signature: Signature):
-        precision = model.get_property(hint.inference_precision)
-        if precision != ov.Type.f32:
-            raise CannotCompile(f"it would compute in {precision.to_string()}")
+    def __init__(
+        self,
+        model: ov.CompiledModel,
+        signature: Signature,
+        precision: Precision = "float32",
+    ):
+        found = model.get_property(hint.inference_precision)
+        if found != TYPES[precision]:
+            raise CannotCompile(
+                f"expected {precision}, it would compute in {found.to_string()}"
+            )
+        self.precision = precision
         self._model = model
-        inputs, found = _positions(model.inputs), _positions(model.outputs)
+        inputs, outputs = _positions(model.inputs), _positions(model.outputs)
         self._inputs = [inputs.get(spec.name) for spec in signature.inputs]
         try:
             names = {spec.name for spec in signature.inputs}
             self._outputs = [
-                found[name_output(spec.name, names)] for spec in signature.outputs
+                outputs[name_output(spec.name, names)] for spec in signature.outputs
             ]
         except KeyError as error:
             raise CannotCompile(f"it has no output {error}") from error
@@ -221,6 +277,7 @@ class OpenVINOModel:
         contract: What it promises.
         in_process: It computes here, so a quick batch may run in the event loop.
         alive: As long as this process is.
+        bfloat16: Signatures that compute in it.
     """
 
     in_process = alive = True
@@ -230,6 +287,11 @@ class OpenVINOModel:
     ):
         self.contract = contract
         self._compiled = compiled
+        self.bfloat16 = tuple(
+            name
+            for name, sizes in compiled.items()
+            if any(each.precision == "bfloat16" for each in sizes.values())
+        )
 
     def run(self, signature: str, tensors: Tensors) -> Tensors:
         """Compute a batch of one of the contract's sizes, or what is not batched."""
@@ -262,6 +324,11 @@ def _positions(ports: Iterable[Any]) -> dict[str, int]:
 def _shape(spec: TensorSpec, size: int) -> list[int]:
     sizes = [dim or 0 for dim in spec.shape]
     return sizes if size == WHOLE else [size, *sizes[1:]]
+
+
+def _name_blob(number: int, size: int, precision: Precision) -> str:
+    other = "" if precision == "float32" else f"-{precision}"
+    return f"{number}-{size}{other}.blob"
 
 
 def _sizes(contract: Contract, name: str) -> tuple[int, ...]:

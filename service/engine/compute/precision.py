@@ -6,15 +6,13 @@ whole-number models (docs/adr/0005) would lose their promise of the same bytes.
 """
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from service.contract.signature import Signature, TensorSpec
 from service.engine.batching.tensors import Array, Tensors
 
-Precision = Literal["float32", "bfloat16"]
-
+ABILITIES = {"avx512_bf16", "amx_bf16"}  # as the kernel names them
 TOLERANCE = 0.03
 """Largest difference between an output in bfloat16 and in float32, where the outputs
 are probabilities; of others, as a share of the largest value."""
@@ -25,7 +23,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 def has_bfloat16(cpuinfo: Path = _CPUINFO) -> bool:
     """Whether this processor multiplies bfloat16 itself; emulated, it is slower."""
     try:
-        return "avx512_bf16" in cpuinfo.read_text()
+        return not ABILITIES.isdisjoint(cpuinfo.read_text().split())
     except OSError:
         return False
 

@@ -1,12 +1,12 @@
 """What computes: the runtimes and what they load, as everyone else sees them."""
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from service.contract.compilation import RuntimeChoice
+from service.contract.compilation import Precision, RuntimeChoice
 from service.contract.contract import Contract
 from service.engine.batching.tensors import Tensors
-from service.engine.compute.precision import Precision
 
 
 class Model(Protocol):
@@ -23,6 +23,10 @@ class Model(Protocol):
     @property
     def alive(self) -> bool:
         """Whether the process is there in which it computes."""
+
+    @property
+    def bfloat16(self) -> Collection[str]:
+        """Signatures that compute in it."""
 
     def run(self, signature: str, tensors: Tensors, /) -> Tensors:
         """Compute one batch, or one request that is not batched.
@@ -62,21 +66,38 @@ class Loaded(NamedTuple):
 class Compiler(Protocol):
     """What compiles versions: `CompilerProcess`."""
 
-    def compile(self, folder: Path, contract: Contract, cache: Path) -> None:
+    def compile(
+        self,
+        folder: Path,
+        contract: Contract,
+        cache: Path,
+        precisions: Mapping[str, Precision] | None = None,
+    ) -> None:
         """Compile a version.
 
         Args:
             folder: Where it lies.
             contract: What it promises.
-            cache: A folder for what comes of it.
+            cache: A folder for what comes of it, beside what is there.
+            precisions: By signature; others are left out. None = all, in float32.
 
         Raises:
             ValueError: It cannot be compiled; the message says why.
             OSError: The folder is full, or gone.
         """
 
-    def load(self, contract: Contract, cache: Path) -> Model:
+    def load(
+        self,
+        contract: Contract,
+        cache: Path,
+        precisions: Mapping[str, Precision] | None = None,
+    ) -> Model:
         """Load what was compiled.
+
+        Args:
+            contract: What it promises.
+            cache: The folder that it was compiled into.
+            precisions: By signature; float32 of others.
 
         Raises:
             ValueError: It does not compute as it is to.

@@ -22,11 +22,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from service.contract.compilation import Precision
 from service.contract.contract import Contract
 from service.engine.batching.tensors import Tensors
 from service.engine.compute.channel import Channel, Kind
 from service.engine.compute.hosted_process import HostedProcess
-from service.engine.compute.precision import Precision
 from service.engine.ended import ProcessDied, ProcessEnd
 from service.engine.ipc.frames import (
     Bytes,

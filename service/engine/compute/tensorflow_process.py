@@ -205,7 +205,7 @@ def _make_runtime(settings: Settings) -> TensorFlow:
         settings.device,
         settings.number_of_tensorflow_threads(),
         settings.tensorflow_threads or None,
-        settings.precision,
+        "bfloat16" if settings.precision == "bfloat16" else "float32",
     )
 
 

@@ -25,6 +25,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf.config_pb2 import CallableOptions
 from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
 
+from service.contract.compilation import Precision
 from service.contract.contract import Contract, as_contract
 from service.contract.dtypes import numpy_dtype
 from service.contract.inputs import arrange
@@ -33,7 +34,7 @@ from service.contract.signature import Signature, TensorSpec
 from service.contract.warmup import WarmupError, read_warmup
 from service.engine.batching.tensors import Tensors
 from service.engine.compute.example_errors import explain
-from service.engine.compute.precision import Precision, agree, draw_rows, has_bfloat16
+from service.engine.compute.precision import agree, draw_rows, has_bfloat16
 from service.engine.compute.tensorflow_graph import Graph, freeze
 from service.errors import InvalidInput, ServeryError
 from service.processes.cores import available_cores

@@ -3,14 +3,14 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from service.contract.compilation import RuntimeChoice
+from service.contract.compilation import Precision, RuntimeChoice
 from service.contract.contract import Contract
 from service.contract.golden import FILENAME, Golden, GoldenError, Samples, write_golden
 from service.contract.policy import ModelPolicy
@@ -44,20 +44,25 @@ class Doubling:
     """Doubles, and is off by `error`; knows how often it was asked."""
 
     in_process = alive = True
-    factor = 2
+    factor: float = 2
+    bfloat16: Collection[str] = ()
 
     def __init__(self, given: Contract, error: float = 0.0):
         self.contract = given
         self.error = error
         self.sizes: list[int] = []
         self.refuses: Callable[[Any], bool] = lambda _: False
+        self.round: Callable[[Any], object] = lambda _: None
 
     def run(self, signature: str, tensors: Tensors) -> Tensors:
         if self.refuses(tensors[0]):
             raise ValueError("not for me")
         self.sizes.append(len(tensors[0]))
         rows: Any = tensors[0]
-        return ((rows * self.factor + self.error).astype(rows.dtype),)
+        outputs = (rows * self.factor + self.error).astype(rows.dtype)
+        if signature in self.bfloat16:
+            self.round(outputs)
+        return (outputs,)
 
     def warm(self) -> float:
         return 0.125
@@ -67,35 +72,57 @@ class Runtimes:
     """TensorFlow and a compiler of test doubles, and what they were asked for."""
 
     def __init__(self) -> None:
-        self.error, self.factor = 0.0, 2
+        self.error = 0.0
+        self.factor: float = 2
         self.reason: str | None = None
         self.tensorflow = self.compiled = 0
         self.write: Callable[[Path], object] = lambda _: None
         self.read: Callable[[Path], object] = lambda _: None
         self.refuses: Callable[[Any], bool] = lambda _: False
         self.compiled_refuses: Callable[[Any], bool] = lambda _: False
+        self.round: Callable[[Any], object] = lambda _: None  # outputs, in place
+        self.round_reason: str | None = None
+        self.orders: list[Mapping[str, Precision] | None] = []
+        self.references: list[Precision | None] = []
 
     def load_tensorflow(
         self, folder: Path, given: Contract, precision: Any
     ) -> Doubling:
         self.tensorflow += 1
+        self.references.append(precision)
         model = Doubling(given)
+        model.bfloat16 = tuple(given.signatures) if precision == "bfloat16" else ()
         model.refuses, model.factor = self.refuses, self.factor
         self.reference = model
         return model
 
-    def compile(self, folder: Path, given: Contract, cache: Path) -> None:
+    def compile(
+        self,
+        folder: Path,
+        given: Contract,
+        cache: Path,
+        precisions: Mapping[str, Precision] | None = None,
+    ) -> None:
         self.compiled += 1
-        if self.reason is not None:
-            raise ValueError(self.reason)
+        self.orders.append(precisions)
+        reason = self.round_reason if precisions else self.reason
+        if reason is not None:
+            raise ValueError(reason)
         (cache / "model.blob").write_bytes(b"compiled")
         self.write(cache)
 
-    def load(self, given: Contract, cache: Path) -> Doubling:
+    def load(
+        self,
+        given: Contract,
+        cache: Path,
+        precisions: Mapping[str, Precision] | None = None,
+    ) -> Doubling:
         assert (cache / "model.blob").read_bytes() == b"compiled"
         self.read(cache)
         model = Doubling(given, self.error)
         model.refuses = self.compiled_refuses
+        model.bfloat16 = tuple(precisions or ())
+        model.round = self.round
         return model
 
 
@@ -241,7 +268,6 @@ def test_the_faster_one_is_taken_unless_one_is_wanted(
     [
         ({"runtime": "tensorflow"}, {}, {}, "it is asked for"),
         ({}, {"wanted": "tensorflow"}, {}, "it is asked for"),
-        ({"precision": "bfloat16"}, {}, {}, "bfloat16 is asked for"),
         ({}, {"obstacle": "a GPU computes it"}, {}, "a GPU computes it"),
         ({}, {}, {"stateful": ("serving_default",)}, "serving_default keeps state"),
         ({}, {}, {"dtype": "string"}, "x is string"),

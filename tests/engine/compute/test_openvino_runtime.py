@@ -7,19 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openvino as ov
 import pytest
 import tensorflow as tf
 
-from service.contract.compilation import find_obstacle
+from service.contract.compilation import Precision, find_obstacle
 from service.contract.contract import Contract
-from service.contract.golden import TOLERANCE, difference
+from service.contract.golden import FILENAME, TOLERANCE, difference, read_golden
 from service.contract.samples import draw
+from service.contract.signature import Signature
 from service.contract.version import read_version
 from service.engine.compute.openvino_runtime import (
     CannotCompile,
+    Compiled,
     OpenVINOModel,
     OpenVINORuntime,
 )
+from service.engine.compute.precision import has_bfloat16
+from service.engine.compute.proof import check_labels, prove
 from service.engine.compute.tensorflow_runtime import TensorFlowModel
 from service.processes.memory import resident_bytes
 from tests import saved_models
@@ -49,6 +54,103 @@ def compiled_by(
 def reference(folder: Path, contract: Contract) -> TensorFlowModel:
     with tf.device("/CPU:0"):
         return TensorFlowModel(tf.saved_model.load(str(folder)), contract, "/CPU:0")
+
+
+needs_bfloat16 = pytest.mark.skipif(
+    not has_bfloat16(), reason="this processor has no bfloat16"
+)
+
+
+def executed(model: OpenVINOModel, size: int) -> set[str]:
+    """What the convolutions and products of a signature really compute in."""
+    compiled: Any = model._compiled["serving_default"][size]
+    found = (op.get_rt_info() for op in compiled._model.get_runtime_model().get_ops())
+    return {
+        each["runtimePrecision"].astype(str)
+        for each in found
+        if each["layerType"].astype(str) in ("Convolution", "FullyConnected", "MatMul")
+    }
+
+
+@needs_bfloat16
+@pytest.mark.parametrize("heavy_bytes", [0, 10**9], ids=["heavy", "light"])
+def test_what_computes_in_bfloat16_is_what_was_told_to(
+    heavy_bytes: int,
+    openvino: OpenVINORuntime,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    runtime = "service.engine.compute.openvino_runtime.HEAVY_BYTES"
+    monkeypatch.setattr(runtime, heavy_bytes)
+    folder = ARTIFACTS / "digits" / "1"
+    contract, size = few_sizes(folder, "digits"), 1
+    exact = compiled_by(openvino, folder, contract, tmp_path)
+    openvino.compile(folder, contract, tmp_path, {"serving_default": "bfloat16"})
+    reduced = openvino.load(contract, tmp_path, {"serving_default": "bfloat16"})
+    assert (exact.bfloat16, executed(exact, size)) == ((), {"f32"})
+    assert reduced.bfloat16 == ("serving_default",)
+    assert executed(reduced, size) == {"bf16"}
+    again = openvino.load(contract, tmp_path)
+    assert (again.bfloat16, executed(again, size)) == ((), {"f32"})
+
+
+@needs_bfloat16
+def test_what_was_compiled_in_the_other_precision_never_computes_in_it_unasked(
+    openvino: OpenVINORuntime, tmp_path: Path
+) -> None:
+    folder = ARTIFACTS / "digits" / "1"
+    contract = few_sizes(folder, "digits")
+    openvino.compile(folder, contract, tmp_path)
+    openvino.compile(folder, contract, tmp_path, {"serving_default": "bfloat16"})
+    for size in (1, 3, 8):
+        (tmp_path / f"0-{size}-bfloat16.blob").rename(tmp_path / f"0-{size}.blob")
+    model = openvino.load(contract, tmp_path)
+    assert (model.bfloat16, executed(model, 8)) == ((), {"f32"})
+
+
+@pytest.mark.parametrize(
+    ("told", "takes"), [("float32", "bf16"), ("bfloat16", "f32"), ("float32", "f16")]
+)
+def test_another_precision_than_was_told_is_refused(told: Any, takes: str) -> None:
+    class Model:
+        def get_property(self, _: str) -> Any:
+            return getattr(ov.Type, takes)
+
+    nothing = Signature(inputs=(), outputs=())
+    model: Any = Model()
+    with pytest.raises(CannotCompile, match=f"expected {told}, it would compute in"):
+        Compiled(model, nothing, told)
+
+
+def test_a_processor_that_has_it_not_is_told_and_float32_is_not_taken_instead(
+    openvino: OpenVINORuntime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("service.engine.compute.openvino_runtime.ABILITY", "BF8")
+    folder = ARTIFACTS / "sine" / "1"
+    contract = few_sizes(folder, "sine")
+    wanted: dict[str, Precision] = {"serving_default": "bfloat16"}
+    with pytest.raises(CannotCompile, match="no bfloat16 on this processor"):
+        openvino.compile(folder, contract, tmp_path, wanted)
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_bfloat16
+def test_the_samples_of_digits_prove_that_its_answers_stay_as_good(
+    openvino: OpenVINORuntime, tmp_path: Path
+) -> None:
+    folder = ARTIFACTS / "digits" / "3"
+    contract = read_version(folder, "digits", 3).contract
+    golden = read_golden(folder / FILENAME, contract.signatures)
+    assert golden is not None
+    samples = golden.samples["serving_default"]
+    check_labels(contract, "serving_default", samples)
+    wanted: dict[str, Precision] = {"serving_default": "bfloat16"}
+    openvino.compile(folder, contract, tmp_path, {"find": "float32", **wanted})
+    model = openvino.load(contract, tmp_path, wanted)
+    proof = prove(model, "serving_default", samples, contract=contract, by_labels=True)
+    assert (proof.rows, proof.changed) == (1000, 0)
+    assert proof.accuracy["bfloat16"] == proof.accuracy["float32"] > 0.99
+    assert 0 < proof.difference < 0.03
 
 
 @pytest.mark.parametrize("name", COMPILED)

@@ -1,5 +1,6 @@
 """What is written is what was trained, lean and whole, or nothing at all."""
 
+import json
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +12,16 @@ import pytest
 import tensorflow as tf
 
 from servery.versions import next_version
-from service.contract.integrity import is_covered, verify_files
+from service.contract.golden import FILENAME as GOLDEN
+from service.contract.golden import Golden, Samples, read_golden, write_golden
+from service.contract.integrity import hash_files, is_covered, verify_files
 from service.contract.manifest import (
     DIGEST,
     Data,
     ManifestError,
     Training,
     read_manifest,
+    write_manifest,
 )
 from service.contract.signature import TensorSpec
 from service.contract.version import read_version
@@ -25,8 +29,10 @@ from training.core.export import (
     Card,
     ExportRefused,
     Function,
+    HeldOut,
     export_version,
 )
+from training.core.export_again import export_again
 
 ROWS = np.arange(12, dtype=np.float32).reshape(4, 3)
 
@@ -123,6 +129,89 @@ def test_the_manifest_describes_what_was_written(
     assert signature.outputs == (
         TensorSpec(name="scores", dtype="float32", shape=(None, 2)),
     )
+
+
+def many(count: int) -> HeldOut:
+    rows = np.random.default_rng(0).normal(size=(count, 3)).astype(np.float32)
+    return HeldOut({"rows": rows}, np.arange(count) % 2)
+
+
+@pytest.mark.parametrize(
+    ("most", "kept"), [(4_000_000, 1000), (12 * 100, 100), (1, 64)]
+)
+def test_as_many_labelled_rows_are_kept_as_fit(
+    most: int,
+    kept: int,
+    card: Card,
+    function: Function,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("training.core.export.MOST_GOLDEN_BYTES", most)
+    held_out = {"serving_default": many(5000)}
+    functions = {"serving_default": function}
+    folder = export_version(card, functions, tmp_path, held_out=held_out)
+    golden = read_golden(folder / GOLDEN, read_manifest(folder).signatures)
+    assert golden is not None
+    samples = golden.samples["serving_default"]
+    assert samples.labels is not None
+    assert len(samples.inputs[0]) == len(samples.labels) == kept
+    assert len(samples.outputs[0]) == kept
+
+
+def test_a_version_is_written_again_with_more_samples_and_is_the_same_to_the_byte(
+    card: Card, function: Function, tmp_path: Path
+) -> None:
+    functions = {"serving_default": function}
+    first = export_version(
+        card, functions, tmp_path, held_out={"serving_default": many(100)}
+    )
+    second = export_again(first, tmp_path, {"serving_default": many(5000)})
+    one, other = read_manifest(first), read_manifest(second)
+    changed = {key for key in one.files if one.files[key] != other.files[key]}
+    assert (other.version, changed) == (2, {"golden.npz"})
+    assert (one.metrics, one.training) == (other.metrics, other.training)
+    assert other.description.endswith("with a label, 1,000 of `serving_default`.")
+    verify_files(second, other)
+    assert export_again(second, tmp_path, {}).name == "3"
+
+
+def test_a_version_that_answers_otherwise_than_it_says_is_not_written_again(
+    card: Card, function: Function, tmp_path: Path
+) -> None:
+    folder = export_version(card, {"serving_default": function}, tmp_path)
+    manifest = read_manifest(folder)
+    golden = read_golden(folder / GOLDEN, manifest.signatures)
+    assert golden is not None
+    samples = golden.samples["serving_default"]
+    others = Samples(samples.inputs, (samples.outputs[0] + 1,))
+    write_golden(
+        folder / GOLDEN,
+        Golden("given", {"serving_default": others}),
+        manifest.signatures,
+    )
+    files = hash_files(folder)
+    write_manifest(folder, manifest.model_copy(update={"files": files}))
+    with pytest.raises(ExportRefused, match="expected what its samples say"):
+        export_again(folder, tmp_path, {})
+    (folder / GOLDEN).unlink()
+    files.pop(GOLDEN)
+    write_manifest(folder, manifest.model_copy(update={"files": files}))
+    with pytest.raises(ExportRefused, match=r"expected a golden\.npz, found none"):
+        export_again(folder, tmp_path, {})
+    assert names_in(tmp_path / "tiny") == {"1"}
+
+
+@pytest.mark.parametrize("points", [-0.1, 1.5, 100, float("nan"), float("inf")])
+def test_a_tolerance_that_is_none_is_refused_with_what_was_expected(
+    points: float, card: Card, function: Function, tmp_path: Path
+) -> None:
+    folder = export_version(card, {"serving_default": function}, tmp_path)
+    path = folder / "manifest.json"
+    content = json.loads(path.read_text()) | {"precision_tolerance": points}
+    path.write_text(json.dumps(content))
+    with pytest.raises(ManifestError, match="precision_tolerance: expected"):
+        read_manifest(folder)
 
 
 @pytest.mark.parametrize("change", ["edit", "remove", "add"])
