@@ -323,9 +323,9 @@ def text_of(answers: list[Any]) -> str:
 
 
 def test_texts_come_over_grpcs_stream(server: Server) -> None:
-    answers = list(infer_text(server, "dear", seed=3, length=60, mood="unkind"))
-    assert text_of(answers) == compose(prompt="dear", seed=3, length=60, mood="unkind")
-    assert len(answers) > 20
+    answers = list(infer_text(server, "dear", seed=3, length=900, mood="unkind"))
+    assert text_of(answers) == compose(prompt="dear", seed=3, length=900, mood="unkind")
+    assert len(answers) > 5
     reasons = [
         each.infer_response.parameters["finish_reason"].string_param
         for each in answers
