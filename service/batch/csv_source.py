@@ -224,7 +224,7 @@ def _split(
         )
     lines = list(map(_decode, record))
     try:
-        cells = next(csv.reader(lines, delimiter=delimiter), [])
+        cells = next(csv.reader(lines, delimiter=delimiter, strict=True), [])
     except csv.Error as error:
         return InvalidInput(f"expected CSV: {error}")
     for cell in cells:
