@@ -96,9 +96,9 @@ def test_what_is_there_already_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_only_one_run_at_a_time_has_an_output(tmp_path: Path) -> None:
-    with locked(tmp_path):
-        with pytest.raises(BatchError, match="expected no other run"), locked(tmp_path):
-            pass
+    other = locked(tmp_path)
+    with locked(tmp_path), pytest.raises(BatchError, match="expected no other run"):
+        other.__enter__()
     with locked(tmp_path):
         pass
 

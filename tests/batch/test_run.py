@@ -137,7 +137,7 @@ def test_a_run_keeps_its_version_whatever_is_published_meanwhile(
     out, words = tmp_path / "out", ("house", tmp_path / "t.parquet", tmp_path / "out")
     shutil.copytree(artifacts / "house", models / "house")
     assert score(*words, "--rows", 20, artifacts=models).exit_code == 0
-    [*out.glob("part-*1.parquet")][0].unlink()  # as if it had been interrupted
+    next(out.glob("part-*1.parquet")).unlink()  # as if it had been interrupted
     declared.write_house(models, version=2)
     assert find_versions(models) == {"house": [1, 2]}
     assert score(*words, artifacts=models).exit_code == 0
@@ -252,7 +252,7 @@ def test_a_version_that_cannot_be_loaded_says_why(
 ) -> None:
     models, table = tmp_path / "models", write(tmp_path / "t.parquet", houses(3))
     shutil.copytree(artifacts / "house", models / "house")
-    (models / "house" / "1" / "saved_model.pb").write_bytes(b"broken")
+    (models / "house" / "1" / "variables" / "variables.index").write_bytes(b"broken")
     result = score("house", table, tmp_path / "out", artifacts=models)
     assert result.exit_code == 1
     assert "house 1 cannot be loaded: " in result.output
