@@ -1,7 +1,7 @@
 """Servery's metrics beside Ray's: each sample becomes a gauge of Ray's, by its name.
 
-Ray adds who counts (deployment, replica, application) and `ray_` before the name. There
-they are gauges, whatever they are here; `rate()` and `histogram_quantile()` do not mind.
+Ray adds who counts (deployment, replica, application), and `ray_` to the name. There
+they are gauges, whatever they are here, which `rate()` and its like do not mind.
 """
 
 import asyncio

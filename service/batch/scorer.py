@@ -122,14 +122,18 @@ class Scorer:
         asked: What is to score, and how.
         takes: What the model takes of a row.
         state: With an engine that has started.
+
+    Attributes:
+        state: The same.
+        endpoint: Of the model.
     """
 
     def __init__(self, asked: Asked, takes: Takes, state: AppState):
-        self._asked, self._takes, self._state = asked, takes, state
+        self._asked, self._takes, self.state = asked, takes, state
         contract = self._contract()
         found = state.tasks.shipped.get(asked.model) or state.tasks.find(contract)
         assert isinstance(found, TaskEndpoint)  # it takes rows  # noqa: S101
-        self._endpoint = found
+        self.endpoint = found
         is_file = takes.kind == "file"
         if is_file:
             state.decoders.start()
@@ -154,9 +158,7 @@ class Scorer:
 
     async def _score_group(self, given: Sequence[Any]) -> list[Outcome]:
         async with self._places:
-            if self._takes.kind == "file":
-                given = await asyncio.to_thread(_read_files, given, self._limit)
-            rows = self._check(given)
+            rows = await self._read(given)
             good = [each for each in rows if not isinstance(each, ServeryError)]
             answers = iter(await self._answer(good) if good else [])
             return [
@@ -164,24 +166,28 @@ class Scorer:
                 for each in rows
             ]
 
-    @property
-    def _limit(self) -> int:
-        return self._state.settings.max_body_bytes
+    async def _read(self, given: Sequence[Any]) -> list[Any]:
+        return (
+            self.checked(given)
+            if self._takes.kind != "file"
+            else (await asyncio.to_thread(self.checked, given))
+        )
 
-    def _check(self, given: Sequence[Any]) -> list[Any]:
+    def checked(self, given: Sequence[Any]) -> list[Any]:
         """Rows as the endpoint's own request gives them; or what is wrong with them."""
-        known = [each for each in given if not isinstance(each, ServeryError)]
         if self._takes.kind == "file":
-            return list(given)
-        if isinstance(self._endpoint, TableEndpoint):
-            known = list(self._endpoint.read_cells(known))
+            limit = self.state.settings.max_body_bytes
+            return [_read_file(each, limit) for each in given]
+        known = [each for each in given if not isinstance(each, ServeryError)]
+        if isinstance(self.endpoint, TableEndpoint):
+            known = list(self.endpoint.read_cells(known))
         checked = iter(self._check_all(known) if known else [])
         return [
             each if isinstance(each, ServeryError) else next(checked) for each in given
         ]
 
     def _check_all(self, rows: Sequence[Any]) -> Sequence[Any]:
-        schema = self._endpoint.request
+        schema = self.endpoint.request
         try:
             found: Sequence[Any] = validate({schema.rows_field: rows}, schema).rows()
         except InvalidInput:
@@ -189,7 +195,7 @@ class Scorer:
         return found
 
     def _check_one(self, row: Any) -> Any:
-        schema = self._endpoint.request
+        schema = self.endpoint.request
         try:
             return schema.model_validate({schema.rows_field: [row]}).rows()[0]
         except ValidationError as error:
@@ -221,16 +227,16 @@ class Scorer:
     async def _ask(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
         """As `TaskEndpoint.answer` does, without a body."""
         path, accounting = (
-            self._endpoint.path(self._asked.model),
-            self._state.accounting,
+            self.endpoint.path(self._asked.model),
+            self.state.accounting,
         )
         record = RequestRecord("POST", path, path, {})
-        scope = {"type": "http", "servery": self._state, "record": record}
+        scope = {"type": "http", "servery": self.state, "record": record}
         accounting.enter(record)
         try:
             call = ModelCall(Request(scope), self._asked.model, self._asked.version)
-            given = await self._endpoint.read_all(call, rows)
-            _, predictions = await self._endpoint.compute(call, given, self._wanted)
+            given = await self.endpoint.read_all(call, rows)
+            _, predictions = await self.endpoint.compute(call, given, self._wanted)
             record.status = 200
             return predictions
         finally:
@@ -238,7 +244,7 @@ class Scorer:
 
     def _contract(self) -> Contract:
         name, version = self._asked.model, self._asked.version
-        catalog = self._state.engine.catalog
+        catalog = self.state.engine.catalog
         try:
             status = catalog.find(name, version)
         except ServeryError as error:
@@ -248,11 +254,6 @@ class Scorer:
             raise BatchError(f"{name} {version} cannot be loaded: {why}") from error
         assert status.contract is not None  # ready versions have one  # noqa: S101
         return status.contract
-
-
-def _read_files(given: Sequence[Any], limit: int) -> list[Any]:
-    """The bytes of files, where they are not there yet."""
-    return [_read_file(each, limit) for each in given]
 
 
 def _read_file(given: Any, limit: int) -> Any:
