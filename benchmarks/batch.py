@@ -2,19 +2,21 @@
 
 Both compute the same rows on this machine, in turns; the bare one has them prepared, in
 batches as large as the model takes, from as many threads as the engine uses. So the
-share says what reading, checking, preparing, answering and writing cost.
+share says what reading, checking, preparing, answering and writing cost: by the clock,
+and by the time of processors, which other programs on the machine leave as it is.
 """
 
 import asyncio
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
 import numpy as np
+import psutil
 from starlette.requests import Request
 
 from service.batch.local import score_part
@@ -35,7 +37,7 @@ from service.settings import Settings
 from service.web.api.model_call import ModelCall
 from service.web.http.record import RequestRecord
 
-TURNS = 9
+TURNS = 5
 
 
 @click.command()
@@ -60,30 +62,45 @@ async def _measure(plan: Plan, settings: Settings) -> None:
     loaded = make_chooser(settings, host).load(folder, contract, ModelPolicy())
     async with open_scorer(asked, plan.takes, settings) as scorer:
         batches = await _prepare(scorer, chunk, contract)
-        shares, rates = [], []
+        turns = []
         for _ in range(TURNS + 1):
-            bare_s = await asyncio.to_thread(
-                _timed, lambda: _run(loaded.model, batches)
-            )
-            ours_s = await _score(plan, scorer, part)
-            shares.append(bare_s / ours_s)
-            rates.append((part.rows / bare_s, part.rows / ours_s))
+            bare = await _measured(asyncio.to_thread(_run, loaded.model, batches))
+            turns.append((bare, await _measured(_score(plan, scorer, part))))
     host.close()
-    bare, ours = (statistics.median(each) for each in zip(*rates[1:], strict=True))
     runtime = loaded.choice.name if loaded.choice else "?"
-    click.echo(
-        f"{asked.model} ({runtime}), {part.rows:,} rows, median of {TURNS} turns: bare "
-        f"{bare:,.0f} rows/s, batch {ours:,.0f} rows/s, share "
-        f"{100 * statistics.median(shares[1:]):.0f} %"
-    )
+    click.echo(f"{asked.model} ({runtime}), {part.rows:,} rows, {TURNS} turns, medians")
+    for place, name in enumerate(("clock", "processors")):
+        ours, theirs, share = (
+            statistics.median(each)
+            for each in (
+                [part.rows / ours[place] for _, ours in turns[1:]],
+                [part.rows / bare[place] for bare, _ in turns[1:]],
+                [bare[place] / ours[place] for bare, ours in turns[1:]],
+            )
+        )
+        click.echo(
+            f"{name}: bare {theirs:,.0f} rows/s, batch {ours:,.0f} rows/s, "
+            f"{100 * share:.0f} %"
+        )
 
 
-async def _score(plan: Plan, scorer: Scorer, part: Part) -> float:
-    """Seconds from the file to the file."""
-    began = time.perf_counter()
+async def _measured(work: Awaitable[object]) -> tuple[float, float]:
+    """Seconds by the clock, and of processors, here and in the processes below."""
+    began, spent = time.perf_counter(), _spent()
+    await work
+    return time.perf_counter() - began, _spent() - spent
+
+
+def _spent() -> float:
+    ours = psutil.Process()
+    times = [each.cpu_times() for each in (ours, *ours.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
+
+
+async def _score(plan: Plan, scorer: Scorer, part: Part) -> None:
+    """From the file to the file."""
     chunk = await asyncio.to_thread(plan.source.read, part)
     await score_part(plan, scorer, part, chunk)
-    return time.perf_counter() - began
 
 
 async def _prepare(scorer: Scorer, chunk: Chunk, contract: Contract) -> list[Tensors]:
@@ -105,12 +122,6 @@ async def _prepare(scorer: Scorer, chunk: Chunk, contract: Contract) -> list[Ten
 def _run(model: Model, batches: list[Tensors]) -> None:
     with ThreadPoolExecutor(CONCURRENT_BATCHES) as threads:
         list(threads.map(lambda batch: model.run(SERVING, batch), batches))
-
-
-def _timed(work: Callable[[], None]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 if __name__ == "__main__":
