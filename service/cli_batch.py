@@ -51,10 +51,10 @@ def batch(
     """Score every row of INPUT by MODEL, and write what comes out into OUTPUT.
 
     \b
-    servery batch churn customers.parquet scores/    # a file, or a folder of them
-    servery batch churn customers.csv scores.csv     # one CSV in place of a folder
-    servery batch digits pictures/ scores/           # a folder of pictures
-    servery batch --engine ray churn rows/ scores/   # by all machines of a cluster
+    servery batch churn customers.parquet scores/  # a file, or a folder of them
+    servery batch churn customers.csv scores.csv   # one CSV in place of a folder
+    servery batch digits pictures/ scores/         # a folder of pictures
+    servery batch --engine ray churn rows/ scores/  # by all machines of a cluster
 
     What is wrong with a row stands in the column `error`, and the others are scored.
     Interrupted, however that was, the same command goes on where it was. The exit code
@@ -74,6 +74,8 @@ def batch(
         raise SystemExit(_run(wanted, engine, artifacts, max_errors, workers))
     except BatchError as error:
         raise click.ClickException(str(error)) from error
+    except OSError as error:  # no room for a model, no descriptors
+        raise click.ClickException(f"{error}. What is done stays.") from error
     except KeyboardInterrupt:
         click.echo("\nInterrupted; the same command goes on from here.", err=True)
         raise SystemExit(INTERRUPTED) from None

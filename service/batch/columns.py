@@ -38,11 +38,9 @@ def prediction_schema(name: str, endpoint: Endpoint, taken: Sequence[str]) -> pa
         for each, field in _first_model(answer).model_fields.items()
     ]
     fields.append((ERROR, pa.string()))
+    names = {*taken}
     return pa.schema(
-        [
-            pa.field(f"predicted_{each}" if each in taken else each, kind)
-            for each, kind in fields
-        ],
+        [pa.field(_free_name(each, names), kind) for each, kind in fields],
         metadata={"names": json.dumps([each for each, _ in fields])},
     )
 
@@ -68,6 +66,14 @@ def to_table(
             values = [_to_text(each) for each in values]
         columns.append(pa.array(values, field.type))
     return pa.Table.from_arrays(columns, schema=schema.remove_metadata())
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """The name, prefixed until nobody has it; from now on it is taken."""
+    while name in taken:
+        name = f"predicted_{name}"
+    taken.add(name)
+    return name
 
 
 def _to_text(value: Any) -> str | None:

@@ -82,6 +82,11 @@ def make_plan(wish: Wish, settings: Settings) -> Plan:
         BatchError: It cannot be done, or the output was begun with something else.
     """
     output = Output.at(wish.output)
+    if output.folder.absolute().is_relative_to(wish.input.absolute()):
+        raise BatchError(
+            f"{wish.output}: expected an output outside of the input, or the next run "
+            "would read it"
+        )
     before = read_journal(output.folder)
     artifacts = settings.artifacts.absolute()
     version = wish.version or (before.version if before else None)

@@ -231,15 +231,16 @@ def test_a_run_stops_when_too_much_is_wrong(tmp_path: Path, artifacts: Path) -> 
         (("house", "nowhere", "{out}"), "nowhere: expected a file or a folder"),
         (("light", "{in}", "{out}"), "received none"),
         (("house", "{in}", "{in}"), "expected a folder or none, received a file"),
+        (("house", "{folder}", "{out}"), "expected an output outside of the input"),
         (("house", "{in}", "{out}", "--version", 7), "house has no version 7"),
     ],
-    ids=["model", "input", "pictures", "output", "version"],
+    ids=["model", "input", "pictures", "output", "inside", "version"],
 )
 def test_what_cannot_be_done_is_said_before_anything_is_loaded(
     tmp_path: Path, artifacts: Path, words: tuple[object, ...], expected: str
 ) -> None:
     table = write(tmp_path / "t.parquet", houses(1))
-    names = {"{in}": table, "{out}": tmp_path / "out"}
+    names = {"{in}": table, "{out}": tmp_path / "out", "{folder}": tmp_path}
     chosen = [names.get(str(each), each) for each in words]
     result = score(*chosen, artifacts=artifacts)
     assert result.exit_code == 1
