@@ -41,8 +41,8 @@ from service.web.state import AppState
 Outcome = dict[str, Any] | ServeryError
 
 GROUP_ROWS = 256  # of a table or of texts, that are asked together
-GROUP_FILES = 64
-GROUPS = 4  # under way at once
+GROUP_FILES = 16  # that decoders take in one job, and digits without any
+GROUPS = 8  # under way at once
 PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # in which an engine comes back
 PATIENT = {
     "access_log": False,
