@@ -36,7 +36,7 @@ async def running_engine(settings: Settings, metrics: Metrics) -> AsyncIterator[
         yield engine
     finally:
         await engine.stop()
-        await asyncio.to_thread(tensorflow.close)
+        tensorflow.close()  # here: the loop may have no threads any more
 
 
 class Selection:

@@ -52,6 +52,7 @@ def serving(artifacts: Path, **options: Any) -> Iterator[httpx.Client]:
         patch.setenv("SERVERY_ARTIFACTS", str(artifacts))
         patch.setenv("SERVERY_DRAIN_TIMEOUT_S", "10")
         patch.setenv("SERVERY_DECODERS", "2")
+        patch.setenv("SERVERY_TIMEOUT_MS", "60000")  # whatever else this machine does
         serve.start(http_options=HTTPOptions(host="127.0.0.1", port=18_000))
         chosen = {"cpus": 0.3, "metrics_interval_s": 0.5, **options}
         serve.run(servery(Options(**chosen)))
