@@ -12,7 +12,7 @@ needs_ray = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its name in two modules is two fixtures
 def cluster() -> Iterator[str]:
     """Two CPUs, no dashboard, on the loopback alone; the address of its metrics."""
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # else on a public address

@@ -198,7 +198,12 @@ def test_a_replica_holds_the_models_that_are_asked_and_no_more(
     cluster: str, artifacts: Path
 ) -> None:
     with serving(artifacts, models_per_replica=1, max_replicas=1) as client:
-        assert client.get("/v1/models").json()["models"] == []
+
+        def ready() -> list[str]:
+            models = client.get("/v1/models").json()["models"]
+            return [each["name"] for each in models if each["default_version"]]
+
+        assert ready() == []
         assert ask(client).json()["predictions"][0]["value"] == ABOUT_ONE
         party = ask(client, "party", json=PARTY)
         assert party.json()["predictions"][0]["party"] == "democrat"
@@ -206,9 +211,4 @@ def test_a_replica_holds_the_models_that_are_asked_and_no_more(
         header = {"serve_multiplexed_model_id": "sine"}
         again = ask(client, headers=header).json()
         assert again["predictions"][0]["value"] == ABOUT_ONE
-
-        def ready() -> list[str]:
-            models = client.get("/v1/models").json()["models"]
-            return [each["name"] for each in models if each["default_version"]]
-
         until(lambda: ready() == ["sine"])
