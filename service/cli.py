@@ -32,13 +32,13 @@ class _Commands(click.Group):
 
 def _other_commands() -> dict[str, click.Command]:
     from service.cli_admin import COMMANDS
+    from service.cli_batch import batch
     from service.cli_drift import drift
     from service.cli_keys import keys
     from service.cli_predict import predict
 
-    return {
-        command.name or "": command for command in (*COMMANDS, drift, keys, predict)
-    }
+    commands = (*COMMANDS, batch, drift, keys, predict)
+    return {command.name or "": command for command in commands}
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

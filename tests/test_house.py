@@ -23,6 +23,7 @@ from tests.imports import imported
 
 ROOT = Path(__file__).parents[1]
 SNAPSHOT = Path(__file__).parent / "openapi.json"
+COMMANDS = ("serve", "models", "inspect", "add", "settings", "predict", "batch")
 
 
 def openapi() -> str:
@@ -156,7 +157,7 @@ def test_a_folder_without_models_is_said_plainly(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["serve"], ["models"], ["inspect"], ["add"], ["settings"], ["predict"]],
+    [[], *([each] for each in COMMANDS)],
 )
 def test_help_reads_well(command: list[str]) -> None:
     result = CliRunner().invoke(cli, [*command, "--help"])

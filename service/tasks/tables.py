@@ -39,6 +39,9 @@ class TableEndpoint(TaskEndpoint):
         inputs: Of the model.
         example: A body with which the call works.
         names: See `records_request`.
+
+    Attributes:
+        fields: Of a record.
     """
 
     def __init__(
@@ -48,7 +51,7 @@ class TableEndpoint(TaskEndpoint):
         example: dict[str, Any],
         names: tuple[str | None, str] = ("record", "records"),
     ):
-        self._fields, self._inputs, self._example = fields, inputs, example
+        self.fields, self._inputs, self._example = fields, inputs, example
         self.request = records_request(fields, self._dtypes(), *names)
         self._many = names[1]
 
@@ -56,11 +59,11 @@ class TableEndpoint(TaskEndpoint):
         """Of what the model takes each field as."""
         by_name = {spec.name: spec.dtype for spec in self._inputs}
         only = self._inputs[0].dtype
-        return [by_name.get(field.name, only) for field in self._fields]
+        return [by_name.get(field.name, only) for field in self.fields]
 
     def body(self) -> Schema:
         """One record or several, in JSON; what is right CSV no schema could say."""
-        heading = ",".join(field.name for field in self._fields)
+        heading = ",".join(field.name for field in self.fields)
         schema = self.request.model_json_schema()
         return {
             "description": f"In JSON; or as text/csv, whose first row is {heading}.",
@@ -87,7 +90,7 @@ class TableEndpoint(TaskEndpoint):
 
     def read_cells(self, lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Records whose values may be texts, as JSON would carry them."""
-        by_name = {field.name: field for field in self._fields}
+        by_name = {field.name: field for field in self.fields}
 
         def read(name: str, cell: Any) -> Any:
             is_text = name in by_name and isinstance(cell, str)
@@ -124,7 +127,7 @@ class TableEndpoint(TaskEndpoint):
         columns = list(zip(*(record.values() for record in records), strict=True))
         named = {
             field.name: _coded(field, column)
-            for field, column in zip(self._fields, columns, strict=True)
+            for field, column in zip(self.fields, columns, strict=True)
         }
         if len(self._inputs) == 1 and len(self._inputs[0].shape) == 2:
             (only,) = self._inputs

@@ -1,0 +1,1 @@
+"""Scoring of many rows at once: files in, a folder of Parquet or one CSV out."""
