@@ -21,6 +21,7 @@ from training.models.fashion_judge import train as fashion_judge
 from training.models.fashion_judge.judge import (
     FACTS,
     FEATURES,
+    FIRST_JUDGE_DIR,
     JUDGE_DIR,
     WEIGHTS,
     Judge,
