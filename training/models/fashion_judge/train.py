@@ -68,8 +68,9 @@ def train(options: RunOptions) -> None:
     """The judge of drawn clothing: a CNN on a quarter of Fashion-MNIST.
 
     About ten minutes on two idle cores. Written to the newest folder of weights/
-    beside this file, not to the artifacts. One that is there is kept, because figures of two
-    judges cannot be compared: remove it to train another. A quick one is not kept.
+    beside this file, not to the artifacts. One that is there is kept, because figures
+    of two judges cannot be compared: remove it to train another. A quick one is not
+    kept.
     """
     if not options.quick and (JUDGE_DIR / WEIGHTS).exists():
         log.info("Kept the judge in %s; remove it to train another", JUDGE_DIR)
