@@ -14,7 +14,7 @@ from training.models.clothing.adversary import (
 )
 from training.models.clothing.decoder import one_hot
 
-TINY = AdversaryRecipe(widths=(4, 6, 6, 8), features=6)
+TINY = AdversaryRecipe(widths=(4, 6, 6, 8), features=6, rate=2e-3)
 FIRST, LATER = np.int64(0), np.int64(1)
 
 
