@@ -29,7 +29,7 @@ class Weights:
     """
 
     likelihood: float = 0.02
-    kl: float = 0.3
+    kl: float = 1.0
     category: float = 10.0
 
 
@@ -65,7 +65,7 @@ class Recipe:
     decoder_widths: tuple[int, int, int] = (48, 24, 12)
     dropout: float = 0.3
     weights: Weights = field(default_factory=Weights)
-    adversary: AdversaryRecipe = field(default_factory=AdversaryRecipe)
+    adversary: AdversaryRecipe = AdversaryRecipe(widths=(24, 48, 64, 96), features=96)
     averaging: float = 0.999
     measured_each: int = 1_000
 
