@@ -18,6 +18,9 @@ from training.models.clothing_vae.network import (
 )
 
 
+_SMALL = AdversaryRecipe(widths=(24, 48, 64, 96), features=96)
+
+
 @dataclass(frozen=True, slots=True)
 class Weights:
     """What each part of the loss counts, beside the adversary's.
@@ -65,7 +68,7 @@ class Recipe:
     decoder_widths: tuple[int, int, int] = (48, 24, 12)
     dropout: float = 0.3
     weights: Weights = field(default_factory=Weights)
-    adversary: AdversaryRecipe = AdversaryRecipe(widths=(24, 48, 64, 96), features=96)
+    adversary: AdversaryRecipe = _SMALL
     averaging: float = 0.999
     measured_each: int = 1_000
 
