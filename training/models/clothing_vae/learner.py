@@ -17,7 +17,6 @@ from training.models.clothing_vae.network import (
     surprise,
 )
 
-
 _SMALL = AdversaryRecipe(widths=(24, 48, 64, 96), features=96)
 
 
