@@ -61,5 +61,5 @@ def test_it_is_measured_on_each_split_and_nothing_is_written(
 
     said = [record.getMessage() for record in caplog.records]
     for name in ("train", "validation", "test"):
-        assert any(line.startswith(f"{name}: {{'loss': ") for line in said)
+        assert any(line.startswith(f"{name}: ") and "'loss': " in line for line in said)
     assert not list(tmp_path.iterdir())
