@@ -77,8 +77,10 @@ def load(folder: Path, signature: str) -> Any:
 def test_divergence_is_what_drawing_from_the_posterior_gives() -> None:
     mean = np.array([[0.7, -1.2]], np.float32)
     log_variance = np.array([[-1.0, 0.4]], np.float32)
-    many = (np.repeat(array, 400_000, 0) for array in (mean, log_variance))
-    z = draw(*many, seed=[1, 2]).numpy()
+    means, log_variances = (
+        np.repeat(each, 400_000, 0) for each in (mean, log_variance)
+    )
+    z = draw(means, log_variances, [1, 2]).numpy()
 
     posterior = -0.5 * ((z - mean) ** 2 / np.exp(log_variance) + log_variance)
     prior = -0.5 * z**2
