@@ -36,8 +36,8 @@ QUICK = Recipe(epochs=2, train_rows=12_000, averaging=0.98)
 def train(options: RunOptions) -> None:
     """Clothing that never was: a conditional GAN on Fashion-MNIST.
 
-    About three quarters of an hour on one core. Each epoch's generator is kept in a
-    folder of its own, which is named as it begins.
+    About an hour of one core. Each epoch's generator is kept in a folder of its own,
+    which is named as it begins.
     """
     recipe = options.choose_recipe(Recipe(), QUICK)
     judge = load_judge()  # without one, better now than after an hour

@@ -56,7 +56,7 @@ class Recipe:
         measured_each: drawn images of each category for the figures.
     """
 
-    epochs: int = 20
+    epochs: int = 40
     train_rows: int = 40_000
     validation_rows: int = 5_000
     batch_size: int = 32

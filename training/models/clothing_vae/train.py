@@ -63,7 +63,7 @@ class Trained:
 def train(options: RunOptions) -> None:
     """Clothing that never was: a conditional VAE on Fashion-MNIST.
 
-    About half an hour on one core. The averaged weights of each epoch are kept in a
+    About fifty minutes of one core. The averaged weights of each epoch are kept in a
     folder of its own, which is named as it begins.
     """
     recipe = options.choose_recipe(Recipe(), QUICK)
