@@ -9,7 +9,6 @@ import pytest
 from tests.training.conftest import DATA, Sample
 from training.core.split import Rows
 from training.datasets.fashion_mnist import CATEGORIES
-from training.datasets.idx import ImageSet
 from training.models.clothing.drawing import TEMPERATURES, Goal, choose_temperature
 from training.models.clothing.measures import (
     compare,
@@ -19,9 +18,11 @@ from training.models.clothing.measures import (
     measure_generator,
     sample_evenly,
 )
+from training.models.clothing.words import say_errors
 from training.models.fashion_judge.judge import Judge, load_judge
 
 LABELS = np.repeat(np.arange(10), 20)
+GOAL = Goal(lowest=0.88, precision=0.85, recall=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -131,11 +132,8 @@ def test_noise_is_far_from_clothing(judge: Judge, real: Rows) -> None:
 def test_a_manifest_names_the_judge_and_the_floor_takes_real_images(
     judge: Judge, real: Rows
 ) -> None:
-    labels = real.labels.astype(np.uint8)
-    data = ImageSet(real.inputs, labels, real.inputs, labels)
-
-    floor = measure_floor(judge, data, each=20)
-    drawn = measure_generator(judge, real.inputs, real.labels, data)
+    floor = measure_floor(judge, real, real, each=20)
+    drawn = measure_generator(judge, real.inputs, real.labels, real)
 
     assert floor["judge_sha256"] == drawn["judge_sha256"] == judge.sha256
     assert floor["images"] == 200
@@ -144,27 +142,48 @@ def test_a_manifest_names_the_judge_and_the_floor_takes_real_images(
     assert set(floor) == set(drawn)
 
 
-def test_the_most_varied_of_the_obedient_temperatures_is_chosen() -> None:
-    lowest = {1.0: 0.6, 0.9: 0.7, 0.8: 0.8, 0.7: 0.9, 0.6: 0.9}
-    asked = []
+def found_at(lowest: float, distance: float) -> dict[str, float]:
+    return {
+        "lowest_category_accuracy": lowest,
+        "frechet_distance": distance,
+        "precision": 0.9,
+        "recall": 0.6,
+    }
 
+
+def test_of_good_temperatures_the_one_nearest_to_real_images_is_chosen() -> None:
     def measure(temperature: float) -> dict[str, float]:
-        asked.append(temperature)
-        found = lowest[temperature]
-        return {"category_accuracy": 0.93, "lowest_category_accuracy": found}
+        return found_at(lowest=2 - temperature, distance=abs(temperature - 1.2))
 
-    chosen, tried = choose_temperature(measure, Goal(mean=0.92, lowest=0.78))
+    chosen, tried = choose_temperature(measure, GOAL)
 
-    assert chosen == 0.8
-    assert list(tried) == ["1.0", "0.9", "0.8"]  # a lower one is not tried
+    assert chosen == 1.1  # at 1.15, the category that fares worst is missed too often
+    assert list(tried) == [str(each) for each in TEMPERATURES]
 
 
-def test_if_no_temperature_will_do_the_worst_category_decides() -> None:
-    def measure(temperature: float) -> dict[str, float]:
-        worst = 0.6 - abs(temperature - 0.9)
-        return {"category_accuracy": 0.9, "lowest_category_accuracy": worst}
-
-    chosen, tried = choose_temperature(measure, Goal(mean=0.92, lowest=0.5))
+def test_if_no_temperature_is_good_the_nearest_of_all_is_chosen() -> None:
+    chosen, _ = choose_temperature(lambda t: found_at(0.5, abs(t - 0.9)), GOAL)
 
     assert chosen == 0.9
-    assert list(tried) == [str(each) for each in TEMPERATURES]
+
+
+@pytest.mark.parametrize("short", ["lowest_category_accuracy", "precision", "recall"])
+def test_a_goal_is_missed_by_any_of_its_figures(short: str) -> None:
+    found = found_at(lowest=0.9, distance=1)
+
+    assert GOAL.is_met(found)
+    assert not GOAL.is_met(found | {short: 0.3})
+
+
+def test_errors_are_said_in_plain_words(against_itself: dict[str, Any]) -> None:
+    by_category = dict.fromkeys(CATEGORIES, 0.95) | {"sandal": 0.75, "bag": 1.0}
+    accuracy = {"mean": 0.935, "by_category": by_category}
+
+    said = say_errors(
+        against_itself | {"category_accuracy": accuracy, "recall": 0.52},
+        against_itself,
+    )
+
+    assert said.startswith("Of 100 drawings 6.5 are taken for another category")
+    assert "sandal fares worst, 25.0 of 100 wrong; bag best, 0.0" in said
+    assert "Of 100 real garments 52 have" in said

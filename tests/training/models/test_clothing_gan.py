@@ -19,18 +19,20 @@ from training.core.split import Rows
 from training.datasets import fashion_mnist
 from training.datasets.fashion_mnist import CATEGORIES
 from training.datasets.idx import ImageSet
-from training.models.clothing.decoder import build_decoder, draw_latents, one_hot
-from training.models.clothing.drawing import draw, draw_evenly, spread_evenly
-from training.models.clothing.measures import compare
-from training.models.clothing_gan import train as clothing_gan
-from training.models.clothing_gan.choice import build_decode
-from training.models.clothing_gan.discriminator import (
-    build_discriminator,
-    discriminator_hinge,
-    generator_hinge,
+from training.models.clothing.adversary import AdversaryRecipe
+from training.models.clothing.decoder import (
+    build_decoder,
+    draw_latents,
+    emphasise_category,
+    one_hot,
 )
-from training.models.clothing_gan.duel import Duel, Recipe, emphasise_category
-from training.models.clothing_gan.fitting import (
+from training.models.clothing.drawing import (
+    build_decode,
+    draw,
+    draw_evenly,
+    spread_evenly,
+)
+from training.models.clothing.fitting import (
     HISTORY,
     Diverged,
     checkpoint,
@@ -38,12 +40,10 @@ from training.models.clothing_gan.fitting import (
     load,
     settle,
 )
-from training.models.clothing_gan.recogniser import (
-    build_recogniser,
-    category_loss,
-    fit_recogniser,
-)
-from training.models.fashion_judge.judge import load_judge
+from training.models.clothing.measures import compare
+from training.models.clothing_gan import train as clothing_gan
+from training.models.clothing_gan.duel import Duel, Recipe
+from training.models.fashion_judge.judge import FIRST_JUDGE_DIR, load_judge
 
 pytestmark = pytest.mark.slow
 
@@ -54,8 +54,7 @@ TINY = Recipe(
     latent_dims=6,
     hidden=12,
     generator_widths=(8, 4, 4),
-    discriminator_widths=(4, 6, 6, 8),
-    recogniser_widths=(4, 8, 8),
+    adversary=AdversaryRecipe(widths=(4, 6, 6, 8), features=6),
 )
 
 
@@ -69,14 +68,13 @@ class Trained:
 
     def __init__(self, sample: Rows, folder: Path):
         tf.keras.utils.set_random_seed(1)
-        self.recogniser = build_recogniser(TINY.recogniser_widths)
-        self.duel, self.folder = Duel(TINY, self.recogniser, 20, seed=1), folder
+        self.duel, self.folder = Duel(TINY, seed=1), folder
         self.before = [player.get_weights() for player in self.players]
         self.history = fit(self.duel, sample, TINY, 1, folder)
 
     @property
     def players(self) -> list[Any]:
-        return [self.duel.generator, self.duel.discriminator, self.duel.average]
+        return [self.duel.generator, self.duel.adversary.network, self.duel.average]
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +84,7 @@ def trained(sample: Rows, tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 @pytest.fixture(scope="module")
 def decode(trained: Trained) -> Function:
-    settle(trained.duel.average, TINY.latent_dims, seed=0)
+    settle(trained.duel.average, seed=0)
     return build_decode(trained.duel.average)
 
 
@@ -105,7 +103,7 @@ def test_each_epoch_is_kept_with_the_history_so_far(trained: Trained) -> None:
     kept = json.loads((trained.folder / HISTORY).read_text())
 
     assert kept == trained.history
-    assert set(kept) == {"generator", "discriminator", "obeyed"}
+    assert set(kept) == {"generator", "discriminator"}
     assert all(len(values) == TINY.epochs for values in kept.values())
     assert all(checkpoint(trained.folder, epoch).exists() for epoch in (1, 2))
     other = build_decoder(TINY.latent_dims, TINY.hidden, TINY.generator_widths)
@@ -127,22 +125,6 @@ def test_a_seed_gives_the_same_training(
         np.testing.assert_allclose(again.history[name], values, rtol=1e-3, err_msg=name)
 
 
-def test_no_kernel_of_the_discriminator_stretches(trained: Trained) -> None:
-    kernels = [
-        layer.layer.kernel.numpy()
-        for layer in trained.duel.discriminator.layers
-        if hasattr(layer, "power_iterations")
-    ]
-    norms = [
-        np.linalg.norm(kernel.reshape(-1, kernel.shape[-1]), ord=2)
-        for kernel in kernels
-    ]
-
-    assert len(norms) == 6  # four convolutions, the score, the categories
-    assert max(norms) < 1.2  # one step of power iteration a step of training
-    assert min(norms) > 0.5
-
-
 class Hopeless(Duel):
     """Its players divide by zero."""
 
@@ -153,10 +135,8 @@ class Hopeless(Duel):
 def test_a_loss_that_is_no_number_ends_the_training(
     sample: Rows, tmp_path: Path
 ) -> None:
-    recogniser = build_recogniser(TINY.recogniser_widths)
-
     with pytest.raises(Diverged, match=r"generator: expected a finite .* received inf"):
-        fit(Hopeless(TINY, recogniser, 20, seed=1), sample, TINY, 1, tmp_path)
+        fit(Hopeless(TINY, seed=1), sample, TINY, 1, tmp_path)
 
     assert not list(tmp_path.iterdir())
 
@@ -196,24 +176,9 @@ def test_an_image_is_the_same_bytes_in_any_batch(
     )
 
 
-def test_losses_are_those_of_numpy() -> None:
-    rng = np.random.default_rng(0)
-    real, drawn = (rng.normal(size=(8, 1), scale=2).astype("f") for _ in range(2))
-    logits, asked = rng.normal(size=(8, 10)).astype("f"), np.arange(8)
-    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-
-    hinge = np.maximum(0, 1 - real).mean() + np.maximum(0, 1 + drawn).mean()
-    entropy = -np.log(chances[np.arange(8), asked]).mean()
-    assert float(discriminator_hinge(real, drawn)) == pytest.approx(hinge, rel=1e-5)
-    assert float(generator_hinge(drawn)) == pytest.approx(-drawn.mean(), rel=1e-5)
-    assert float(category_loss(one_hot(asked), logits)) == pytest.approx(
-        entropy, rel=1e-5
-    )
-
-
 def test_the_average_is_that_of_the_weights_after_each_step(sample: Rows) -> None:
     recipe = replace(TINY, averaging=0.75)
-    duel = Duel(recipe, build_recogniser(TINY.recogniser_widths), 20, seed=1)
+    duel = Duel(recipe, seed=1)
     images = tf.constant(sample.inputs[:20] / np.float32(255))
     category = tf.constant(one_hot(sample.labels[:20]))
     kernel = duel.generator.get_layer("logits").kernel
@@ -235,7 +200,7 @@ def test_settled_moments_are_those_of_many_latents() -> None:
     generator = build_decoder(TINY.latent_dims, TINY.hidden, TINY.generator_widths)
     layer = generator.get_layer("meet_norm")
 
-    settle(generator, TINY.latent_dims, seed=0)
+    settle(generator, seed=0)
 
     weights = generator.get_layer("meet").kernel.numpy()
     latents = draw_latents(np.random.default_rng(7), 20_000, TINY.latent_dims)
@@ -256,31 +221,10 @@ def test_categories_weigh_as_much_as_latents_at_first() -> None:
     np.testing.assert_allclose(kernel.numpy()[64:], before[64:] * 8)
 
 
-def test_the_discriminator_asks_whether_the_image_is_of_the_category() -> None:
-    discriminator = build_discriminator(TINY.discriminator_widths)
-    images = np.random.default_rng(0).random((10, 28, 28)).astype("f")
-
-    score = discriminator([images, one_hot(np.arange(10))]).numpy()
-    other = discriminator([images, one_hot(np.arange(10)[::-1])]).numpy()
-
-    assert score.shape == (10, 1)
-    assert np.abs(score - other).min() > 0
-
-
-def test_the_recogniser_learns_categories_and_then_nothing_more(sample: Rows) -> None:
-    tf.keras.utils.set_random_seed(1)
-    recogniser = build_recogniser((8, 12, 16))
-
-    share = fit_recogniser(recogniser, sample, epochs=12)
-
-    assert share > 0.6  # one in ten by chance
-    assert not recogniser.trainable_variables
-
-
 def test_training_writes_a_version_and_says_how_it_was_chosen(
     fashion_data: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tiny = replace(TINY, validation_rows=100, measured_each=20, recogniser_epochs=1)
+    tiny = replace(TINY, validation_rows=60, measured_each=6)
     monkeypatch.setattr(clothing_gan, "QUICK", tiny)
     monkeypatch.setattr(clothing_gan, "make_repeatable", tf.keras.utils.set_random_seed)
     monkeypatch.setattr(fashion_mnist, "load", lambda folder: fashion_data)
@@ -291,8 +235,9 @@ def test_training_writes_a_version_and_says_how_it_was_chosen(
     folder = tmp_path / "clothing_gan" / "1"
     manifest = read_manifest(folder)
     assert len(manifest.metrics["frechet_distance_by_epoch"]) == 2
-    assert manifest.metrics["drawing"]["images"] == 200
-    assert manifest.metrics["floor"]["images"] == 200
+    assert manifest.metrics["drawing"]["images"] == 60
+    assert manifest.metrics["floor"]["images"] == 60
+    assert manifest.limits.startswith("Of 100 drawings")
     temperature = manifest.constants["temperature"]
     assert str(temperature) in manifest.metrics["temperatures_tried"]
     reports = {path.name for path in (folder / "report").iterdir()}
@@ -325,13 +270,13 @@ def test_the_shipped_generator_draws_what_it_is_asked_for(sample: Rows) -> None:
     function = Function(decode, (), {"latent": np.zeros((1, dims or 0))})
 
     drawn = draw_evenly(function, 1_000, manifest.constants["temperature"], seed=5)
-    found = compare(load_judge(), drawn, sample)
+    found = compare(load_judge(FIRST_JUDGE_DIR), drawn, sample)
 
     said = manifest.metrics["drawing"]["category_accuracy"]
     accuracy = found["category_accuracy"]
     assert accuracy["mean"] >= 0.90
     assert accuracy["mean"] == pytest.approx(said["mean"], abs=0.03)
-    assert accuracy["lowest"] >= 0.75
+    assert accuracy["lowest"] >= said["lowest"] - 0.07  # of 100 drawings
     assert found["categories_covered"] == 10
 
 

@@ -11,16 +11,24 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
+from service.contract.manifest import read_manifest
 from tests.training.conftest import Sample, untraced
 from training.core import provenance
 from training.core.options import RunOptions
 from training.core.split import Rows, Splits
 from training.datasets import fashion_mnist
 from training.datasets.fetch import DEFAULT_DATA_DIR
+from training.datasets.idx import ImageSet
 from training.models.fashion_judge import train as fashion_judge
+from training.models.fashion_judge.division import (
+    SHARE,
+    take_generators_part,
+    take_judges_part,
+)
 from training.models.fashion_judge.judge import (
     FACTS,
     FEATURES,
+    FIRST_JUDGE_DIR,
     JUDGE_DIR,
     WEIGHTS,
     Judge,
@@ -39,6 +47,7 @@ from training.models.fashion_judge.train import (
     train,
 )
 
+ARTIFACTS = Path(__file__).parents[3] / "artifacts"
 SMALL = Recipe(epochs=2, batch_size=50)
 
 
@@ -78,7 +87,7 @@ def test_the_committed_judge_knows_clothing_it_never_learnt(
 ) -> None:
     judged = judge.probabilities(sample.images).argmax(axis=1)
 
-    assert np.mean(judged == sample.labels) >= 0.88
+    assert np.mean(judged == sample.labels) >= 0.87
 
 
 @pytest.mark.slow
@@ -90,10 +99,38 @@ def test_what_the_facts_say_of_the_test_images_is_so(judge: Judge, facts: Any) -
 
     judged = judge.probabilities(data.test_images).argmax(axis=1)
 
-    assert np.mean(judged == data.test_labels) >= 0.93
+    assert np.mean(judged == data.test_labels) >= 0.91
     said = facts["metrics"]["test"]["errors"]
     # Another processor rounds otherwise, and tips a coat into a pullover.
     assert np.sum(judged != data.test_labels) == pytest.approx(said, abs=3)
+
+
+def test_no_training_image_of_a_generator_is_the_judges(
+    fashion_data: ImageSet,
+) -> None:
+    judges, others = take_judges_part(fashion_data), take_generators_part(fashion_data)
+
+    mine, theirs = (
+        {image.tobytes() for image in part.train_images} for part in (judges, others)
+    )
+    assert len(mine) == 50
+    assert len(theirs) == 150
+    assert mine.isdisjoint(theirs)
+    assert (np.bincount(judges.train_labels) == 5).all()
+    np.testing.assert_array_equal(others.test_images, fashion_data.test_images)
+
+
+def test_the_judge_learnt_only_from_its_own_part(facts: Any) -> None:
+    rows = facts["training"]["data"][0]["rows"]
+
+    assert rows["train"] + rows["validation"] == 60_000 // SHARE
+
+
+def test_the_first_judge_is_kept_for_what_it_said() -> None:
+    said = read_manifest(ARTIFACTS / "clothing_vae" / "1").metrics["drawing"]
+
+    assert load_judge(FIRST_JUDGE_DIR).sha256 == said["judge_sha256"]
+    assert load_judge().sha256 != said["judge_sha256"]
 
 
 def test_the_judge_sees_features_and_categories(judge: Judge, sample: Sample) -> None:

@@ -45,6 +45,13 @@ def build_decoder(
     return keras.Model([latent, category], logits, name="decoder")
 
 
+def emphasise_category(decoder: keras.Model, latent_dims: int) -> None:
+    """Let ten categories weigh as much as all latents do, from the first step."""
+    kernel = decoder.get_layer("meet").kernel
+    scale = [1.0] * latent_dims + [latent_dims**0.5] * CATEGORIES
+    kernel.assign(kernel * np.array(scale, np.float32)[:, None])
+
+
 def draw_latents(
     rng: np.random.Generator, rows: int, latent_dims: int
 ) -> npt.NDArray[np.float32]:

@@ -13,7 +13,6 @@ from sklearn.metrics import confusion_matrix
 
 from training.core.split import Rows
 from training.datasets.fashion_mnist import CATEGORIES
-from training.datasets.idx import ImageSet
 from training.metrics.classification import name_values
 from training.metrics.generation import (
     NEIGHBOURS,
@@ -29,7 +28,7 @@ PER_CATEGORY = 1_000
 
 
 def measure_generator(
-    judge: Judge, images: npt.NDArray[np.uint8], asked: Integers, data: ImageSet
+    judge: Judge, images: npt.NDArray[np.uint8], asked: Integers, test: Rows
 ) -> dict[str, Any]:
     """Compare drawn images with the real test images, for a manifest.
 
@@ -40,33 +39,30 @@ def measure_generator(
         judge: who looks at both.
         images: (rows, 28, 28) uint8, at least six of each category.
         asked: (rows,) index into `CATEGORIES` that each was drawn for.
-        data: Fashion-MNIST.
+        test: the test images of Fashion-MNIST.
 
     Returns:
         What `compare` returns, and who judged.
     """
-    real = Rows(data.test_images, data.test_labels)
     return {
         "judge_sha256": judge.sha256,
         "reference": "the test images of Fashion-MNIST",
-    } | compare(judge, Rows(images, asked), real)
+    } | compare(judge, Rows(images, asked), test)
 
 
 def measure_floor(
-    judge: Judge, data: ImageSet, each: int = PER_CATEGORY
+    judge: Judge, unseen: Rows, test: Rows, each: int = PER_CATEGORY
 ) -> dict[str, Any]:
-    """Compare real training images with the real test images: no drawing does better.
-
-    The judge learnt from nearly all training images, and so is surer of them than of
-    others: `real_category_accuracy` is the yardstick of category accuracy.
+    """Compare real images with the real test images: no drawing should do better.
 
     Args:
         judge: who looks at both.
-        data: Fashion-MNIST.
-        each: training images of each category, as many as are drawn.
+        unseen: real images that the judge did not learn from.
+        test: the test images of Fashion-MNIST.
+        each: of those images of each category, as many as are drawn.
     """
-    images = sample_evenly(Rows(data.train_images, data.train_labels), 1, each)
-    return measure_generator(judge, images.inputs, images.labels, data)
+    images = sample_evenly(unseen, 1, each)
+    return measure_generator(judge, images.inputs, images.labels, test)
 
 
 def compare(judge: Judge, drawn: Rows, real: Rows) -> dict[str, Any]:

@@ -10,12 +10,9 @@ from training.core.export import Card
 from training.core.split import Rows
 from training.datasets.fashion_mnist import CATEGORIES
 from training.models.clothing.decoder import draw_latents
-from training.models.clothing.drawing import spread_evenly
-from training.models.clothing_gan.choice import (
-    Trained,
-    draw_softly,
-    width,
-)
+from training.models.clothing.drawing import draw_softly, spread_evenly, width
+from training.models.clothing.words import say_errors
+from training.models.clothing_gan.choice import Trained
 from training.plots import classification as plots
 from training.plots.generation import draw_epochs, draw_grid, draw_players
 
@@ -32,24 +29,23 @@ def describe(ran: Training, metrics: Mapping[str, Any], temperature: float) -> C
         description=(
             "Clothing that never was, 28×28 grey pixels, light on black, of any of ten "
             "categories or a mixture of two: the generator of a conditional GAN "
-            "(projection discriminator, spectral normalisation, hinge loss) trained on "
-            "Fashion-MNIST, with its averaged weights rewritten in whole numbers, so "
-            "that a latent gives the same bytes everywhere."
+            "(projection discriminator, relativistic loss, penalised gradient) trained "
+            "on Fashion-MNIST, with its averaged weights rewritten in whole numbers, "
+            "so that a latent gives the same bytes everywhere."
         ),
         intended_use=(
             "Pictures for demonstrations, tests and teaching, and figures beside those "
-            "of another generator of the same data."
+            "of another generator of the same data. Not as evidence of what people "
+            "wear, nor to train a classifier that will meet real photographs."
         ),
         limits=(
-            "Draws what is typical of a category: a network that knows categories held "
-            "it to that, so its shirts are plainer to recognise than real ones, and "
-            "unusual garments are rarer than in the data (see recall and diversity). "
-            "Prints and fastenings dissolve on a second look; one in some dozens is a "
-            "torn shape. Categories were judged by a classifier that errs on real "
-            "images too (real_category_accuracy). Knows the catalogue pictures of one "
-            "shop in 2017 as Fashion-MNIST has them. A mixture of categories was never "
-            "trained on, nor measured. There is no way from an image to a latent: the "
-            "VAE has one. The figures are those at the temperature in the constants."
+            f"{say_errors(metrics['drawing'], metrics['floor'])} "
+            "Prints and fastenings dissolve on a second look; some drawings are torn "
+            "shapes, sandals above all. Knows the catalogue pictures of one shop in "
+            "2017 as Fashion-MNIST has them: upright, shoes to the left, black behind. "
+            "A mixture of categories was never trained on, nor measured. There is no "
+            "way from an image to a latent: the VAE has one. The figures are those at "
+            "the temperature in the constants."
         ),
         labels=CATEGORIES,
         batch_sizes=BATCH_SIZES,

@@ -1,6 +1,6 @@
 """What the clothing VAE says of itself, in words and in pictures."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,9 @@ from training.core.split import Rows
 from training.datasets.fashion_mnist import CATEGORIES
 from training.models.clothing.decoder import one_hot
 from training.models.clothing.drawing import draw_evenly
-from training.models.clothing_vae.reference import Reference
+from training.models.clothing.words import say_errors
 from training.plots import classification as plots
-from training.plots.generation import draw_grid, draw_latent_plane
+from training.plots.generation import draw_grid, draw_players
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 COLUMNS = 12
@@ -26,9 +26,13 @@ Images = npt.NDArray[np.uint8]
 
 
 def draw_reports(
-    functions: Mapping[str, Function], temperature: float, metrics: Any, test: Rows
+    functions: Mapping[str, Function],
+    temperature: float,
+    metrics: Any,
+    test: Rows,
+    history: Mapping[str, Sequence[float]],
 ) -> dict[str, bytes]:
-    """Draw what the exported functions do: file name → PNG."""
+    """Draw what the exported functions do, and how they learnt: file name → PNG."""
     drawn = draw_evenly(functions["decode"], 10 * COLUMNS, temperature, seed=3)
     samples = drawn.inputs.reshape(len(CATEGORIES), COLUMNS, 28, 28)
     confusion = np.array(metrics["drawing"]["confusion"])
@@ -37,19 +41,7 @@ def draw_reports(
         "reconstructions.png": _draw_reconstructions(functions, test),
         "interpolations.png": _draw_ways(functions, test),
         "asked_and_judged.png": plots.draw_confusion_matrix(confusion, CATEGORIES),
-    }
-
-
-def draw_curves(
-    history: dict[str, list[float]], reference: Reference, test: Rows
-) -> dict[str, bytes]:
-    """Draw how both networks learnt, and the reference's plane: file name → PNG."""
-    return {
-        "learning_curves.png": plots.draw_learning_curves(history),
-        "reference_learning_curves.png": plots.draw_learning_curves(reference.history),
-        "reference_latent_plane.png": draw_latent_plane(
-            reference.plane, test.labels, CATEGORIES
-        ),
+        "players.png": draw_players(history),
     }
 
 
@@ -61,23 +53,25 @@ def describe(ran: Training, metrics: dict[str, Any], temperature: float) -> Card
         description=(
             "Draws clothing that never was, in ten categories, 28×28 grey pixels, "
             "light on black: a conditional variational auto-encoder trained on "
-            "Fashion-MNIST. decode: a standard-normal latent times the temperature, "
-            "and weights of the categories, to an image, in whole-number arithmetic: "
-            "the same bytes in every batch and on every machine. encode: an image to "
-            "the latent's mean and log variance and the probabilities of its category."
+            "Fashion-MNIST with an adversary. decode: a standard-normal latent times "
+            "the temperature, and weights of the categories, to an image, in "
+            "whole-number arithmetic: the same bytes in every batch and on every "
+            "machine. encode: an image to the latent's mean and log variance and the "
+            "probabilities of its category."
         ),
         intended_use=(
             "Small pictures for demonstrations, load tests and teaching; bringing a "
-            "garment to a few numbers and back; steps between two garments."
+            "garment to a few numbers and back; steps between two garments. Not as "
+            "evidence of what people wear, nor to train a classifier that will meet "
+            "real photographs."
         ),
         limits=(
-            "Draws blurred: it knows outlines and shades, hardly prints and seams. "
+            f"{say_errors(metrics['drawing'], metrics['floor'])} "
+            "The encoder's guess of the category of a real garment is wrong for "
+            f"{_count_wrong(metrics)} of 100. "
             "T-shirt, pullover, coat, dress and shirt shade into each other, in the "
-            "photographs as in the drawings, and shirts are mistaken most. Categories "
-            "were judged by a classifier that is itself wrong on some real images "
-            "(real_category_accuracy), so the figures are no better than it is. In "
-            "training the encoder's own guess pushed drawings towards what is typical "
-            "of their category: unusual garments are rarer than in the data. Knows "
+            "photographs as in the drawings. Prints and fastenings are guessed at, and "
+            "what comes back of a garment may have others than went in. Knows "
             "catalogue pictures of one shop in 2017 as Fashion-MNIST has them: fitted "
             "into 28×28, upright, shoes to the left, black behind. Mixtures of "
             "categories were looked at, not measured. The figures are those at the "
@@ -89,6 +83,11 @@ def describe(ran: Training, metrics: dict[str, Any], temperature: float) -> Card
         training=ran,
         metrics=metrics,
     )
+
+
+def _count_wrong(metrics: Mapping[str, Any]) -> str:
+    right = metrics["reconstruction"]["encoder_category"]["accuracy"]
+    return f"{100 * (1 - right):.1f}"
 
 
 def _draw_reconstructions(functions: Mapping[str, Function], test: Rows) -> bytes:

@@ -1,6 +1,5 @@
 """The networks of the clothing VAE, and what they are trained to make small."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -8,22 +7,6 @@ import tensorflow as tf
 
 from training.core.layers import convolve, normalise
 from training.models.clothing.decoder import CATEGORIES
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """What each part of the loss counts, beside one nat of reconstruction.
-
-    Attributes:
-        kl: of the posterior's divergence from the prior.
-        category: of the cross-entropy of the encoder's own guess of the category.
-        consistency: of the cross-entropy of its guess for clothes that never were,
-            drawn from the prior: what was asked for should be seen.
-    """
-
-    kl: float = 1.0
-    category: float = 10.0
-    consistency: float = 10.0
 
 
 def build_encoder(
@@ -77,101 +60,29 @@ def cross_entropy(pixels: Any, logits: Any) -> Any:
     return tf.reduce_sum(each, axis=(-2, -1))
 
 
-def draw(mean: Any, log_variance: Any) -> Any:
-    """Draw a latent from each posterior, so that gradients pass through it."""
-    noise = tf.random.normal(tf.shape(mean))
+def draw(mean: Any, log_variance: Any, seed: Any) -> Any:
+    """Draw a latent from each posterior, so that gradients pass through it.
+
+    Args:
+        mean: (rows, latent_dims) float32.
+        log_variance: likewise.
+        seed: (2,) int64; the same one draws the same.
+    """
+    noise = tf.random.stateless_normal(tf.shape(mean), seed)
     return mean + noise * tf.exp(0.5 * log_variance)
 
 
-class ConditionalVae(keras.Model):  # type: ignore[misc] # Keras has no stubs
-    """A VAE whose decoder is told the category and whose encoder guesses it.
+def surprise(category: Any, logits: Any) -> Any:
+    """Cross-entropy of a guess, both (rows, 10), one-hot and logits: (rows,) nats."""
+    return tf.nn.softmax_cross_entropy_with_logits(labels=category, logits=logits)
 
-    Kingma et al., "Semi-supervised learning with deep generative models", 2014 (M2),
-    but that the posterior does not see the category. In training it also draws from
-    the prior, and the encoder's guess for what came is held against what was asked
-    for. That gradient passes through the image into the decoder, not into the guess,
-    which would learn to see what is not there. (A trace of it reaches the posterior,
-    since the decoder normalises over all rows of a batch.)
 
-    Args:
-        encoder: as `build_encoder` makes it.
-        decoder: as `training.models.clothing.decoder.build_decoder` makes it.
-        weights: of the loss's parts.
+def join(encoder: keras.Model, decoder: keras.Model) -> keras.Model:
+    """Make one network of both, whose weights are the encoder's and then the decoder's.
+
+    They are not connected; it is for what counts weights: an optimiser, a file.
     """
-
-    def __init__(self, encoder: keras.Model, decoder: keras.Model, weights: Weights):
-        super().__init__()
-        self.encoder, self.decoder, self.weigh = encoder, decoder, weights
-        names = ("loss", "reconstruction", "kl", "category", "consistency")
-        self._means = {name: keras.metrics.Mean(name) for name in names}
-
-    @property
-    def metrics(self) -> list[Any]:
-        """What Keras resets at each epoch."""
-        return list(self._means.values())
-
-    def train_step(self, data: Any) -> dict[str, Any]:
-        """One step on pixels (rows, 28, 28), 0 to 1, and labels (rows,)."""
-        with tf.GradientTape() as tape:
-            parts, push = self._measure(*data, training=True)
-            loss = self._add(parts)
-            pushed = loss + push
-        variables = self.trainable_variables
-        gradients = tape.gradient(pushed, variables)
-        self.optimizer.apply(gradients, variables)
-        return self._note(parts, loss)
-
-    def test_step(self, data: Any) -> dict[str, Any]:
-        """The same without learning."""
-        parts, _ = self._measure(*data, training=False)
-        return self._note(parts, self._add(parts))
-
-    def _measure(
-        self, pixels: Any, labels: Any, *, training: bool
-    ) -> tuple[dict[str, Any], Any]:
-        rows = tf.shape(pixels)[0]
-        mean, log_variance, guess = self.encoder(pixels, training=training)
-        asked = tf.random.uniform((rows // 4,), 0, CATEGORIES, tf.int32)
-        never = tf.random.normal((rows // 4, mean.shape[1]))
-        latent = tf.concat([draw(mean, log_variance), never], axis=0)
-        category = tf.concat([tf.cast(labels, tf.int32), asked], axis=0)
-        logits = self.decoder(
-            [latent, tf.one_hot(category, CATEGORIES)], training=training
-        )
-        consistency, push = self._judge(logits[rows:, :, :, 0], asked)
-        each = {
-            "reconstruction": cross_entropy(pixels, logits[:rows]),
-            "kl": divergence(mean, log_variance),
-            "category": _surprise(labels, guess),
-            "consistency": consistency,
-        }
-        parts = {name: tf.reduce_mean(values) for name, values in each.items()}
-        return parts, self.weigh.consistency * push
-
-    def _judge(self, logits: Any, asked: Any) -> tuple[Any, Any]:
-        """The surprise at drawn images, and what has its gradient in them alone."""
-        drawn = tf.stop_gradient(tf.sigmoid(logits))
-        with tf.GradientTape() as tape:
-            tape.watch(drawn)
-            surprise = _surprise(asked, self.encoder(drawn, training=False)[2])
-        slope = tf.stop_gradient(tape.gradient(surprise, drawn))
-        rows = tf.cast(tf.shape(drawn)[0], tf.float32)
-        return surprise, tf.reduce_sum(slope * tf.sigmoid(logits)) / rows
-
-    def _add(self, parts: dict[str, Any]) -> Any:
-        return (
-            parts["reconstruction"]
-            + self.weigh.kl * parts["kl"]
-            + self.weigh.category * parts["category"]
-        )
-
-    def _note(self, parts: dict[str, Any], loss: Any) -> dict[str, Any]:
-        for name, value in {**parts, "loss": loss}.items():
-            self._means[name].update_state(value)
-        return {name: mean.result() for name, mean in self._means.items()}
-
-
-def _surprise(labels: Any, logits: Any) -> Any:
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(
-        labels=tf.cast(labels, tf.int32), logits=logits
-    )
+    pixels = keras.Input((28, 28), name="pixels")
+    drawn_from = [keras.Input(each.shape[1:]) for each in decoder.inputs]
+    outputs = [*encoder(pixels), decoder(drawn_from)]
+    return keras.Model([pixels, *drawn_from], outputs, name="both")

@@ -2,6 +2,10 @@
 
 An instrument, not a product: what it says of drawn images measures those who drew
 them, so it stays as it is once trained, and no generator ever learns from it.
+
+There are two. The first learnt from nearly all training images, those of the generators
+included; it is kept for what the manifests of their first versions say. The second has
+images of its own (`division`), and judges everything since.
 """
 
 import hashlib
@@ -22,7 +26,9 @@ from training.core.layers import convolve, normalise
 from training.core.prediction import predict
 from training.datasets.fashion_mnist import CATEGORIES
 
-JUDGE_DIR = Path(__file__).parent / "weights"
+_WEIGHTS_DIR = Path(__file__).parent / "weights"
+FIRST_JUDGE_DIR = _WEIGHTS_DIR / "1"
+JUDGE_DIR = _WEIGHTS_DIR / "2"
 WEIGHTS = "fashion.npz"
 FACTS = "fashion.json"
 FEATURES = 96
@@ -118,7 +124,7 @@ def write_judge(
     model: Any, ran: Training, metrics: Mapping[str, Any], folder: Path
 ) -> None:
     """Write the weights, and beside them the facts, with the weights' SHA-256."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     weights = {str(i).zfill(2): array for i, array in enumerate(model.get_weights())}
     np.savez(folder / WEIGHTS, **weights)
     content = (folder / WEIGHTS).read_bytes()

@@ -1,12 +1,14 @@
-"""The training loop of the clothing GAN: epochs, progress, and what is kept of each."""
+"""The training loop of both clothing generators: epochs, and what is kept of each."""
 
 import json
 import logging
 import math
+import os
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -14,12 +16,50 @@ import tensorflow as tf
 
 from training.core.split import Rows
 from training.models.clothing.decoder import draw_latents, one_hot
-from training.models.clothing_gan.duel import Duel, Recipe
 
 log = logging.getLogger(__name__)
 
 HISTORY = "history.json"
-_SETTLING_ROWS = 8_192
+SETTLING_ROWS = 8_192
+
+
+class Recipe(Protocol):
+    """What the loop has to know."""
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the training images."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """Images in a step."""
+        ...
+
+
+class Player(Protocol):
+    """Networks that learn together, one step after the other.
+
+    Attributes:
+        average: network for the moving averages of the weights; it has them after
+            `update_average`.
+    """
+
+    average: keras.Model
+
+    def step(self, number: Any, images: Any, category: Any) -> dict[str, Any]:
+        """Learn once from real images, and tell scalars by name.
+
+        Args:
+            number: int64 scalar, which step it is, from 0.
+            images: float32 (batch_size, 28, 28), 0 to 1.
+            category: float32 (batch_size, 10), one-hot, theirs.
+        """
+        ...
+
+    def update_average(self) -> None:
+        """Bring `average` up to date."""
+        ...
 
 
 class Diverged(RuntimeError):
@@ -27,24 +67,24 @@ class Diverged(RuntimeError):
 
 
 def fit(
-    duel: Duel, training: Rows, recipe: Recipe, seed: int, folder: Path
+    player: Player, training: Rows, recipe: Recipe, seed: int, folder: Path
 ) -> dict[str, list[float]]:
-    """Train both players, and keep the averaged generator of every epoch.
+    """Train, and keep the averaged weights of every epoch.
 
     Args:
-        duel: the players, at their beginning.
+        player: at its beginning.
         training: images (rows, 28, 28) uint8, and their categories.
-        recipe: the duel's.
+        recipe: the player's.
         seed: of the order of the images.
         folder: where `checkpoint` of each epoch goes, and the history so far.
 
     Returns:
-        What `Duel.step` tells → its mean over each epoch.
+        What `Player.step` tells → its mean over each epoch.
 
     Raises:
         Diverged: A loss is not finite.
     """
-    step = tf.function(duel.step, autograph=False)
+    step = tf.function(player.step, autograph=False)
     steps = count_steps(training, recipe)
     history: dict[str, list[float]] = {}
     for epoch in range(1, recipe.epochs + 1):
@@ -55,8 +95,8 @@ def fit(
             told.add(step(tf.constant(number, tf.int64), *batch))
         for name, value in told.values.items():
             history.setdefault(name, []).append(value)
-        duel.update_average()
-        save(duel.average, checkpoint(folder, epoch))
+        player.update_average()
+        save(player.average, checkpoint(folder, epoch))
         (folder / HISTORY).write_text(json.dumps(history, indent=2))
     return history
 
@@ -64,6 +104,14 @@ def fit(
 def count_steps(training: Rows, recipe: Recipe) -> int:
     """Count the whole batches of an epoch."""
     return len(training) // recipe.batch_size
+
+
+def describe_recipe(recipe: Any) -> dict[str, Any]:
+    """Say for the manifest what decided the weights: a dataclass, and the cores.
+
+    Another number of cores adds up in another order.
+    """
+    return asdict(recipe) | {"cores": len(os.sched_getaffinity(0))}
 
 
 def checkpoint(folder: Path, epoch: int) -> Path:
@@ -83,25 +131,40 @@ def load(network: keras.Model, path: Path) -> None:
         network.set_weights([weights[name] for name in sorted(weights.files)])
 
 
-def settle(generator: keras.Model, latent_dims: int, seed: int) -> None:
-    """Measure the moments of normalisation anew, as these weights cause them.
+def take_average(optimizer: Any, live: keras.Model, average: keras.Model) -> None:
+    """Copy an optimizer's moving average of the weights of `live` to `average`."""
+    weights = live.get_weights()
+    optimizer.finalize_variable_values(live.trainable_variables)
+    average.set_weights(live.get_weights())
+    live.set_weights(weights)
 
-    Averaged weights have moments of their own, unlike the averages of moments; a pass
-    over many latents of all categories finds them ("standing statistics" in Brock et
-    al., "Large scale GAN training for high fidelity natural image synthesis", 2019).
+
+def settle(decoder: keras.Model, seed: int) -> None:
+    """Measure a decoder's moments of normalisation anew, as its weights cause them.
+
+    See `settle_by`; the latents are many and of all categories.
     """
     rng = np.random.default_rng(seed)
-    latents = draw_latents(rng, _SETTLING_ROWS, latent_dims)
-    categories = one_hot(np.arange(_SETTLING_ROWS) % 10)
+    latents = draw_latents(rng, SETTLING_ROWS, int(decoder.inputs[0].shape[1]))
+    settle_by(decoder, [latents, one_hot(np.arange(SETTLING_ROWS) % 10)])
+
+
+def settle_by(network: keras.Model, inputs: Any) -> None:
+    """Measure the moments of normalisation anew, as these inputs cause them.
+
+    Averaged weights have moments of their own, unlike the averages of moments; a pass
+    over many inputs finds them ("standing statistics" in Brock et al., "Large scale GAN
+    training for high fidelity natural image synthesis", 2019).
+    """
     layers = [
         layer
-        for layer in generator.layers
+        for layer in network.layers
         if isinstance(layer, keras.layers.BatchNormalization)
     ]
     momentum = layers[0].momentum
     for layer in layers:
         layer.momentum = 0.0  # the last batch counts alone
-    generator([latents, categories], training=True)
+    network(inputs, training=True)
     for layer in layers:
         layer.momentum = momentum
 
@@ -122,14 +185,16 @@ class _Mean:
 
     def __init__(self, steps: int):
         self.values: dict[str, float] = {}
-        self._added = 0
-        self._bar = keras.utils.Progbar(
-            steps,
-            stateful_metrics=("generator", "discriminator", "obeyed"),
-            verbose=1 if sys.stdout.isatty() else 2,
-        )
+        self._added, self._steps = 0, steps
+        self._bar: Any = None
 
     def add(self, told: Mapping[str, Any]) -> None:
+        if self._bar is None:
+            self._bar = keras.utils.Progbar(
+                self._steps,
+                stateful_metrics=tuple(told),
+                verbose=1 if sys.stdout.isatty() else 2,
+            )
         for name, scalar in told.items():
             value, mean = float(scalar), self.values.get(name, 0.0)
             if not math.isfinite(value):

@@ -1,0 +1,1 @@
+"""The textbook's VAE, a yardstick that is not shipped."""
