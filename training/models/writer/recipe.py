@@ -1,0 +1,43 @@
+"""What decides what the writer becomes, besides the seed."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that decides what the weights become, besides the seed.
+
+    Attributes:
+        epochs: of `epoch_batches` batches each.
+        epoch_batches: twenty epochs are about a pass over the training reviews.
+        cooling_epochs: the last ones, over which the learning rate falls to nothing.
+        train_rows: how many training reviews to use at most.
+        validation_share: every so manieth block of neighbours validates.
+        block: reviews in a block.
+        validation_batches: that an epoch is judged by, at most.
+        units: of the LSTM.
+        rows: streams of reviews in a batch.
+        steps: symbols of each stream in a batch; gradients go back so far.
+        learning_rate: the highest; see `training.models.writer.fitting`.
+        weight_decay: share lost in a step, times the learning rate.
+        largest_gradient: norm to which longer gradients are cut.
+    """
+
+    epochs: int = 25
+    epoch_batches: int = 200
+    cooling_epochs: int = 8
+    train_rows: int = 25_000
+    validation_share: int = 40
+    block: int = 125
+    validation_batches: int = 16
+    units: int = 512
+    rows: int = 64
+    steps: int = 128
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.01
+    largest_gradient: float = 1.0
+
+
+QUICK = Recipe(
+    epochs=4, epoch_batches=30, cooling_epochs=2, train_rows=2_500, units=128
+)
