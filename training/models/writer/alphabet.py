@@ -1,7 +1,7 @@
 """The 62 symbols that the writer reads and writes, and what stands for others.
 
-Letters are small ones: capitals would cost two fifths more symbols and teach the network
-every word twice.
+Letters are small ones: capitals would cost two fifths more symbols and teach the
+network every word twice.
 """
 
 import unicodedata

@@ -1,6 +1,6 @@
 """Streams of reviews, side by side, that the network reads piece by piece.
 
-The reviews of an epoch, shuffled, stand in one long row that is cut into as many streams
+The reviews of a pass, shuffled, stand in one long row that is cut into as many streams
 as a batch has rows. A batch is the next piece of every stream, so that the network's
 state at the end of one batch is that at the beginning of the next:
 

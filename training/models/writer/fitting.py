@@ -76,9 +76,7 @@ class Fitting:
     ) -> tuple[float, Any]:
         losses = []
         for number, batch in enumerate(batches):
-            loss, state = call(
-                number, batch.symbols, batch.moods, batch.targets, state
-            )
+            loss, state = call(number, batch.symbols, batch.moods, batch.targets, state)
             losses.append(loss)
         return float(np.mean([float(loss) for loss in losses])) / _BIT, state
 
@@ -115,7 +113,7 @@ def fit(
     validation: Corpus,
     recipe: Any,
     seed: int,
-    after_epoch: Callable[[int], None] = lambda epoch: None,
+    after_epoch: Callable[[int], None] = lambda _: None,
 ) -> History:
     """Train a network by a recipe, and say how it went.
 

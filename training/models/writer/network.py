@@ -3,13 +3,13 @@
     symbol ─▶ row of a table ─┐
     mood ───▶ row of a table ─┴─▶ gates ◀── h ─▶ c, h ─▶ logits of the next symbol
 
-Hochreiter and Schmidhuber, "Long short-term memory", 1997, with the forget gate of Gers,
-Schmidhuber and Cummins, 2000. A one-hot symbol times a matrix is a row of it, so a step
-costs one product, (rows, units) by (units, 4 units). The way back through time is written
-by hand: it needs one such product a step, and the gradient of the matrix is a single
-large product at the end. That is several times as fast, on a CPU, as what automatic
-differentiation makes of a loop. Factors are rounded to bfloat16, whose products modern
-processors add up at twice the speed; sums are float32.
+Hochreiter and Schmidhuber, "Long short-term memory", 1997, with the forget gate of
+Gers, Schmidhuber and Cummins, 2000. A one-hot symbol times a matrix is a row of it, so
+a step costs one product, (rows, units) by (units, 4 units). The way back through time
+is written by hand: it needs one such product a step, and the gradient of the matrix is
+a single large product at the end. That is several times as fast, on a CPU, as what
+automatic differentiation makes of a loop. Factors are rounded to bfloat16, whose
+products modern processors add up at twice the speed.
 
 The stop symbol clears the state: a review knows nothing of the one before it.
 """
@@ -43,7 +43,7 @@ class Network(keras.layers.Layer):  # type: ignore[misc]
             return self.add_weight(
                 name=name,
                 shape=values.shape,
-                initializer=lambda shape, dtype=None: tf.constant(values, dtype),
+                initializer=lambda _, dtype=None: tf.constant(values, dtype),
             )
 
         narrow = 1 / np.sqrt(units)
@@ -61,6 +61,10 @@ class Network(keras.layers.Layer):  # type: ignore[misc]
         )
         self.output_bias = weight("output_bias", np.zeros(symbols))
         self.built = True
+
+    def as_arrays(self) -> dict[str, npt.NDArray[np.float32]]:
+        """The weights by their names."""
+        return {weight.name: weight.numpy() for weight in self.weights}
 
     def begin(self, rows: int) -> tuple[Any, Any]:
         """The state before a text: h and c, float32 (rows, units), zeros."""

@@ -9,7 +9,7 @@ class Recipe:
 
     Attributes:
         epochs: of `epoch_batches` batches each.
-        epoch_batches: twenty epochs are about a pass over the training reviews.
+        epoch_batches: thirty-one epochs are a pass over the training reviews.
         cooling_epochs: the last ones, over which the learning rate falls to nothing.
         train_rows: how many training reviews to use at most.
         validation_share: every so manieth block of neighbours validates.
@@ -23,16 +23,16 @@ class Recipe:
         largest_gradient: norm to which longer gradients are cut.
     """
 
-    epochs: int = 25
-    epoch_batches: int = 200
-    cooling_epochs: int = 8
+    epochs: int = 40
+    epoch_batches: int = 250
+    cooling_epochs: int = 12
     train_rows: int = 25_000
     validation_share: int = 40
     block: int = 125
-    validation_batches: int = 16
-    units: int = 512
+    validation_batches: int = 24
+    units: int = 384
     rows: int = 64
-    steps: int = 128
+    steps: int = 64
     learning_rate: float = 3e-3
     weight_decay: float = 0.01
     largest_gradient: float = 1.0
