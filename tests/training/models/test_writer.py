@@ -17,10 +17,12 @@ from training.models.writer.alphabet import (
     encode,
 )
 from training.models.writer.batches import iterate_batches, stream_batches
+from training.models.writer.copying import build_index, measure_copies
 from training.models.writer.corpus import Corpus, clean, read
 from training.models.writer.fitting import rate_at
 from training.models.writer.graph import WriterGraph
 from training.models.writer.network import Network
+from training.models.writer.ngram import chances_of, measure_ngrams
 from training.models.writer.recipe import Recipe
 from training.models.writer.whole_numbers import (
     NotExact,
@@ -254,3 +256,34 @@ def test_a_symbol_is_drawn_as_often_as_its_logit_says() -> None:
     assert np.allclose(np.bincount(drawn, minlength=3) / 20_000, expected, atol=0.01)
     forbidden = choose(logits, 0.5, np.zeros(20_000), stops=False)
     assert set(forbidden) == {1}
+
+
+def test_n_grams_tell_what_they_have_counted() -> None:
+    text = encode("abcd" * 500)
+    held_out = encode("abcd" * 20)
+    assert measure_ngrams(text, held_out, 62, order=1) == pytest.approx(2, abs=0.01)
+    assert measure_ngrams(text, held_out, 62, order=3) < 0.2
+
+
+def test_chances_of_n_grams_add_up_to_one() -> None:
+    random = np.random.default_rng(0)
+    training = random.integers(0, 5, 400).astype(np.uint8)
+    context = training[50:53]
+    chances = [
+        chances_of(training, np.append(context, each).astype(np.uint8), 62, 4)[-1]
+        for each in range(62)
+    ]
+    assert sum(chances) == pytest.approx(1)
+
+
+def test_a_copied_run_is_found_at_its_full_length() -> None:
+    random = np.random.default_rng(0)
+    learnt = random.integers(1, 62, 5000).astype(np.uint8)
+    copied = decode(learnt[1000:1037])
+    texts = ["nothing of it stands there at all, nothing", f"a: {copied}\"", "short"]
+    index = build_index(learnt)
+    found = measure_copies(index, texts)
+    assert found[0] == found[2] == 0
+    assert 37 <= found[1] <= 38
+    assert measure_copies(index, [decode(learnt[-30:])]).tolist() == [30]
+    assert measure_copies(index, []).tolist() == []

@@ -1,4 +1,4 @@
-"""The signatures `read` and `step` of the writer in whole numbers, as TensorFlow graphs.
+"""The signatures `read` and `step` of the writer in whole numbers, as graphs.
 
     read: prompt, control ─▶ step, as often as the longest prompt has symbols ─▶ state
     step: symbol, state, control ─▶ state, logits of the symbol that comes next
@@ -8,6 +8,7 @@ cannot fail the batch that it shares. The weights are constants of each graph, i
 loop over variables could not be frozen when it is served.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,37 @@ class WriterGraph:
             shape_invariants=(tf.TensorShape([]), nothing.shape, nothing.shape),
         )
         return parts.answer(h, c)
+
+    def score(self, symbols: Any, targets: Any, moods: Any) -> Any:
+        """The chance of each symbol of texts that somebody else wrote.
+
+        Args:
+            symbols: int32 (steps, rows), each before its target; the stop clears.
+            targets: int32 (steps, rows).
+            moods: int32 (steps, rows).
+
+        Returns:
+            Bits of the targets, float32 (steps, rows).
+        """
+        parts = _Parts(self.network)
+        steps = tf.shape(symbols)[0]
+        found = tf.TensorArray(tf.float32, steps)
+        nothing = tf.zeros((symbols.shape[1], self.network.units))
+
+        def score_symbol(t: Any, h: Any, c: Any, found: Any) -> Any:
+            goes_on = (symbols[t] != 0)[:, None]
+            h, c = tf.where(goes_on, h, 0.0), tf.where(goes_on, c, 0.0)
+            h, c = parts.move(symbols[t], h, c, moods[t])
+            logits = tf.cast(parts.answer(h, c)["logits"], tf.float32)
+            bits = tf.nn.sparse_softmax_cross_entropy_with_logits(
+                targets[t], logits / whole.LOGIT_STEPS
+            ) / math.log(2)
+            return t + 1, h, c, found.write(t, bits)
+
+        *_, found = tf.while_loop(
+            lambda t, *_: t < steps, score_symbol, (0, nothing, nothing, found)
+        )
+        return found.stack()
 
 
 class _Parts:
