@@ -36,6 +36,8 @@ if TYPE_CHECKING:
         TabularRegression,
         Task,
         TextClassification,
+        TextControl,
+        TextGeneration,
     )
 
 __all__ = [
@@ -62,6 +64,8 @@ __all__ = [
     "TabularClassification",
     "TabularRegression",
     "TextClassification",
+    "TextControl",
+    "TextGeneration",
     "Unavailable",
     "export",
 ]

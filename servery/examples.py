@@ -101,7 +101,8 @@ def _check(where: str, example: Example, answer: httpx.Response) -> None:
             f"{where}: expected a request that is answered; received an error: "
             f"{content['error']}"
         )
-    (first, *_) = content.get("predictions") or content["images"]
+    fields = ("predictions", "images", "texts")
+    (first, *_) = next(content[field] for field in fields if field in content)
     wrong = next(_find_wrong("answer", example.answer, first), None)
     if wrong is not None:
         raise ExportRefused(f"{where}, {wrong}; the declaration or the model is wrong")

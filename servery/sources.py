@@ -13,6 +13,7 @@ import tensorflow as tf
 from servery.keras_model import check_keras, describe_inputs, name_outputs
 from servery.saved_model import DEFAULT_SIGNATURE, Call, Function, find_tables
 from servery.versions import ExportRefused
+from service.contract.text_signatures import READ, STEP
 
 
 def read_keras(model: Any) -> tuple[Function, list[Any]]:
@@ -78,6 +79,8 @@ def find_functions(module: tf.Module) -> dict[str, Any]:
         raise ExportRefused(
             "module: expected a @tf.function with an input_signature, received none"
         )
+    if {READ, STEP} <= found.keys():  # as a model that writes texts has them
+        return found
     order = (DEFAULT_SIGNATURE, "call", "serve", next(iter(found)))
     default = next(name for name in order if name in found)
     return {DEFAULT_SIGNATURE: found.pop(default), **found}

@@ -6,6 +6,7 @@
     │   ├── ImageTooLarge            413  image_too_large
     │   ├── InvalidAudio             422  invalid_audio
     │   ├── AudioTooLarge            413  audio_too_large
+    │   ├── UnknownSymbol            400  unknown_symbol
     │   ├── MalformedBody            400  malformed_body
     │   ├── BodyTooLarge             413  body_too_large
     │   ├── TooManyRows              413  too_many_rows
@@ -98,6 +99,13 @@ class AudioTooLarge(InvalidInput):
 
     status = 413
     code = "audio_too_large"
+
+
+class UnknownSymbol(InvalidInput):
+    """A prompt has a character that the model does not know."""
+
+    status = 400
+    code = "unknown_symbol"
 
 
 class MalformedBody(InvalidInput):

@@ -213,6 +213,33 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=registry,
         )
+        self.texts_under_way = Gauge(
+            "servery_texts_under_way",
+            "Texts that are being written.",
+            ["model"],
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self.texts = Counter(
+            "servery_texts_total",
+            "Texts that have ended, by how: length, stop, sequence, deadline, "
+            "cancelled or failed.",
+            ["model", "outcome"],
+            registry=registry,
+        )
+        self.text_characters = Counter(
+            "servery_text_characters_total",
+            "Characters that were drawn for texts.",
+            ["model"],
+            registry=registry,
+        )
+        self.text_first_seconds = Histogram(
+            "servery_text_first_character_seconds",
+            "Seconds in the engine to the first character of a request's texts.",
+            ["model"],
+            buckets=SECONDS,
+            registry=registry,
+        )
         self.queue_limit = Gauge(
             "servery_queue_limit_rows",
             "Rows that may wait for one model; beyond: 503.",

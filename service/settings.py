@@ -158,6 +158,24 @@ class Settings(BaseSettings):
         ge=0,
         description="Most rows in one batch; 0 = what the manifest allows.",
     )
+    max_texts: int = Field(
+        128,
+        ge=1,
+        description="Texts that one model is writing at the same time; beyond: 503.",
+    )
+    max_text_characters: int = Field(
+        20_000,
+        ge=1,
+        description="Characters that all texts of one request may have together, "
+        "count × length; beyond: 413.",
+    )
+    max_unread_characters: int = Field(
+        1024,
+        ge=1,
+        description="Characters of a request's texts, as they are streamed, that wait "
+        "for a caller who does not read, beside 192 kB in its connection; beyond: "
+        "dropped.",
+    )
     timeout_ms: int = Field(
         10_000,
         ge=1,

@@ -239,6 +239,67 @@ def optional_input(folder: Path) -> None:
     file.write_bytes(model.SerializeToString())
 
 
+SYMBOLS = " .abcdefghijklmnopqrstuvwxyz\n"
+NUMBERS, READS = 8, 12  # of a state, of a prompt
+
+
+def write_on(state: Any, symbol: Any, control: Any) -> Any:
+    """A state after one more symbol: NumPy's and TensorFlow's whole numbers alike."""
+    places = [7 * place + 1 for place in range(NUMBERS)]
+    turned = state * 3 + state[:, ::-1] + symbol[:, None] * 5 + control[:, None] * 11
+    return (turned + places) % 101
+
+
+def next_logits(state: Any) -> Any:
+    """Of each symbol, in sixteenths; (rows, symbols)."""
+    near = [[(3 * n + 7 * s) % 17 for s in range(len(SYMBOLS))] for n in range(NUMBERS)]
+    sums = sum(state[:, n, None] * [near[n]] for n in range(NUMBERS))
+    return sums % 97
+
+
+def writer(*, control: bool = True) -> Any:
+    """A module with `read` and `step` of texts, by whole numbers alone."""
+
+    def both(state: Any) -> dict[str, Any]:
+        return {"state": state, "logits": next_logits(state)}
+
+    def read(prompt: Any, *asked: Any) -> dict[str, Any]:
+        given = asked[0] if asked else prompt[:, 0] * 0
+        state = tf.zeros([1, NUMBERS], tf.int32) + prompt[:, :1] * 0
+        for place in range(READS):
+            symbol = prompt[:, place]
+            state = tf.where(symbol[:, None] < 0, state, write_on(state, symbol, given))
+        return both(state)
+
+    def step(state: Any, symbol: Any, *asked: Any) -> dict[str, Any]:
+        return both(write_on(state, symbol, asked[0] if asked else symbol * 0))
+
+    module = tf.Module()
+    asked = [Spec([None], "int32", "control")] * control
+    specs = {
+        "read": (read, [Spec([None, READS], "int32", "prompt"), *asked]),
+        "step": (
+            step,
+            [
+                Spec([None, NUMBERS], "int32", "state"),
+                Spec([None], "int32", "symbol"),
+                *asked,
+            ],
+        ),
+    }
+    for name, (function, inputs) in specs.items():
+        made = tf.function(function, autograph=False, input_signature=inputs)
+        setattr(module, name, made)
+    return module
+
+
+def writes(folder: Path, *, control: bool = True) -> None:
+    """A model that writes."""
+    module = writer(control=control)
+    signatures = {name: getattr(module, name) for name in ("read", "step")}
+    tf.saved_model.save(module, str(folder), signatures=signatures)
+
+
 def scored_examples(folder: Path) -> None:
     """Examples of one number each: its sign is the class, its double the value."""
     features = {"a": tf.io.FixedLenFeature([1], tf.float32)}

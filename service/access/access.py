@@ -110,6 +110,12 @@ class Access:
             wait_s = caller.rows.take(rows, always=record.rows is not None)
             _check(caller, "rows", caller.rows.per_s, wait_s)
 
+    def give_back(self, record: RequestRecord, rows: int) -> None:
+        """So many of the rows that were taken have not been computed."""
+        caller = record.caller
+        if caller is not None and caller.rows is not None and rows > 0:
+            caller.rows.give_back(rows)
+
     def _find(self, headers: Mapping[bytes, bytes]) -> Caller:
         if self._callers is None:
             raise Unavailable("The API keys cannot be read; the log says why.")

@@ -97,6 +97,10 @@ class Rate:
             self._levels[self._index] = now + min(max(unpaid, 0) + cost, MOST_DEBT_NS)
         return wait / SECOND_NS
 
+    def give_back(self, amount: int) -> None:
+        """So many of those that were taken were not used."""
+        self._levels[self._index] -= int(amount * self._cost_ns)
+
 
 def _wait_ns(unpaid: int, cost: int) -> int:
     return max(max(unpaid, 0) + cost - max(BURST_NS, cost), 0)

@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from service.contract.dtypes import STRING
 from service.contract.signature import Frozen, Signature, TensorSpec, fits
 from service.contract.table import TableField, TaskError, check_columns
+from service.contract.text_signatures import check_text_signatures
 
 SERVING = "serving_default"  # the signature that a task's endpoint calls
 
@@ -21,6 +22,11 @@ MOST_CLASSES = 256  # of a mask, whose pixels are bytes
 MOST_LATENTS = 65_536  # numbers that a picture is drawn from
 MOST_SAMPLES = 9_600_000  # of a sound: 100 s at 96 kHz
 MOST_FIELDS = 1024  # of a table
+MOST_SYMBOLS = 4096  # that a text is made of
+MOST_PROMPT = 4096  # symbols of its beginning
+MOST_LENGTH = 1_000_000  # symbols of it
+HOTTEST_TEXT = 2.0  # a temperature
+TEXT_FIELDS = ("prompt", "length", "temperature", "top_k", "seed", "count")
 MOST_EXAMPLE_BYTES = 2**20  # of all examples, as JSON
 
 Side = Annotated[int, Field(ge=1, le=4096)]
@@ -138,6 +144,90 @@ class ImageGeneration(_Task):
     )
 
 
+class TextControl(Frozen):
+    """What a text is asked to be, beside its beginning: one of some words."""
+
+    name: str = Field(
+        pattern="^[a-z][a-z0-9_]{0,31}$", description="of the field in a request"
+    )
+    words: tuple[str, ...] = Field(
+        min_length=2, max_length=MOST_CLASSES, description="their order: their numbers"
+    )
+    default: str = Field(description="the word, unless another one is asked for")
+
+    @model_validator(mode="after")
+    def _check_words(self) -> Self:
+        if len({*self.words}) < len(self.words) or self.default not in self.words:
+            raise ValueError(
+                "expected different words and one of them as the default, received "
+                f"{', '.join(self.words)} and {self.default}"
+            )
+        if self.name in TEXT_FIELDS:
+            raise ValueError(
+                f"expected another name than {', '.join(TEXT_FIELDS)}, received "
+                f"{self.name}"
+            )
+        return self
+
+
+class TextGeneration(_Task):
+    """The beginning of a text, a seed → texts, symbol by symbol."""
+
+    kind: Literal["text-generation"] = "text-generation"
+    writes: str | None = Field(
+        None,
+        pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$",
+        description="the last part of the URL; null = the model's name",
+    )
+    symbols: str = Field(
+        min_length=2,
+        max_length=MOST_SYMBOLS,
+        description="distinct characters; their order: their numbers",
+    )
+    replacements: dict[str, str] = Field(
+        default_factory=dict,
+        description="characters of a prompt that the symbols lack, and what stands for "
+        "them",
+    )
+    stop: str | None = Field(
+        None, description="the symbol that ends a text; it is not returned"
+    )
+    control: TextControl | None = None
+    max_prompt: int = Field(200, ge=1, le=MOST_PROMPT, description="symbols")
+    max_length: int = Field(2000, ge=1, le=MOST_LENGTH, description="symbols")
+    default_length: int = Field(300, ge=1, description="unless asked else")
+    default_temperature: float = Field(0.7, ge=0, le=HOTTEST_TEXT)
+    logit_unit: float = Field(
+        gt=0,
+        description="in natural logarithms: the model's logits are whole numbers of it",
+    )
+
+    @model_validator(mode="after")
+    def _check_symbols(self) -> Self:
+        known = {*self.symbols}
+        if len(known) < len(self.symbols):
+            twice = sorted(each for each in known if self.symbols.count(each) > 1)
+            raise ValueError(f"expected each symbol once, received {twice} twice")
+        if self.stop is not None and self.stop not in known:
+            raise ValueError(f"expected a symbol as stop, received {self.stop!r}")
+        for given, meant in self.replacements.items():
+            if len(given) != 1 or given in known or not known.issuperset(meant):
+                raise ValueError(
+                    "expected replacements of characters that are no symbols by "
+                    f"symbols, received {given!r} by {meant!r}"
+                )
+        if self.default_length > self.max_length:
+            raise ValueError(
+                f"expected a default_length of at most {self.max_length}, received "
+                f"{self.default_length}"
+            )
+        return self
+
+    def path_part(self, model: str) -> str:
+        """What it writes, as the URL has it: by default the model's name."""
+        return self.writes or model
+
+
 class ImageSegmentation(_Task):
     """An image to a class for each pixel."""
 
@@ -194,6 +284,7 @@ Task = Annotated[
     | TabularClassification
     | TabularRegression
     | ImageGeneration
+    | TextGeneration
     | ImageSegmentation
     | AudioClassification,
     Field(discriminator="kind"),
@@ -218,6 +309,14 @@ def check_task(
     Raises:
         TaskError: It cannot be that model's; says what was expected and received.
     """
+    if isinstance(task, TextGeneration):
+        check_text_signatures(
+            signatures,
+            symbols=len(task.symbols),
+            prompt=task.max_prompt,
+            controlled=task.control is not None,
+        )
+        return
     name = task.signature if isinstance(task, ImageGeneration) else SERVING
     signature = signatures.get(name)
     if signature is None:

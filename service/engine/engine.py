@@ -28,6 +28,9 @@ from service.engine.policies import PolicySource
 from service.engine.reconciler import Action, Do, Key, OnDisk, Retention, decide
 from service.engine.registry import Registry
 from service.engine.statuses import Statuses
+from service.engine.texts.request import TextRequest
+from service.engine.texts.stream import TextStream
+from service.engine.texts.text import Writing
 from service.engine.versions import LoadedVersion
 from service.engine.watcher import SaidOnce, Watcher
 from service.errors import DeadlineExceeded, ServeryError
@@ -166,6 +169,42 @@ class Engine:
                 self._queue(name, number, signature, [request])
         else:
             self._queue(name, version, signature, requests)
+
+    def write(
+        self,
+        name: str,
+        version: int | None,
+        request: TextRequest,
+        deadline: float,
+        request_id: str = "",
+        turn: Turn = ANYBODY,
+    ) -> TextStream:
+        """Have a model write texts.
+
+        Args:
+            name: The model's, whose task is to.
+            version: None means the default.
+            request: What is to be written, checked against what the model declares.
+            deadline: `time.monotonic()` at which it is worth nothing.
+            request_id: What logs call the request; see `QueuedRequest`.
+            turn: For whom it is.
+
+        Returns:
+            What is written, as it is; every error arrives through it.
+        """
+        stream = TextStream()
+        writing = Writing(request, deadline, stream, 0, request_id, turn)
+        stream.on_cancel = writing.cancel
+        self.begin_text(name, version, writing)
+        return stream
+
+    def begin_text(self, name: str, version: int | None, writing: Writing) -> None:
+        """The same for a writing, whose listener is told of every outcome."""
+        try:
+            self._find(name, version).write(writing)
+        except ServeryError as error:
+            writing.is_over = True
+            writing.listener.failed(writing.number, error)
 
     async def command(self, command: Command, deadline: float) -> Outcome:
         """Do what an operator says.

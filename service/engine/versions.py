@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from service.contract.contract import Contract
+from service.contract.task import TextGeneration
 from service.contract.version import Version
 from service.engine.activity import Marker
 from service.engine.batching.batcher import Answer, Batcher
@@ -15,7 +16,10 @@ from service.engine.batching.queue import QueuedRequest
 from service.engine.batching.tensors import TensorChecker, Tensors, count_rows
 from service.engine.compute.runtime import Model
 from service.engine.compute.threads import NICENESS, ComputeThreads
-from service.errors import InvalidInput, ShuttingDown
+from service.engine.texts.counting import TextCounts
+from service.engine.texts.text import Writing
+from service.engine.texts.writer import TextWriter
+from service.errors import InvalidInput, ServeryError, ShuttingDown
 from service.metrics import BatchMetrics, Metrics
 from service.processes.cores import available_cores
 from service.settings import Settings
@@ -103,6 +107,11 @@ class LoadedVersion:
             for signature in contract.signatures
         }
 
+        self._writer: TextWriter | None = None
+        if isinstance(contract.task, TextGeneration):
+            counts = TextCounts(metrics, contract.name)
+            self._writer = TextWriter(contract, self.batchers, settings, counts)
+
     @property
     def alive(self) -> bool:
         """Whether batches are formed for every signature, and can be computed."""
@@ -138,8 +147,24 @@ class LoadedVersion:
                 fit.append(request)
         self._batcher(signature).queue(fit)
 
+    def write(self, writing: Writing) -> None:
+        """Write texts; see `Engine.write`."""
+        if self._writer is not None:
+            self._writer.write(writing)
+            return
+        error: ServeryError = ShuttingDown("This version of the model has retired.")
+        if not isinstance(self._contract.task, TextGeneration):
+            error = InvalidInput(f"{self._name} writes no texts.")
+        writing.is_over = True
+        writing.listener.failed(writing.number, error)
+
     async def close(self, timeout_s: float) -> None:
         """Take nothing new, finish what is queued within the limit, fail the rest."""
+        if self._writer is not None:
+            began = time.monotonic()
+            await self._writer.close(timeout_s)
+            timeout_s = max(0.0, timeout_s - (time.monotonic() - began))
+            self._writer = None  # a circle, too
         batchers = self.batchers.values()
         await asyncio.gather(*(each.close(timeout_s) for each in batchers))
         self.batchers.clear()  # they know us: a circle, that would keep the model
@@ -180,14 +205,14 @@ class LoadedVersion:
         count, work = count_rows(rows), partial(self._model.run, signature, rows)
         self._marker.begin_batch()
         began = time.perf_counter()
+        is_quick = self._takes_less(self._quick_s, signature, count)
         try:
-            if self._takes_less(self._quick_s, signature, count):
-                outputs = work()
-            else:
-                outputs = await self._workers.run(work)
+            outputs = work() if is_quick else await self._workers.run(work)
         finally:
             self._marker.end_batch()
         self._took[signature, count] = time.perf_counter() - began
+        if is_quick:
+            await asyncio.sleep(0)  # who asks again at once, as texts do, is not alone
         return outputs
 
 

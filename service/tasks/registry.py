@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 
 from service.contract.contract import Contract
-from service.contract.task import Task
+from service.contract.task import Task, TextGeneration
+from service.engine.catalog import Catalog
 from service.tasks.audio import AudioClassifier
 from service.tasks.endpoint import Endpoint
 from service.tasks.generation import Generator
@@ -11,6 +12,7 @@ from service.tasks.images import ImageClassifier
 from service.tasks.segmentation import ImageSegmenter
 from service.tasks.tables import TableClassifier, TableRegressor
 from service.tasks.texts import TextClassifier
+from service.tasks.writing import TextGenerator
 
 ENDPOINTS: dict[str, Callable[[Contract], Endpoint]] = {
     "image-classification": ImageClassifier,
@@ -18,6 +20,7 @@ ENDPOINTS: dict[str, Callable[[Contract], Endpoint]] = {
     "image-segmentation": ImageSegmenter,
     "audio-classification": AudioClassifier,
     "text-classification": TextClassifier,
+    "text-generation": TextGenerator,
     "tabular-classification": TableClassifier,
     "tabular-regression": TableRegressor,
 }
@@ -47,6 +50,15 @@ class TaskEndpoints:
             made = kept[1]
         self._made[key] = contract, made
         return made
+
+
+def find_writer(catalog: Catalog, name: str) -> str:
+    """The model that writes what is called so; the name itself, where none does."""
+    for model in catalog.models.values():
+        task = declared(model.default.contract if model.default else None)
+        if isinstance(task, TextGeneration) and task.writes == name:
+            return model.name
+    return name
 
 
 def declared(contract: Contract | None) -> Task | None:

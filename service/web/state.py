@@ -13,6 +13,8 @@ from service.engine.batching.tensors import Tensors
 from service.engine.canary import VersionChooser
 from service.engine.catalog import Catalog
 from service.engine.commands import Command, Outcome
+from service.engine.texts.request import TextRequest
+from service.engine.texts.stream import TextStream
 from service.errors import NotFound
 from service.logs import AccessLog
 from service.metrics import Metrics
@@ -59,6 +61,17 @@ class EngineHandle(Protocol):
         turn: Turn = ANYBODY,
     ) -> asyncio.Future[Answer]:
         """Queue rows; see `Engine.submit`."""
+
+    def write(
+        self,
+        name: str,
+        version: int | None,
+        request: TextRequest,
+        deadline: float,
+        request_id: str = "",
+        turn: Turn = ANYBODY,
+    ) -> TextStream:
+        """Have texts written; see `Engine.write`."""
 
     async def command(self, command: Command, deadline: float) -> Outcome:
         """Do what an operator says; see `Engine.command`."""

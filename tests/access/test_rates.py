@@ -68,6 +68,17 @@ def test_who_takes_much_at_once_waits_until_it_is_paid(clock: Clock) -> None:
     assert rate.take(64) == 0
 
 
+def test_what_was_not_used_is_given_back(clock: Clock) -> None:
+    rate = Rate(open_levels(None), 0, 10, clock)
+    assert rate.take(64) == 0
+    rate.give_back(60)
+    assert rate.take(6) == 0
+    assert rate.take(1) > 0
+    clock.turn(1)
+    rate.give_back(1000)  # never more than a second would give
+    assert taken(rate, 100) == 10
+
+
 def test_the_wait_that_is_told_is_long_enough_and_no_longer(clock: Clock) -> None:
     rate = Rate(open_levels(None), 0, 7, clock)
     assert taken(rate, 100) == 7

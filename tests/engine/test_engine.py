@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
+from service.engine.batching.queue import QueuedRequest
 from service.engine.batching.tensors import Tensors
 from service.engine.catalog import VersionState
 from service.engine.engine import Engine
@@ -93,6 +94,44 @@ def test_the_newest_version_answers_unless_another_is_named(tmp_path: Path) -> N
             assert await multiply(engine, 7, version=1) == 14
 
     run(test)
+
+
+def test_who_asks_again_at_once_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    write_version(tmp_path, "times", 1)
+
+    async def test() -> None:
+        async with engine_of(tmp_path) as (engine, _):
+            for _ in range(20):
+                await multiply(engine, 1)  # known to be quick: computed in the loop
+            again = AsksAgain(engine)
+            again.ask()
+            for _ in range(20):
+                await asyncio.sleep(0.001)
+            assert not again.ended  # a timer rang while it went on asking
+            again.ended = True
+
+    run(test)
+
+
+class AsksAgain:
+    """Queues the next row as soon as it has the answer to the last, as texts do."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self.ended = engine, False
+        self._until = time.monotonic() + 10
+
+    def ask(self) -> None:
+        rows = (np.array([1], np.int64),)
+        request = QueuedRequest(rows, self._until, self)
+        self._engine.queue("times", None, "serving_default", [request])
+
+    def answer(self, *_: object) -> None:
+        self.ended |= time.monotonic() > self._until
+        if not self.ended:
+            self.ask()
+
+    def fail(self, *_: object) -> None:
+        self.ended = True
 
 
 def test_only_as_many_versions_as_asked_for_are_held(tmp_path: Path) -> None:

@@ -171,8 +171,13 @@ class Batcher:
         return recipient.future
 
     def queue(self, requests: Iterable[QueuedRequest]) -> None:
-        """Queue many; who asked is told of those that are refused, and why."""
+        """Queue many; who asked is told of those that are refused, and why.
+
+        Nobody waits any more for one that is settled: it would never be taken out.
+        """
         for request in requests:
+            if request.settled:
+                continue
             try:
                 self._admit(request)
             except ServeryError as error:

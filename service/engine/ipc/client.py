@@ -21,6 +21,8 @@ from service.engine.ipc.client_connection import (
     Group,
     PendingCall,
 )
+from service.engine.texts.request import TextRequest
+from service.engine.texts.stream import TextStream
 from service.errors import DeadlineExceeded, EngineGone, QueueFull
 from service.processes.sockets import is_ours, unix_address
 
@@ -120,6 +122,29 @@ class EngineClient:
             PendingCall(number, group, rows, size, deadline, future, request_id, turn)
         )
         return future
+
+    def write(
+        self,
+        name: str,
+        version: int | None,
+        request: TextRequest,
+        deadline: float,
+        request_id: str = "",
+        turn: Turn = ANYBODY,
+    ) -> TextStream:
+        """Have the engine write texts; see `Engine.write`."""
+        connection = self._connection
+        if connection is None or connection.congested:
+            stream = TextStream()
+            message = "The engine is starting; try again soon."
+            if connection is not None:
+                message = "The engine does not keep up with what is sent; try again."
+            stream.failed(0, EngineGone(message))
+            return stream
+        number = next(self._numbers) & 0xFFFFFFFF
+        return connection.write(
+            number, name, version or 0, request, deadline, request_id, turn
+        )
 
     async def command(self, command: Command, deadline: float) -> Outcome:
         """Have the engine do what an operator says; see `Engine.command`."""

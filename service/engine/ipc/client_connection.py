@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from service.engine.batching.batcher import Answer
@@ -22,6 +23,13 @@ from service.engine.ipc.frames import (
     unpack_error,
     unpack_result,
 )
+from service.engine.ipc.text_frames import (
+    pack_write,
+    unpack_finished,
+    unpack_written,
+)
+from service.engine.texts.request import TextRequest, Written
+from service.engine.texts.stream import TextStream
 from service.errors import DeadlineExceeded, EngineGone
 
 SWEEP_S = 0.05  # how often deadlines are looked at while somebody waits
@@ -68,6 +76,7 @@ class ClientConnection(Connection):
         self._on_catalog = on_catalog
         self.pending: dict[int, PendingCall] = {}
         self._commands: dict[int, asyncio.Future[Outcome]] = {}
+        self._streams: dict[int, tuple[TextStream, float]] = {}  # and their deadlines
         self.unsent_bytes = 0
         self._unsent: dict[Group, dict[int, PendingCall]] = {}
         self._sweep_planned = False
@@ -84,6 +93,30 @@ class ClientConnection(Connection):
         for future in list(self._commands.values()):
             _fail(future, EngineGone("The engine stopped meanwhile; it is restarting."))
         self._commands.clear()
+        streams, self._streams = self._streams, {}
+        for number, (stream, _) in streams.items():
+            message = "The engine stopped while writing; it is restarting."
+            stream.failed(number, EngineGone(message))
+
+    def write(
+        self,
+        number: int,
+        name: str,
+        version: int,
+        request: TextRequest,
+        deadline: float,
+        request_id: str,
+        turn: Turn,
+    ) -> TextStream:
+        """Send what texts are to be written; they come through the stream."""
+        stream = TextStream()
+        stream.on_cancel = partial(self._cancel_text, number)
+        self._streams[number] = stream, deadline
+        self._plan_sweep()
+        self.send(
+            pack_write(number, name, version, request, deadline, request_id, turn)
+        )
+        return stream
 
     def command(
         self, number: int, command: Command, deadline: float
@@ -158,6 +191,12 @@ class ClientConnection(Connection):
             self._on_catalog(Catalog.model_validate_json(bytes(body)))
         elif kind is Kind.ANSWER:
             self._receive_answers(unpack_answer(body))
+        elif kind is Kind.WRITTEN:
+            self._receive_written(body)
+        elif kind is Kind.FINISHED:
+            number, summary = unpack_finished(body)
+            if number in self._streams:
+                self._streams.pop(number)[0].finished(number, summary)
         elif kind is Kind.ERROR:
             number, error = unpack_error(body)
             call = self.pending.get(number)
@@ -165,6 +204,8 @@ class ClientConnection(Connection):
                 call.fail(error)
             elif number in self._commands:
                 _fail(self._commands[number], error)
+            elif number in self._streams:
+                self._streams.pop(number)[0].failed(number, error)
         elif kind is Kind.RESULT:
             number, outcome = unpack_result(body)
             future = self._commands.get(number)
@@ -186,6 +227,18 @@ class ClientConnection(Connection):
                     )
                 )
 
+    def _receive_written(self, body: memoryview) -> None:
+        written: dict[int, list[Written]] = {}
+        for number, each in unpack_written(body):
+            written.setdefault(number, []).append(each)
+        for number, symbols in written.items():
+            if number in self._streams:
+                self._streams[number][0].wrote(number, symbols)
+
+    def _cancel_text(self, number: int) -> None:
+        if self._streams.pop(number, None) is not None:
+            self.send(pack_cancel(number))
+
     def _plan_sweep(self) -> None:
         if not self._sweep_planned:
             self._sweep_planned = True
@@ -198,7 +251,12 @@ class ClientConnection(Connection):
         for call in list(self.pending.values()):
             if call.deadline < late:
                 call.fail(DeadlineExceeded("The engine did not answer in time."))
-        if self.pending:
+        for number, (stream, deadline) in list(self._streams.items()):
+            if deadline < late:
+                self._cancel_text(number)
+                error = DeadlineExceeded("The engine did not write in time.")
+                stream.failed(number, error)
+        if self.pending or self._streams:
             self._plan_sweep()
 
 

@@ -12,6 +12,9 @@
     HEARTBEAT = nothing, sent every half second
     COMMAND   = id (u32)  deadline (f64)  JSON, see `service.engine.commands`
     RESULT    = id (u32)  JSON, what a command led to; if it failed, an ERROR
+    WRITE     = id (u32), what texts are to be written: see `text_frames`, as
+    WRITTEN   , symbols of them, and
+    FINISHED  , that all have ended; CANCEL and ERROR go by the same ids
     name      = length (u8)  UTF-8
     request ids = length (u32)  UTF-8, one a line: what logs call the requests
     turns     = likewise: b for bulk or i, and the caller
@@ -71,6 +74,9 @@ class Kind(IntEnum):
     HEARTBEAT = 6
     COMMAND = 7
     RESULT = 8
+    WRITE = 9
+    WRITTEN = 10
+    FINISHED = 11
 
 
 class Requested(NamedTuple):
@@ -161,7 +167,7 @@ def pack_request(
         pack_text(signature),
         *[_REQUESTED.pack(*each[:3]) for each in callers],
         *_pack_lines([each.request_id for each in callers]),
-        *_pack_lines([_write_turn(each.turn) for each in callers]),
+        *_pack_lines([write_turn(each.turn) for each in callers]),
         *pack_tensors(parts),
     )
 
@@ -176,7 +182,7 @@ def unpack_request(body: memoryview) -> RequestFrame:
     ids, offset = _unpack_lines(body, end)
     turns, offset = _unpack_lines(body, offset)
     callers = [
-        Requested(number, rows, deadline, request_id, _read_turn(turn))
+        Requested(number, rows, deadline, request_id, read_turn(turn))
         for (number, rows, deadline), request_id, turn in zip(
             numbers, ids, turns, strict=True
         )
@@ -326,12 +332,14 @@ def _unpack_strings(body: memoryview, offset: int, size: int) -> tuple[Array, in
 
 
 @lru_cache(MOST_TURNS)
-def _write_turn(turn: Turn) -> str:
+def write_turn(turn: Turn) -> str:
+    """A turn as a line."""
     return f"{'b' if turn.bulk else 'i'}{turn.caller}"
 
 
 @lru_cache(MOST_TURNS)
-def _read_turn(line: str) -> Turn:
+def read_turn(line: str) -> Turn:
+    """What `write_turn` was given."""
     return Turn(line[1:], bulk=line[0] == "b")
 
 

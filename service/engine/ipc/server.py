@@ -22,6 +22,13 @@ from service.engine.ipc.frames import (
     unpack_command,
     unpack_request,
 )
+from service.engine.ipc.text_frames import (
+    pack_finished,
+    pack_written,
+    unpack_write,
+)
+from service.engine.texts.request import TextSummary, Written
+from service.engine.texts.text import Writing
 from service.errors import ServeryError
 from service.processes.handover import BEAT_S
 from service.processes.sockets import is_ours
@@ -46,6 +53,8 @@ class _ServerConnection(Connection):
         super().__init__()
         self._engine = engine
         self._pending: dict[int, QueuedRequest] = {}
+        self._writings: dict[int, Writing] = {}
+        self._written: list[tuple[int, Written]] = []
         self._commands: set[asyncio.Task[None]] = set()
         self._heartbeat: asyncio.TimerHandle | None = None
         self._patience: asyncio.TimerHandle | None = None
@@ -67,6 +76,9 @@ class _ServerConnection(Connection):
         for request in self._pending.values():
             request.cancel()
         self._pending.clear()
+        for writing in self._writings.values():
+            writing.cancel()
+        self._writings.clear()
 
     def pause_writing(self) -> None:
         """Called by the event loop: an HTTP process that stands still is given up."""
@@ -82,9 +94,15 @@ class _ServerConnection(Connection):
 
     def receive(self, kind: Kind, body: memoryview) -> None:
         if kind is Kind.CANCEL:
-            cancelled = self._pending.pop(unpack_cancel(body), None)
+            number = unpack_cancel(body)
+            cancelled = self._pending.pop(number, None) or self._writings.pop(
+                number, None
+            )
             if cancelled is not None:
                 cancelled.cancel()
+            return
+        if kind is Kind.WRITE:
+            self._begin_text(body)
             return
         if kind is Kind.COMMAND:
             task = asyncio.create_task(self._command(*unpack_command(body)))
@@ -120,6 +138,35 @@ class _ServerConnection(Connection):
         """Say what became of a request that has no answer."""
         self._pending.pop(request.number, None)
         self.send(pack_error(request.number, error))
+
+    def _begin_text(self, body: memoryview) -> None:
+        number, name, version, request, deadline, request_id, turn = unpack_write(body)
+        writing = Writing(request, deadline, self, number, request_id, turn)
+        self._writings[number] = writing
+        self._engine.begin_text(name, version or None, writing)
+
+    def wrote(self, number: int, written: Sequence[Written]) -> None:
+        """Send what is written, soon: what one batch gave, in one frame."""
+        if not self._written:
+            asyncio.get_running_loop().call_soon(self._send_written)
+        self._written += [(number, each) for each in written]
+
+    def finished(self, number: int, summary: TextSummary) -> None:
+        """Say that the texts of a request have ended."""
+        self._writings.pop(number, None)
+        self._send_written()
+        self.send(pack_finished(number, summary))
+
+    def failed(self, number: int, error: ServeryError) -> None:
+        """Say what became of texts that will not be written."""
+        self._writings.pop(number, None)
+        self._send_written()
+        self.send(pack_error(number, error))
+
+    def _send_written(self) -> None:
+        written, self._written = self._written, []
+        if written:
+            self.send(pack_written(written))
 
     async def _command(self, number: int, deadline: float, command: Command) -> None:
         """Do what an operator says, and send what came of it."""

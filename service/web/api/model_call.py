@@ -15,6 +15,8 @@ from starlette.responses import Response
 from service.contract.contract import Contract
 from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors, count_rows, merge_rows
+from service.engine.texts.request import TextRequest
+from service.engine.texts.stream import TextStream
 from service.errors import EngineGone, ModelNotFound, ModelNotReady, TooManyRows
 from service.web.api.schemas import FilesRequest, how_to_get
 from service.web.http.body import (
@@ -292,6 +294,56 @@ class ModelCall:
         answers = [await self._infer(rows, "serving_default") for rows in groups]
         outputs = merge_rows([answer.outputs for answer in answers])
         return replace(answers[-1], outputs=outputs)
+
+    @property
+    def record(self) -> RequestRecord:
+        """Of the request."""
+        return self._record
+
+    def write(self, request: TextRequest) -> TextStream:
+        """Have the engine write texts; `close_text` must be told when they are read.
+
+        Raises:
+            RateExceeded: Their characters, each a row, are more than the caller may
+                have computed now.
+        """
+        self._take(request.count * request.length)
+        self._asked = self.state.engine.catalog
+        self._record.version = self._version or self._expected_version()
+        self._record.decoded(time.monotonic() - self._record.started)
+        stream = self.state.engine.write(
+            *(self._model, self._version, request, self.deadline),
+            request_id=self._record.name_in_engine,
+            turn=self._record.turn,
+        )
+        link = self._record.link
+        if request.streams and link is not None:
+            link.narrow()
+            most = self.state.settings.max_unread_characters
+            stream.limit(most, link.drop_unread)
+        return stream
+
+    async def wait_for_text(self, stream: TextStream) -> None:
+        """Until there is more of it; a caller that hangs up has it written no further.
+
+        Raises:
+            ServeryError: It will not come.
+            ClientDisconnectedError: Nobody waits for it any more.
+        """
+        try:
+            await self._record.wait_for(stream.more())
+        except BaseException:
+            self.close_text(stream)
+            raise
+
+    def close_text(self, stream: TextStream) -> None:
+        """Nobody reads it any more; what was not written is not counted."""
+        stream.cancel()
+        summary, record = stream.summary, self._record
+        if summary is None or record.rows is None:
+            return
+        self.state.access.give_back(record, record.rows - summary.rows)
+        record.told(summary)
 
     def _take(self, rows: int) -> None:
         self.state.access.take(self._record, rows)

@@ -11,7 +11,7 @@ from service.engine.catalog import Catalog
 from service.errors import NotFound
 from service.tasks.endpoint import Endpoint, Wanted
 from service.tasks.records import inlined
-from service.tasks.registry import TaskEndpoints
+from service.tasks.registry import TaskEndpoints, find_writer
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import (
     CALL_PARAMETERS,
@@ -60,7 +60,7 @@ async def predict(
 
 @router.post("/v1/generate/{name}", include_in_schema=False)
 async def generate(request: Request, version: Version = None) -> Response:
-    """What a model draws."""
+    """What a model draws, or writes: then the name is that of what it writes."""
     return await _answer(request, "generate", version, Wanted())
 
 
@@ -68,7 +68,10 @@ async def _answer(
     request: Request, verb: str, version: int | None, wanted: Wanted
 ) -> Response:
     state: AppState = request.scope["servery"]
-    call = ModelCall(request, request.path_params["name"], version, shipped=False)
+    name, catalog = request.path_params["name"], state.engine.catalog
+    if verb == "generate" and name not in catalog.models:
+        name = find_writer(catalog, name)
+    call = ModelCall(request, name, version, shipped=False)
     contract = call.pin()
     endpoint = state.tasks.find(contract)
     if endpoint is None or endpoint.verb != verb:

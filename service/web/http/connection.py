@@ -36,6 +36,7 @@ from service.web.http.response import CONTINUE, Header, write_error
 
 ASGI = {"version": "3.0", "spec_version": "2.4"}
 NEVER = float("inf")
+STREAM_BYTES = 65_536  # of a stream, that the system keeps until they are read; twice
 HANG_UP_S = 0.5  # a caller that has ended its side is asked whether it is still there
 
 
@@ -320,6 +321,7 @@ class Connection(asyncio.Protocol):
             return
         self._phase = Phase.ANSWER
         self._cycle = cycle = Cycle(self, head, body, record)
+        record.link = self
         work = self._all.app(self._scope(head, record, body), cycle.receive, cycle.send)
         task = self._loop.create_task(work)
         self._server_state.tasks.add(task)
@@ -368,6 +370,16 @@ class Connection(asyncio.Protocol):
         if self._unsent:
             self._drained = self._loop.create_future()
             await self._drained
+
+    def narrow(self) -> None:
+        """Let little of what the caller does not read wait in the system."""
+        found = self._transport.get_extra_info("socket")
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STREAM_BYTES)
+
+    def drop_unread(self) -> None:
+        """End it now: the caller does not read what it is sent."""
+        if not self._is_lost:
+            self._drop_at_once("unread")
 
     def _finish(self, task: asyncio.Task[None]) -> None:
         """The application is done with the request, in whichever way."""

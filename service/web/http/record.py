@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic_core import to_json
 from starlette.requests import Request
@@ -19,6 +19,7 @@ from service.errors import InvalidInput, ServeryError
 
 if TYPE_CHECKING:
     from service.engine.batching.batcher import Answer
+    from service.engine.texts.request import TextSummary
     from service.tracing.requests import RequestTrace
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,16 @@ _numbers = count()
 
 class ClientDisconnectedError(Exception):
     """The caller hung up before the answer."""
+
+
+class Link(Protocol):
+    """A caller's connection, as an answer that is long under way sees it."""
+
+    def narrow(self) -> None:
+        """Let little of what the caller does not read wait in the system."""
+
+    def drop_unread(self) -> None:
+        """End it now: the caller does not read."""
 
 
 class RequestRecord:
@@ -61,13 +72,14 @@ class RequestRecord:
         abandoned: Whether the caller has hung up.
         invalid_status: What the protocol answers to input that is wrong: ours 422.
         trace: Its spans, if it is traced.
+        link: Its connection, where the server is ours and there is one.
     """
 
     __slots__ = (
         "_awaited", "_ended", "abandoned", "admitted", "batch_rows", "bulk", "caller",
         "code", "cors", "headers", "held_bytes", "invalid_status", "is_rpc", "labels",
-        "method", "model", "path", "peer", "request_id", "route", "rows", "seconds",
-        "stages", "started", "status", "trace", "version",
+        "link", "method", "model", "path", "peer", "request_id", "route", "rows",
+        "seconds", "stages", "started", "status", "trace", "version",
     )  # fmt: skip
 
     def __init__(
@@ -100,6 +112,7 @@ class RequestRecord:
         self.abandoned = False
         self.invalid_status = InvalidInput.status
         self.trace: RequestTrace | None = None
+        self.link: Link | None = None
         self._awaited: asyncio.Future[Any] | None = None
 
     @property
@@ -161,6 +174,19 @@ class RequestRecord:
         stages["compute"] = stages.get("compute", 0.0) + answer.compute_s
         if self.trace is not None:
             self.trace.answered()
+
+    def told(self, summary: "TextSummary") -> None:
+        """The engine has written texts."""
+        self.version, self.batch_rows = summary.version, summary.batch_rows
+        self.rows = summary.rows
+        self.stages |= {"queue": summary.queue_s, "compute": summary.compute_s}
+        if self.trace is not None:
+            self.trace.answered()
+
+    def fail(self, error: ServeryError) -> bytes:
+        """Note that the answer, which has begun, ends in `error`; as JSON."""
+        self.status, self.code = error.status, error.code
+        return error_content(error, self.request_id)
 
     def close_early(self) -> None:
         """Nobody is there to be answered."""

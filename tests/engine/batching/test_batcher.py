@@ -290,6 +290,21 @@ def test_a_request_whose_deadline_has_passed_is_never_run() -> None:
     run(test)
 
 
+def test_what_is_settled_before_it_is_queued_never_waits() -> None:
+    async def test() -> None:
+        async with batcher_of(DoublingModel()) as (batcher, _):
+            over = [QueuedRequest(rows_of(n), soon(), _Nobody()) for n in range(3)]
+            late = QueuedRequest(rows_of(3), time.monotonic() - 1, _Nobody())
+            for request in (*over, late):
+                request.cancel()
+            batcher.queue([*over, late])
+            assert batcher.waiting_rows == 0
+            async with asyncio.timeout(5):  # nothing is left for which to look for ever
+                assert doubled(await batcher.submit(rows_of(4), soon())) == [8]
+
+    run(test)
+
+
 def test_a_cancelled_request_leaves_the_queue_and_its_neighbours_alone() -> None:
     async def test() -> None:
         model = DoublingModel()
