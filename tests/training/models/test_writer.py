@@ -280,7 +280,7 @@ def test_a_copied_run_is_found_at_its_full_length() -> None:
     random = np.random.default_rng(0)
     learnt = random.integers(1, 62, 5000).astype(np.uint8)
     copied = decode(learnt[1000:1037])
-    texts = ["nothing of it stands there at all, nothing", f"a: {copied}\"", "short"]
+    texts = ["nothing of it stands there at all, nothing", f'a: {copied}"', "short"]
     index = build_index(learnt)
     found = measure_copies(index, texts)
     assert found[0] == found[2] == 0

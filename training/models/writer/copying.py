@@ -1,4 +1,4 @@
-"""How much of a text stands, letter for letter, in the reviews that were learnt from."""
+"""How much of a text stands, letter for letter, in the reviews that it learnt from."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,9 @@ import numpy.typing as npt
 
 from training.models.writer.alphabet import encode
 
-WINDOW = 24  # symbols; shorter runs are what everybody writes: "one of the best films i"
+WINDOW = (
+    24  # symbols; shorter runs are what everybody writes: "one of the best films i"
+)
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _GAP = 255  # no symbol's number
 _MOST_PAIRS = 1 << 20  # places that are compared at a time
@@ -45,10 +47,9 @@ def measure_copies(index: Index, texts: list[str]) -> Integers:
 
     What is shorter than `WINDOW` counts as 0.
     """
-    found = [np.zeros(0, np.int64)]
-    for start in range(0, len(texts), _CHUNK):
-        found.append(_measure_some(index, texts[start : start + _CHUNK]))
-    return np.concatenate(found)
+    parts = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)]
+    found = [_measure_some(index, part) for part in parts]
+    return np.concatenate([np.zeros(0, np.int64), *found])
 
 
 def _measure_some(index: Index, texts: list[str]) -> Integers:
@@ -79,7 +80,9 @@ def _divide(wanted: Integers, counts: Integers) -> list[Integers]:
     return [part for part in np.split(wanted, edges) if len(part)]
 
 
-def _extend(ours: Symbols, here: Integers, theirs: Symbols, there: Integers) -> Integers:
+def _extend(
+    ours: Symbols, here: Integers, theirs: Symbols, there: Integers
+) -> Integers:
     """How many symbols are the same from each pair of places on."""
     lengths = np.zeros(len(here), np.int64)
     going = np.arange(len(here))

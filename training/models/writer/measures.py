@@ -1,5 +1,6 @@
 """What the writer's card reports: bits a symbol, agreement with the mood, copies."""
 
+import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from training.core.prediction import predict
-from training.models.writer.alphabet import encode
+from training.models.writer.alphabet import SYMBOLS, decode
 from training.models.writer.copying import Index, measure_copies
 from training.models.writer.corpus import MOODS, Corpus
 from training.models.writer.writing import Asked, Integers, Pen
@@ -20,7 +21,8 @@ Judge = Callable[[Sequence[str]], Floats]
 
 LENGTHS = (0, 700, 1000, 1600, 100_000)  # edges, in symbols of a review
 MOST_COPIED = 60  # symbols; the promise
-PROMPTS = ("", "the film", "i saw this", "the actors", "as a comedy, it")
+
+_WORD = re.compile(r"[a-z]+(?:'[a-z]+)*")
 
 
 def load_judge(folder: Path) -> Judge:
@@ -85,48 +87,22 @@ def alternate(texts: int) -> Integers:
     return (np.arange(texts) % len(MOODS)).astype(np.int32)
 
 
-def choose_prompts(texts: int) -> list[Integers]:
-    """Beginnings in turn, as many with either mood; every fifth is empty."""
-    numbers = [encode(prompt).astype(np.int32) for prompt in PROMPTS]
-    return [numbers[text // len(MOODS) % len(numbers)] for text in range(texts)]
+def write_texts(pen: Pen, texts: int, asked: Asked) -> list[str]:
+    """Texts without a prompt, every other one unkind, every other kind."""
+    return pen.write(alternate(texts), asked, [np.zeros(0, np.int32)] * texts)
 
 
-def measure_agreement(
-    pen: Pen, judge: Judge, texts: int, asked: Asked
-) -> tuple[dict[str, Any], list[str]]:
+def summarise_agreement(judge: Judge, written: Sequence[str]) -> dict[str, Any]:
     """How often the sentiment model finds the mood that was asked for.
 
     Args:
-        pen: that writes.
-        judge: of what it wrote.
-        texts: how many; half of them of either mood, none has a prompt.
-        asked: of all of them.
-
-    Returns:
-        The figures, and the texts.
+        judge: of the texts.
+        written: as `write_texts` gives them.
     """
-    moods = alternate(texts)
-    nothing = [np.zeros(0, np.int32)] * texts
-    written = pen.write(moods, asked, nothing)
-    return summarise_agreement(moods, judge(written), written), written
-
-
-def summarise_agreement(
-    moods: Integers, kind: Floats, written: Sequence[str]
-) -> dict[str, Any]:
-    """Shares of texts of the mood that was asked for.
-
-    Args:
-        moods: (texts,) asked for.
-        kind: (texts,) probabilities, found.
-        written: (texts,) the texts.
-    """
-    agrees = (kind > 0.5) == moods
+    moods = alternate(len(written))
+    agrees = (judge(written) > 0.5) == moods
     share = float(agrees.mean())
     lengths = np.array([len(text) for text in written])
-    middle = float(np.median(lengths))
-    short = lengths < middle
-    by_length = {f"below {middle:.0f}": short, f"{middle:.0f} and more": ~short}
     return {
         "share": round(share, 4),
         "standard_error": round(float(np.sqrt(share * (1 - share) / len(moods))), 4),
@@ -134,15 +110,18 @@ def summarise_agreement(
         "by_mood": {
             name: round(float(agrees[moods == mood].mean()), 4)
             for mood, name in enumerate(MOODS)
-            if (moods == mood).any()
-        },
-        "by_length": {
-            name: {"share": round(float(agrees[rows].mean()), 4), "texts": int(rows.sum())}
-            for name, rows in by_length.items()
-            if rows.any()
         },
         "mean_characters": round(float(lengths.mean()), 1),
-        "ended_by_themselves": round(float((lengths < lengths.max()).mean()), 4),
+    }
+
+
+def summarise_by_length(
+    judge: Judge, written: Sequence[str], lengths: Sequence[int]
+) -> dict[str, dict[str, Any]]:
+    """The same of the first characters of each text: number of them → figures."""
+    return {
+        str(length): summarise_agreement(judge, [text[:length] for text in written])
+        for length in lengths
     }
 
 
@@ -159,30 +138,13 @@ def summarise_copies(index: Index, written: list[str]) -> dict[str, Any]:
 
 def measure_words(written: Sequence[str], learnt: Corpus) -> dict[str, Any]:
     """How many of the words that were written stand in the training reviews at all."""
-    known = set(_split_words(_as_text(learnt)))
-    words = [word for text in written for word in _split_words(text)]
+    letters = np.frombuffer(SYMBOLS.encode(), np.uint8)[learnt.symbols]
+    known = set(_WORD.findall(letters.tobytes().decode()))
+    words = [word for text in written for word in _WORD.findall(text)]
     share = sum(word in known for word in words) / max(len(words), 1)
-    distinct = len({text[:100] for text in written})
-    return {
-        "known_words": round(share, 4),
-        "words": len(words),
-        "distinct_beginnings": distinct,
-    }
+    return {"known": round(share, 4), "words": len(words)}
 
 
-def _as_text(corpus: Corpus) -> str:
-    table = np.frombuffer(_symbol_bytes(), np.uint8)
-    return table[corpus.symbols].tobytes().decode()
-
-
-def _symbol_bytes() -> bytes:
-    from training.models.writer.alphabet import SYMBOLS
-
-    return SYMBOLS.encode()
-
-
-def _split_words(text: str) -> list[str]:
-    return [word for word in "".join(_LETTERS.get(x, " ") for x in text).split()]
-
-
-_LETTERS = {x: x for x in "abcdefghijklmnopqrstuvwxyz'"}
+def begin(row: npt.NDArray[np.uint8], length: int) -> str:
+    """The first `length` symbols of a review, without its stop."""
+    return decode(row[:-1][:length])

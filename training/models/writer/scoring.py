@@ -4,13 +4,17 @@ Whole reviews are dealt to streams, the longest first and each to the shortest s
 so that a batch of all streams has little that is empty.
 """
 
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from training.models.writer.corpus import Corpus
+from training.models.writer.network import Network
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -36,6 +40,28 @@ def score_reviews(score: Score, corpus: Corpus, streams: int = STREAMS) -> Float
     bits = np.asarray(score(symbols, targets, moods), np.float64)
     real = owners >= 0
     return np.bincount(owners[real], bits[real], minlength=len(corpus))
+
+
+def score_in_floats(network: Network, steps: int = 64) -> Score:
+    """What `WriterGraph.score` does, by the network as it was trained."""
+    read = tf.function(partial(network.read, dtype=tf.float32), autograph=False)
+
+    def score(symbols: Any, targets: Any, moods: Any) -> Any:
+        state, bits = network.begin(symbols.shape[1]), []
+        padding = ((0, -len(symbols) % steps), (0, 0))
+        shown, wanted, mood = (
+            np.pad(each, padding) for each in (symbols, targets, moods)
+        )
+        for start in range(0, len(shown), steps):
+            part = slice(start, start + steps)
+            logits, state = read(
+                tf.constant(shown[part]), tf.constant(mood[part]), state
+            )
+            lost = tf.nn.sparse_softmax_cross_entropy_with_logits(wanted[part], logits)
+            bits.append(lost.numpy() / math.log(2))
+        return np.concatenate(bits)[: len(symbols)]
+
+    return score
 
 
 def deal(lengths: Integers, streams: int) -> tuple[Integers, Integers]:
