@@ -134,7 +134,7 @@ def test_the_way_back_is_that_of_automatic_differentiation(network: Network) -> 
     weights = [each.value for each in network.trainable_variables]
     with tf.GradientTape() as tape:
         state = network.begin(3)
-        loss = lose(lambda *x: network.read(*x, state, tf.float32)[0])
+        loss = lose(lambda *x: network.read(x[0], x[1], state, tf.float32)[0])
     found = tape.gradient(loss, weights)
     with tf.GradientTape() as tape:
         other = lose(lambda *x: unroll(network, *x))

@@ -18,6 +18,7 @@ from training.core.options import RunOptions
 from training.datasets import imdb
 from training.models.writer import train as writer
 from training.models.writer.alphabet import SYMBOLS
+from training.models.writer.fitting import fit
 from training.models.writer.recipe import QUICK
 from training.models.writer.train import Weights
 
@@ -47,7 +48,7 @@ def learn(seed: int) -> tuple[Weights, dict[str, list[float]]]:
     keras.utils.set_random_seed(seed)
     corpora = writer.read_corpora(DATA, TINY)
     network = writer.build_network(TINY, seed)
-    history = writer.fit(network, corpora.training, corpora.validation, TINY, seed)
+    history = fit(network, corpora.training, corpora.validation, TINY, seed)
     return network.as_arrays(), history
 
 

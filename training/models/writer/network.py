@@ -87,7 +87,7 @@ class Network(keras.layers.Layer):  # type: ignore[misc]
         rows = self.mood[:, None] + self.symbol[None] + self.gate_bias
         table = tf.reshape(rows, (-1, 4 * self.units))
         keep = tf.cast(symbols != 0, tf.float32)[..., None]
-        outputs, *state = scan(
+        outputs, h, c = scan(
             moods * self.symbols + symbols,
             keep,
             table,
@@ -99,7 +99,7 @@ class Network(keras.layers.Layer):  # type: ignore[misc]
         flat = tf.reshape(outputs, (-1, self.units))
         logits = tf.matmul(flat, tf.convert_to_tensor(self.output_kernel))
         logits = tf.reshape(logits, (steps or -1, count, self.symbols))
-        return logits + self.output_bias, (state[0], state[1])
+        return logits + self.output_bias, (h, c)
 
 
 def scan(

@@ -39,7 +39,8 @@ def score_reviews(score: Score, corpus: Corpus, streams: int = STREAMS) -> Float
     moods = corpus.moods[np.maximum(owners, 0)].astype(np.int32)
     bits = np.asarray(score(symbols, targets, moods), np.float64)
     real = owners >= 0
-    return np.bincount(owners[real], bits[real], minlength=len(corpus))
+    sums = np.bincount(owners[real], bits[real], minlength=len(corpus))
+    return sums.astype(np.float64)
 
 
 def score_in_floats(network: Network, steps: int = 64) -> Score:

@@ -119,14 +119,16 @@ def list_gates() -> Whole:
     span = GATE_LIMIT * GATE_STEPS
     sums = np.arange(-span, span) / GATE_STEPS
     both = np.concatenate([1 / (1 + np.exp(-sums)), np.tanh(sums)])
-    return np.rint(both * OPENING_STEPS).astype(np.float32)
+    gates: Whole = np.rint(both * OPENING_STEPS).astype(np.float32)
+    return gates
 
 
 def list_cells() -> Whole:
     """Tanh of c from -16 to 16 in 1/512: (16384,), in 1/2048."""
     span = CELL_LIMIT * CELL_STEPS
     cells = np.arange(-span, span) / CELL_STEPS
-    return np.rint(np.tanh(cells) * OPENING_STEPS).astype(np.float32)
+    bent: Whole = np.rint(np.tanh(cells) * OPENING_STEPS).astype(np.float32)
+    return bent
 
 
 def place_gates(units: int) -> npt.NDArray[np.int32]:

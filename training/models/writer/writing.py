@@ -1,6 +1,6 @@
 """Texts drawn from the writer, symbol by symbol, as who serves it draws them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from servery.saved_model import Function
 from training.models.writer.alphabet import decode
 from training.models.writer.whole_numbers import LOGIT_STEPS
 
-Integers = npt.NDArray[np.int32]
+Integers = npt.NDArray[np.integer]
 Call = Callable[..., Mapping[str, Any]]
 
 STOP_NUMBER = 0
@@ -52,7 +52,7 @@ class Pen:
         self._rows = rows
 
     def write(
-        self, moods: Integers, asked: Asked, prompts: list[Integers]
+        self, moods: Integers, asked: Asked, prompts: Sequence[Integers]
     ) -> list[str]:
         """Draw a text for each mood.
 
@@ -77,7 +77,7 @@ class Pen:
         self,
         moods: Integers,
         asked: Asked,
-        prompts: list[Integers],
+        prompts: Sequence[Integers],
         numbers: npt.NDArray[np.float64],
     ) -> list[str]:
         control = tf.constant(moods, tf.int32)
@@ -101,7 +101,7 @@ class Pen:
         return [decode(_until_stop(row[: place + 1])) for row in written]
 
 
-def lay_out(prompts: list[Integers], width: int) -> Integers:
+def lay_out(prompts: Sequence[Integers], width: int) -> Integers:
     """(prompts, width) int32: symbols, then -1."""
     laid = np.full((len(prompts), width), -1, np.int32)
     for row, prompt in zip(laid, prompts, strict=True):
@@ -129,7 +129,7 @@ def choose(
     if not stops:
         weights[:, STOP_NUMBER] = 0
     sums = weights.cumsum(axis=1)
-    places = (sums <= (numbers * sums[:, -1])[:, None]).sum(axis=1)
+    places: Integers = (sums <= (numbers * sums[:, -1])[:, None]).sum(axis=1)
     return places.astype(np.int32)
 
 
