@@ -24,6 +24,7 @@ from training.models.writer.graph import WriterGraph
 from training.models.writer.network import Network
 from training.models.writer.ngram import chances_of, measure_ngrams
 from training.models.writer.recipe import Recipe
+from training.models.writer.scoring import score_in_floats, score_reviews
 from training.models.writer.whole_numbers import (
     NotExact,
     WholeNetwork,
@@ -50,12 +51,17 @@ def network() -> Network:
 
 @pytest.fixture(scope="module")
 def exact(network: Network) -> WholeNetwork:
-    return convert(network.as_arrays(), emphasis=3)
+    return convert(network.as_arrays())
+
+
+@pytest.fixture(scope="module", params=[0.0, 1.5], ids=["as it is", "pushed"])
+def graph(request: pytest.FixtureRequest, exact: WholeNetwork) -> WriterGraph:
+    return WriterGraph(exact, PROMPTS, push=request.param)
 
 
 @pytest.fixture(scope="module")
-def functions(exact: WholeNetwork) -> Any:
-    return WriterGraph(exact, PROMPTS).build_functions({}, {})
+def functions(graph: WriterGraph) -> Any:
+    return graph.build_functions({}, {})
 
 
 def test_every_symbol_is_there_once_and_the_stop_is_the_first() -> None:
@@ -174,21 +180,27 @@ def test_a_review_knows_nothing_of_the_one_before(network: Network) -> None:
 
 
 def test_float32_computes_what_whole_numbers_come_to(
-    exact: WholeNetwork, functions: Any
+    exact: WholeNetwork, graph: WriterGraph, functions: Any
 ) -> None:
     random = np.random.default_rng(5)
     rows = 33
-    h = random.integers(-256, 257, (rows, exact.units))
-    c = random.integers(-8191, 8192, (rows, exact.units))
     symbol, control = random.integers(0, 62, rows), random.integers(0, 2, rows)
-    expected_h, expected_c, logits = move_exactly(exact, h, c, symbol, control)
+    states, expected, logits = [], [], []
+    for mood in (control, 1 - control)[: 2 if graph.push else 1]:
+        h = random.integers(-256, 257, (rows, exact.units))
+        c = random.integers(-8191, 8192, (rows, exact.units))
+        states += [h, c]
+        *moved, told = move_exactly(exact, h, c, symbol, mood)
+        expected += moved
+        logits.append(told)
     found = functions["step"].call(
         symbol=tf.constant(symbol, tf.int32),
-        state=tf.constant(np.hstack([h, c]), tf.int32),
+        state=tf.constant(np.hstack(states), tf.int32),
         control=tf.constant(control, tf.int32),
     )
-    assert np.array_equal(found["state"], np.hstack([expected_h, expected_c]))
-    assert np.array_equal(found["logits"], logits)
+    pushed = logits[0] + np.rint((logits[0] - logits[-1]) * graph.push).astype(np.int64)
+    assert np.array_equal(found["state"], np.hstack(expected))
+    assert np.array_equal(found["logits"], pushed)
 
 
 def test_the_largest_weights_and_states_still_add_up_exactly() -> None:
@@ -224,8 +236,7 @@ def test_a_prompt_is_read_as_steps_would_read_it(functions: Any) -> None:
 
 
 def test_what_is_out_of_range_harms_no_other_row(functions: Any) -> None:
-    units = functions["step"].inputs[1].shape[1] // 2
-    state = np.zeros((3, 2 * units), np.int32)
+    state = np.zeros((3, functions["step"].inputs[1].shape[1]), np.int32)
     state[0], state[1] = np.iinfo(np.int32).max, np.iinfo(np.int32).min
     given = functions["step"].call(
         symbol=tf.constant([-(2**31), 2**31 - 1, 7]),
@@ -287,3 +298,32 @@ def test_a_copied_run_is_found_at_its_full_length() -> None:
     assert 37 <= found[1] <= 38
     assert measure_copies(index, [decode(learnt[-30:])]).tolist() == [30]
     assert measure_copies(index, []).tolist() == []
+
+
+def test_held_out_reviews_are_scored_as_steps_would_tell_them(
+    graph: WriterGraph, functions: Any
+) -> None:
+    corpus = as_corpus("a bad film.", "good", "so-so, i say", moods=(0, 1, 1))
+    found = score_reviews(tf.function(graph.score, autograph=False), corpus, streams=2)
+    for row, review in enumerate(corpus.split()):
+        control = tf.constant(corpus.moods[[row]], tf.int32)
+        empty = tf.constant(lay_out([review[:0]], PROMPTS))
+        given = functions["read"].call(prompt=empty, control=control)
+        bits = 0.0
+        for symbol in review:
+            logits = given["logits"].numpy()[0] / whole.LOGIT_STEPS
+            bits += float(np.log2(np.exp(logits).sum()) - logits[symbol] / np.log(2))
+            given = functions["step"].call(
+                symbol=tf.constant([symbol], tf.int32),
+                state=given["state"],
+                control=control,
+            )
+        assert found[row] == pytest.approx(bits, rel=1e-4)
+
+
+def test_floats_are_scored_alike(network: Network) -> None:
+    corpus = as_corpus("a bad film.", "good", "so-so, i say", moods=(0, 1, 1))
+    floats = score_reviews(score_in_floats(network, steps=5), corpus)
+    exact = WriterGraph(convert(network.as_arrays()), PROMPTS)
+    rounded = score_reviews(tf.function(exact.score, autograph=False), corpus)
+    assert np.allclose(floats, rounded, rtol=1e-2)

@@ -20,7 +20,6 @@ from training.models.writer import train as writer
 from training.models.writer.alphabet import SYMBOLS
 from training.models.writer.fitting import fit
 from training.models.writer.recipe import QUICK
-from training.models.writer.train import Weights
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +35,7 @@ TINY = replace(
     rows=8,
     steps=16,
     learning_rate=2e-2,
-    emphases=(1.0, 2.0),
+    pushes=(0.0, 2.0),
     tried_texts=6,
     measured_texts=10,
     measured_reviews=10,
@@ -44,7 +43,7 @@ TINY = replace(
 DATA = imdb.Imdb(train=make_reviews(120, 1), test=make_reviews(40, 2))
 
 
-def learn(seed: int) -> tuple[Weights, dict[str, list[float]]]:
+def learn(seed: int) -> tuple[dict[str, Any], dict[str, list[float]]]:
     keras.utils.set_random_seed(seed)
     corpora = writer.read_corpora(DATA, TINY)
     network = writer.build_network(TINY, seed)
@@ -104,14 +103,14 @@ def test_the_shipped_writer_tells_reviews_as_well_as_was_promised(
 ) -> None:
     metrics = manifest.metrics
     assert metrics["test"]["bits"] <= 1.75
-    assert metrics["test"]["reviews"] >= 990
+    assert metrics["test"]["reviews"] >= 490
     assert metrics["ngrams"]["bits"] > 0
 
 
 def test_whole_numbers_cost_the_shipped_writer_less_than_a_hundredth_of_a_bit(
     manifest: Manifest,
 ) -> None:
-    found = manifest.metrics["without_emphasis"]
+    found = manifest.metrics["on_fewer_reviews"]
     assert found["bits_in_whole_numbers"] - found["bits_in_floats"] < 0.01
 
 

@@ -3,7 +3,9 @@
     read: prompt, control ─▶ step, as often as the longest prompt has symbols ─▶ state
     step: symbol, state, control ─▶ state, logits of the symbol that comes next
 
-A state is h, then c. Whatever is out of its range is brought into it, so that a row
+A state is h, then c. Where the moods are pushed apart, two readers read every text, one
+in the mood that is asked for and one in the other, and the state of the second stands
+behind that of the first. Whatever is out of its range is brought into it, so that a row
 cannot fail the batch that it shares. The weights are constants of each graph, int16: a
 loop over variables could not be frozen when it is served.
 """
@@ -28,12 +30,15 @@ class WriterGraph:
     """Builds the signatures.
 
     Args:
-        network: in whole numbers.
+        network: in whole numbers, of two moods.
         max_prompt: symbols in a prompt, at most.
+        push: by how much of their difference the logits are pushed away from what the
+            other mood would write; 0 = the logits as they are, and half of the work.
     """
 
-    def __init__(self, network: WholeNetwork, max_prompt: int):
-        self.network, self.max_prompt = network, max_prompt
+    def __init__(self, network: WholeNetwork, max_prompt: int, push: float = 0.0):
+        self.network, self.max_prompt, self.push = network, max_prompt, push
+        self._readers = 2 if push else 1
 
     def build_functions(self, prompts: Arrays, steps: Arrays) -> dict[str, Function]:
         """Wrap the model as it is served; `step` comes first.
@@ -44,7 +49,7 @@ class WriterGraph:
         """
         symbol = TensorSpec(name="symbol", dtype="int32", shape=(None,))
         control = TensorSpec(name="control", dtype="int32", shape=(None,))
-        width = 2 * self.network.units
+        width = 2 * self.network.units * self._readers
         state = TensorSpec(name="state", dtype="int32", shape=(None, width))
         prompt = TensorSpec(name="prompt", dtype="int32", shape=(None, self.max_prompt))
         return {
@@ -57,19 +62,19 @@ class WriterGraph:
 
         Args:
             symbol: int32 (rows,), the last that was written.
-            state: int32 (rows, 2 units), what `read` or the last step gave.
+            state: int32 (rows, 2 or 4 units), what `read` or the last step gave.
             control: int32 (rows,), the mood.
 
         Returns:
             `state`, and `logits` int32 (rows, symbols) in 1/256.
         """
         parts = _Parts(self.network)
-        units = self.network.units
-        state = tf.cast(state, tf.float32)
-        h, c = state[:, :units], state[:, units:]
+        both = tf.concat(tf.split(tf.cast(state, tf.float32), self._readers, axis=1), 0)
+        h, c = tf.split(both, 2, axis=1)
         h = tf.clip_by_value(h, -whole.OUTPUT_STEPS, whole.OUTPUT_STEPS)
         c = tf.clip_by_value(c, 1.0 - _MOST, _MOST - 1.0)
-        return parts.answer(*parts.move(symbol, h, c, control))
+        h, c = parts.move(self._repeat(symbol), h, c, self._moods(control))
+        return self._answer(parts, h, c)
 
     def read(self, prompt: Any, control: Any) -> dict[str, Any]:
         """Begin a text.
@@ -81,17 +86,18 @@ class WriterGraph:
         Returns:
             As `step`, after the prompt; of an empty one, before the first symbol.
         """
-        parts = _Parts(self.network)
-        nothing = tf.zeros((tf.shape(prompt)[0], self.network.units))
-        start = tf.zeros_like(control)  # the stop symbol: a review begins after one
-        h, c = parts.move(start, nothing, nothing, control)
+        parts, moods = _Parts(self.network), self._moods(control)
+        nothing = tf.zeros((tf.shape(moods)[0], self.network.units))
+        start = tf.zeros_like(moods)  # the stop symbol: a review begins after one
+        h, c = parts.move(start, nothing, nothing, moods)
         given = prompt >= 0
         places = tf.range(1, self.max_prompt + 1)
         longest = tf.reduce_max(tf.where(given, places, 0))
-        turned, kept = tf.transpose(prompt), tf.transpose(given)[..., None]
+        turned = tf.transpose(self._repeat(prompt))
+        kept = tf.transpose(self._repeat(given))[..., None]
 
         def read_symbol(t: Any, h: Any, c: Any) -> tuple[Any, Any, Any]:
-            next_h, next_c = parts.move(tf.gather(turned, t), h, c, control)
+            next_h, next_c = parts.move(tf.gather(turned, t), h, c, moods)
             goes_on = tf.gather(kept, t)
             return t + 1, tf.where(goes_on, next_h, h), tf.where(goes_on, next_c, c)
 
@@ -101,7 +107,7 @@ class WriterGraph:
             (0, h, c),
             shape_invariants=(tf.TensorShape([]), nothing.shape, nothing.shape),
         )
-        return parts.answer(h, c)
+        return self._answer(parts, h, c)
 
     def score(self, symbols: Any, targets: Any, moods: Any) -> Any:
         """The chance of each symbol of texts that somebody else wrote.
@@ -117,13 +123,14 @@ class WriterGraph:
         parts = _Parts(self.network)
         steps = tf.shape(symbols)[0]
         found = tf.TensorArray(tf.float32, steps)
-        nothing = tf.zeros((symbols.shape[1], self.network.units))
+        nothing = tf.zeros((symbols.shape[1] * self._readers, self.network.units))
 
         def score_symbol(t: Any, h: Any, c: Any, found: Any) -> Any:
-            goes_on = (symbols[t] != 0)[:, None]
+            shown = self._repeat(symbols[t])
+            goes_on = (shown != 0)[:, None]
             h, c = tf.where(goes_on, h, 0.0), tf.where(goes_on, c, 0.0)
-            h, c = parts.move(symbols[t], h, c, moods[t])
-            logits = tf.cast(parts.answer(h, c)["logits"], tf.float32)
+            h, c = parts.move(shown, h, c, self._moods(moods[t]))
+            logits = tf.cast(self._answer(parts, h, c)["logits"], tf.float32)
             bits = tf.nn.sparse_softmax_cross_entropy_with_logits(
                 targets[t], logits / whole.LOGIT_STEPS
             ) / math.log(2)
@@ -133,6 +140,24 @@ class WriterGraph:
             lambda t, *_: t < steps, score_symbol, (0, nothing, nothing, found)
         )
         return found.stack()
+
+    def _repeat(self, rows: Any) -> Any:
+        return tf.concat([rows] * self._readers, 0)
+
+    def _moods(self, control: Any) -> Any:
+        """The mood of each reader: the one asked for, then the other one."""
+        asked = tf.clip_by_value(control, 0, 1)
+        return tf.concat([asked, 1 - asked], 0) if self.push else asked
+
+    def _answer(self, parts: "_Parts", h: Any, c: Any) -> dict[str, Any]:
+        """The state, and the logits that follow from it."""
+        logits = tf.split(parts.tell(h), self._readers, axis=0)
+        pushed = logits[0]
+        if self.push:
+            pushed += tf.round((pushed - logits[1]) * self.push)
+        both = tf.split(tf.concat([h, c], axis=1), self._readers, axis=0)
+        state = tf.cast(tf.concat(both, axis=1), tf.int32)
+        return {"state": state, "logits": tf.cast(pushed, tf.int32)}
 
 
 class _Parts:
@@ -166,13 +191,11 @@ class _Parts:
         bent = tf.gather(self._cells, tf.cast(c, tf.int32) + _MOST)
         return tf.round(output * bent * 2.0**-14), c
 
-    def answer(self, h: Any, c: Any) -> dict[str, Any]:
-        """The state, and the logits that follow from it."""
+    def tell(self, h: Any) -> Any:
+        """Logits of the next symbol, float32 (rows, symbols) of whole numbers."""
         sums = tf.round(tf.matmul(h, self._output))
         logits = tf.round(sums * self._network.output_scale)
-        logits += self._network.output_bias
-        state = tf.cast(tf.concat([h, c], axis=1), tf.int32)
-        return {"state": state, "logits": tf.cast(logits, tf.int32)}
+        return logits + self._network.output_bias
 
 
 def _keep_small(kernel: Any) -> Any:

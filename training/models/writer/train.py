@@ -1,16 +1,14 @@
 """Train the writer: IMDB → a character LSTM → artifacts/writer/<version>.
 
-reviews ─▶ 62 symbols ─▶ LSTM, in floats ─▶ emphasis ─▶ whole numbers ─▶ texts, judged
+reviews ─▶ 62 symbols ─▶ LSTM, in floats ─▶ whole numbers ─▶ moods pushed apart ─▶ texts
 """
 
 import logging
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from service.contract.manifest import Training
@@ -27,10 +25,10 @@ from training.models.writer.corpus import MOODS, Corpus, read
 from training.models.writer.fitting import History, fit
 from training.models.writer.graph import WriterGraph
 from training.models.writer.network import Network
-from training.models.writer.ngram import measure_ngrams
+from training.models.writer.ngram import ORDER, measure_ngrams
 from training.models.writer.recipe import QUICK, Recipe
 from training.models.writer.scoring import score_in_floats, score_reviews
-from training.models.writer.whole_numbers import convert
+from training.models.writer.whole_numbers import WholeNetwork, convert
 from training.models.writer.writing import Asked, Pen
 
 log = logging.getLogger(__name__)
@@ -41,9 +39,7 @@ LENGTH = 300  # characters of a text whose mood is judged
 SHORTER = (100, 200)
 LONG = 1_000
 _LONG_SHARE = 5  # every so manieth of the texts is written at that length too
-_FEW = 200  # reviews that floats and whole numbers are compared on
-
-Weights = Mapping[str, npt.NDArray[np.float32]]
+_FEW = 100  # reviews that floats and whole numbers are compared on
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +68,25 @@ class Corpora:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A trained network, how it came to be, and what it is to be held against.
+
+    Attributes:
+        network: in floats.
+        recipe: that it was trained by.
+        ran: the training, for the manifest.
+        history: metric → value at each epoch.
+        ngrams: bits a symbol of the test reviews that counts of n-grams need.
+    """
+
+    network: Network
+    recipe: Recipe
+    ran: Training
+    history: History
+    ngrams: float
+
+
 def train(options: RunOptions) -> None:
     """Film reviews, written letter by letter, kind or unkind: an LSTM, on IMDB.
 
@@ -79,14 +94,17 @@ def train(options: RunOptions) -> None:
     """
     recipe = options.choose_recipe(Recipe(), QUICK)
     corpora = read_corpora(imdb.load(options.data_dir), recipe)
+    ngrams = measure_ngrams(
+        corpora.training.symbols, corpora.test.symbols, len(SYMBOLS)
+    )
     make_repeatable(options.seed)
     run = provenance.begin_run(options.seed)
     network = build_network(recipe, options.seed)
     history = fit(network, corpora.training, corpora.validation, recipe, options.seed)
     data = (imdb.describe(corpora.count()),)
     ran = run.finish(data, recipe.epochs, asdict(recipe))
-    folder = publish(network, corpora, recipe, ran, history, options.artifacts_dir)
-    log.info("Wrote %s", folder)
+    trained = Trained(network, recipe, ran, history, ngrams)
+    log.info("Wrote %s", publish(trained, corpora, options.artifacts_dir))
 
 
 def read_corpora(data: imdb.Imdb, recipe: Recipe) -> Corpora:
@@ -112,85 +130,73 @@ def build_network(recipe: Recipe, seed: int) -> Network:
     return Network(len(SYMBOLS), len(MOODS), recipe.units, seed)
 
 
-def publish(
-    network: Network,
-    corpora: Corpora,
-    recipe: Recipe,
-    ran: Training,
-    history: History,
-    artifacts_dir: Path,
-) -> Path:
+def publish(trained: Trained, corpora: Corpora, artifacts_dir: Path) -> Path:
     """Round a trained network to whole numbers, measure these, and write a version.
 
     Args:
-        network: trained.
+        trained: the network.
         corpora: that it was trained on, and held out.
-        recipe: how.
-        ran: of the training.
-        history: of the training.
         artifacts_dir: the folder of all models.
     """
-    weights, judge = network.as_arrays(), measures.load_judge(JUDGE)
-    emphasis, tried = choose_emphasis(weights, judge, recipe)
-    graph = WriterGraph(convert(weights, emphasis), card.MAX_PROMPT)
+    recipe, judge = trained.recipe, measures.load_judge(JUDGE)
+    exact = convert(trained.network.as_arrays())
+    push, tried = choose_push(exact, judge, recipe)
+    graph = WriterGraph(exact, card.MAX_PROMPT, push)
     functions = graph.build_functions(*card.draw_samples(graph))
     metrics: dict[str, Any] = {
-        "emphasis": emphasis,
-        "emphases_tried": tried,
-        **measure_bits(network, graph, corpora),
+        **measure_bits(trained.network, graph, corpora.test),
+        "ngrams": {"bits": round(trained.ngrams, 4), "order": ORDER},
+        "push": push,
+        "pushes_tried": tried,
         **measure_texts(Pen(functions), judge, corpora, recipe.measured_texts),
-        "parameters": int(sum(array.size for array in weights.values())),
+        "parameters": trained.network.count_params(),
     }
     return export_version(
-        card.describe(ran, metrics),
+        card.describe(trained.ran, metrics),
         functions,
         artifacts_dir,
-        reports=card.draw_reports(history),
+        reports=card.draw_reports(trained.history),
     )
 
 
-def choose_emphasis(
-    weights: Weights, judge: measures.Judge, recipe: Recipe
+def choose_push(
+    network: WholeNetwork, judge: measures.Judge, recipe: Recipe
 ) -> tuple[float, dict[str, float]]:
-    """The least emphasis whose texts are often enough found to be as asked.
+    """The least push whose texts are often enough found to be as asked.
 
     Returns:
         It, and the share that agreed with each that was tried; if none is enough, the
         one that agreed most often.
     """
     tried: dict[float, float] = {}
-    for emphasis in recipe.emphases:
-        graph = WriterGraph(convert(weights, emphasis), card.MAX_PROMPT)
+    for push in recipe.pushes:
+        graph = WriterGraph(network, card.MAX_PROMPT, push)
         pen = Pen(graph.build_functions({}, {}))
-        asked = Asked(LENGTH, seed=2)
-        written = measures.write_texts(pen, recipe.tried_texts, asked)
-        tried[emphasis] = measures.summarise_agreement(judge, written)["share"]
-        log.info("Emphasis %g: %.1f %% agree", emphasis, 100 * tried[emphasis])
-        if tried[emphasis] >= GOAL:
+        written = measures.write_texts(pen, recipe.tried_texts, Asked(LENGTH, seed=2))
+        tried[push] = measures.summarise_agreement(judge, written)["share"]
+        log.info("Push %g: %.1f %% agree", push, 100 * tried[push])
+        if tried[push] >= GOAL:
             break
-    best = max(tried, key=lambda emphasis: (tried[emphasis], -emphasis))
-    return best, {f"{emphasis:g}": share for emphasis, share in tried.items()}
+    best = max(tried, key=lambda push: (tried[push], -push))
+    return best, {f"{push:g}": share for push, share in tried.items()}
 
 
-def measure_bits(
-    network: Network, graph: WriterGraph, corpora: Corpora
-) -> dict[str, Any]:
-    """Bits a symbol on held-out reviews: what is served, and what it came from."""
-    test, learnt = corpora.test, corpora.training
+def measure_bits(network: Network, graph: WriterGraph, test: Corpus) -> dict[str, Any]:
+    """Bits a symbol on held-out reviews: of the network, and as it is pushed."""
     few = test.select(np.arange(0, len(test), max(1, len(test) // _FEW)))
-    as_trained = WriterGraph(convert(network.as_arrays()), card.MAX_PROMPT)
-    served = score_reviews(tf.function(graph.score, autograph=False), test)
-    whole = score_reviews(tf.function(as_trained.score, autograph=False), few)
+    alone = WriterGraph(graph.network, card.MAX_PROMPT)
+    bits = score_reviews(tf.function(alone.score, autograph=False), test)
+    whole = score_reviews(tf.function(alone.score, autograph=False), few)
     floats = score_reviews(score_in_floats(network), few)
-    ngrams = measure_ngrams(learnt.symbols, test.symbols, len(SYMBOLS))
+    pushed = score_reviews(tf.function(graph.score, autograph=False), few)
     symbols = int(few.lengths.sum())
     return {
-        "test": measures.summarise_bits(served, test),
-        "ngrams": {"bits": round(ngrams, 4), "order": 10},
-        "without_emphasis": {
+        "test": measures.summarise_bits(bits, test),
+        "on_fewer_reviews": {
             "reviews": len(few),
             "bits_in_floats": round(float(floats.sum()) / symbols, 4),
             "bits_in_whole_numbers": round(float(whole.sum()) / symbols, 4),
+            "bits_pushed": round(float(pushed.sum()) / symbols, 4),
         },
     }
 

@@ -73,20 +73,17 @@ class WholeNetwork:
         return len(self.entries)
 
 
-def convert(weights: Mapping[str, Floats], emphasis: float = 1.0) -> WholeNetwork:
+def convert(weights: Mapping[str, Floats]) -> WholeNetwork:
     """Round a trained network.
 
     Args:
         weights: by the names of `training.models.writer.network.Network`.
-        emphasis: by which what sets the moods apart is multiplied; 1 = as trained.
 
     Raises:
         NotExact: A sum could become too large.
     """
     real = {name: np.asarray(array, np.float64) for name, array in weights.items()}
-    mean = real["mood"].mean(0)
-    moods = mean + emphasis * (real["mood"] - mean)
-    entries = moods[:, None] + real["symbol"] + real["gate_bias"]
+    entries = real["mood"][:, None] + real["symbol"] + real["gate_bias"]
     recurrent, recurrent_scale = _round(real["recurrent"], GATE_STEPS)
     output, output_scale = _round(real["output"], LOGIT_STEPS)
     return WholeNetwork(
