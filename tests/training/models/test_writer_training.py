@@ -13,6 +13,7 @@ from service.contract.golden import read_golden
 from service.contract.integrity import verify_files
 from service.contract.manifest import Manifest, read_manifest
 from service.contract.task import TextGeneration
+from tests.training.models.held_out_tables import read_page, read_readme
 from tests.training.models.tiny_sentiment import make_reviews
 from training.core.options import RunOptions
 from training.datasets import imdb
@@ -131,7 +132,28 @@ def test_the_limits_say_who_is_treated_worse(manifest: Manifest) -> None:
         assert f"{1 - figures['share']:.1%} of texts of up to" in manifest.limits
 
 
-@pytest.mark.usefixtures("manifest")
+def test_the_page_and_the_readme_say_what_was_measured(manifest: Manifest) -> None:
+    metrics, page = manifest.metrics, " ".join(read_page("writer").split())
+    readme, agreement = read_readme("writer"), metrics["agreement"]
+    share, error = agreement["share"], agreement["standard_error"]
+    for said in (
+        f"{metrics['test']['bits']:.3f} bits a character",
+        f"{100 * share:.1f} ± {100 * error:.1f} %",
+        f"{metrics['ngrams']['bits']:.3f}",
+    ):
+        assert said in page
+        assert said in readme
+    for length, figures in metrics["agreement_by_length"].items():
+        assert f"| {length} | {100 * (1 - figures['share']):.1f} % |" in page
+    for name, figures in metrics["test"]["by_mood"].items():
+        assert f"| {name} | {figures['bits']:.3f} | {figures['reviews']:,} |" in page
+    for name, figures in metrics["test"]["by_length"].items():
+        assert f"| {name} characters | {figures['bits']:.3f} |" in page
+    for name, copied in metrics.items():
+        if name.startswith("copied"):
+            assert f" {copied['longest']}" in page
+
+
 def test_the_shipped_graph_alone_gives_the_golden_answers_in_every_company(
     manifest: Manifest,
 ) -> None:
