@@ -108,11 +108,16 @@ class Target:
         """
         try:
             paths = self._get("/openapi.json").json()["paths"]
+            found = {
+                each["post"].get("operationId"): path
+                for path, each in paths.items()
+                if "post" in each
+            }
             return {
-                name: self._examples(name, path, paths[path])
+                name: self._examples(name, found[call], paths[found[call]])
                 for name in ready
-                for path in (f"/v1/{verb}/{quote(name, safe='')}" for verb in VERBS)
-                if path in paths and name not in WORKLOADS
+                for call in (f"{verb}_{name}" for verb in VERBS)
+                if call in found and name not in WORKLOADS
             }
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise TargetError(

@@ -22,7 +22,14 @@ from servery.errors import (
 from servery.versions import ExportRefused
 
 if TYPE_CHECKING:
-    from servery.client.answers import Class, GeneratedImages, Model, Prediction
+    from servery.client.answers import (
+        Class,
+        GeneratedImages,
+        GeneratedTexts,
+        Model,
+        Prediction,
+        TextPiece,
+    )
     from servery.client.async_client import AsyncClient
     from servery.client.client import Client
     from service.contract.table import TableField
@@ -51,6 +58,7 @@ __all__ = [
     "Example",
     "ExportRefused",
     "GeneratedImages",
+    "GeneratedTexts",
     "ImageClassification",
     "ImageGeneration",
     "ImageSegmentation",
@@ -66,6 +74,7 @@ __all__ = [
     "TextClassification",
     "TextControl",
     "TextGeneration",
+    "TextPiece",
     "Unavailable",
     "export",
 ]
@@ -75,7 +84,15 @@ _HOMES = {
     "Client": "servery.client.client",
     "TableField": "service.contract.table",
     **dict.fromkeys(
-        ("Class", "GeneratedImages", "Model", "Prediction"), "servery.client.answers"
+        (
+            "Class",
+            "GeneratedImages",
+            "GeneratedTexts",
+            "Model",
+            "Prediction",
+            "TextPiece",
+        ),
+        "servery.client.answers",
     ),
 }
 _TASKS = "service.contract.task"  # of all other names

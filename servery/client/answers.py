@@ -117,6 +117,52 @@ class GeneratedImages(Sequence[Image.Image]):
         return f"<{len(self)} images of {self.model} {self.version}, seed {self.seed}>"
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class GeneratedTexts(Sequence[str]):
+    """Texts that a model wrote.
+
+    Attributes:
+        model: The model that wrote.
+        version: Its version.
+        texts: In order, each without its prompt.
+        seed: By which the same are written again.
+        raw: The answer as it came; `raw["texts"][0]` says why the first has ended.
+    """
+
+    model: str
+    version: int
+    texts: tuple[str, ...]
+    seed: int
+    raw: dict[str, Any] = field(hash=False)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.texts[index]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} texts of {self.model} {self.version}, seed {self.seed}>"
+
+
+Generated = GeneratedImages | GeneratedTexts
+
+
+@dataclass(frozen=True, slots=True)
+class TextPiece:
+    """A part of a text that is being written.
+
+    Attributes:
+        index: The number of the text, where several are.
+        text: What follows; empty at the end.
+        finish_reason: At the end: length, stop or deadline.
+    """
+
+    index: int
+    text: str = ""
+    finish_reason: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """One model of the service.
@@ -175,8 +221,16 @@ def read_model(content: dict[str, Any]) -> Model:
     )
 
 
-def read_generated(content: dict[str, Any]) -> GeneratedImages:
-    """The images of an answer to `/v1/generate/<model>`."""
+def read_generated(content: dict[str, Any]) -> Generated:
+    """The images or texts of an answer to `/v1/generate/<model>`."""
+    if "texts" in content:
+        return GeneratedTexts(
+            content["model"],
+            content["version"],
+            tuple(each["text"] for each in content["texts"]),
+            content["seed"],
+            content,
+        )
     images = [
         read_image(each["image"] if isinstance(each, dict) else each)
         for each in content["images"]

@@ -11,9 +11,17 @@ from typing import Any, Literal, TypeVar, Unpack, overload
 import httpx
 
 from servery.client import requests
-from servery.client.answers import GeneratedImages, Model, Prediction
+from servery.client.answers import (
+    Generated,
+    GeneratedImages,
+    GeneratedTexts,
+    Model,
+    Prediction,
+    TextPiece,
+)
 from servery.client.client import AHEAD, Outcome, raise_error
 from servery.client.connection import POLL_S, URL, Connection, check, is_there, too_late
+from servery.client.events import Pieces
 from servery.client.inputs import One, Several, group, rows_per_request, spread
 from servery.client.progress import count, show_progress
 from servery.client.requests import CONCURRENCY, Call, ManyOptions, Options
@@ -160,6 +168,21 @@ class AsyncClient:
         call = requests.infer(known, inputs, signature, version, outputs)
         return await self._call(known, call, timeout_s)
 
+    @overload
+    async def generate(
+        self,
+        model: str,
+        *,
+        prompt: str,
+        category: str | None = None,
+        count: int | None = None,
+        seed: int | None = None,
+        version: int | None = None,
+        timeout_s: float | None = None,
+        **wanted: Any,
+    ) -> GeneratedTexts: ...
+
+    @overload
     async def generate(
         self,
         model: str,
@@ -170,10 +193,47 @@ class AsyncClient:
         version: int | None = None,
         timeout_s: float | None = None,
         **wanted: Any,
-    ) -> GeneratedImages:
-        """Have a model draw images; see `Client.generate`."""
-        body = {"category": category, "count": count, "seed": seed, **wanted}
+    ) -> GeneratedImages: ...
+
+    async def generate(
+        self,
+        model: str,
+        *,
+        prompt: str | None = None,
+        category: str | None = None,
+        count: int | None = None,
+        seed: int | None = None,
+        version: int | None = None,
+        timeout_s: float | None = None,
+        **wanted: Any,
+    ) -> Generated:
+        """Have a model draw images, or write texts; see `Client.generate`."""
+        asked = {"prompt": prompt, "category": category, "count": count}
+        body = {**asked, "seed": seed, **wanted}
         return await self._send(requests.generate(model, version, body), timeout_s)
+
+    async def stream(
+        self,
+        model: str,
+        *,
+        version: int | None = None,
+        timeout_s: float | None = None,
+        **wanted: Any,
+    ) -> AsyncGenerator[TextPiece, None]:
+        """Have a model write, and read along; see `Client.stream`."""
+        call, pieces = requests.stream(model, version, wanted), Pieces()
+        request = self._connection.request(call, timeout_s)
+        try:
+            async with self._http.stream(**request) as response:
+                if response.status_code != httpx.codes.OK:
+                    await response.aread()
+                check(response)
+                async for line in response.aiter_lines():
+                    for piece in pieces.feed(line):
+                        yield piece
+        except httpx.HTTPError as error:
+            raise self._connection.explain(error) from error
+        pieces.check_whole()
 
     async def models(self) -> list[Model]:
         """All models that the service knows."""

@@ -11,8 +11,16 @@ from typing import Any, Literal, TypeVar, Unpack, overload
 import httpx
 
 from servery.client import requests
-from servery.client.answers import GeneratedImages, Model, Prediction
+from servery.client.answers import (
+    Generated,
+    GeneratedImages,
+    GeneratedTexts,
+    Model,
+    Prediction,
+    TextPiece,
+)
 from servery.client.connection import POLL_S, URL, Connection, check, is_there, too_late
+from servery.client.events import Pieces
 from servery.client.inputs import One, Several, group, rows_per_request, spread
 from servery.client.progress import count, show_progress
 from servery.client.requests import CONCURRENCY, Call, ManyOptions, Options
@@ -239,6 +247,21 @@ class Client:
         call = requests.infer(known, inputs, signature, version, outputs)
         return self._call(known, call, timeout_s)
 
+    @overload
+    def generate(
+        self,
+        model: str,
+        *,
+        prompt: str,
+        category: str | None = None,
+        count: int | None = None,
+        seed: int | None = None,
+        version: int | None = None,
+        timeout_s: float | None = None,
+        **wanted: Any,
+    ) -> GeneratedTexts: ...
+
+    @overload
     def generate(
         self,
         model: str,
@@ -249,27 +272,79 @@ class Client:
         version: int | None = None,
         timeout_s: float | None = None,
         **wanted: Any,
-    ) -> GeneratedImages:
-        """Have a model draw images.
+    ) -> GeneratedImages: ...
+
+    def generate(
+        self,
+        model: str,
+        *,
+        prompt: str | None = None,
+        category: str | None = None,
+        count: int | None = None,
+        seed: int | None = None,
+        version: int | None = None,
+        timeout_s: float | None = None,
+        **wanted: Any,
+    ) -> Generated:
+        """Have a model draw images, or write texts.
 
         Args:
-            model: Its name, `clothing`.
+            model: Its name, `clothing`; of texts what it writes, `review`.
+            prompt: How each text begins; may be empty.
             category: Of what, of clothing; by default of all in turn.
             count: How many.
-            seed: The same seed gives the same images; by default one is drawn.
+            seed: The same seed gives the same; by default one is drawn.
             version: By default the one that answers.
             timeout_s: Seconds for one try, in place of the client's.
             wanted: What else the endpoint knows: `temperature`, `scale`; `label` of a
-                model of your own; `generator` of clothing.
+                model of your own; `generator` of clothing; of texts `length`, `top_k`,
+                and `mood` of reviews.
 
         Returns:
-            PIL images, and the seed.
+            PIL images, or texts; and the seed.
 
         Raises:
             ServeryError: The call failed; see `servery.errors`.
         """
-        body = {"category": category, "count": count, "seed": seed, **wanted}
+        asked = {"prompt": prompt, "category": category, "count": count}
+        body = {**asked, "seed": seed, **wanted}
         return self._send(requests.generate(model, version, body), timeout_s)
+
+    def stream(
+        self,
+        model: str,
+        *,
+        version: int | None = None,
+        timeout_s: float | None = None,
+        **wanted: Any,
+    ) -> Generator[TextPiece, None, None]:
+        """Have a model write, and read along; who stops reading has it stop.
+
+        Args:
+            model: What it writes, `review`.
+            version: By default the one that answers.
+            timeout_s: Seconds for all of it, in place of the client's.
+            wanted: `prompt`, `length`, `temperature`, `top_k`, `seed`, `count`, and
+                `mood` of reviews.
+
+        Yields:
+            Pieces of the texts as they come.
+
+        Raises:
+            ServeryError: The call failed, perhaps in the middle; it is not repeated.
+        """
+        call, pieces = requests.stream(model, version, wanted), Pieces()
+        request = self._connection.request(call, timeout_s)
+        try:
+            with self._http.stream(**request) as response:
+                if response.status_code != httpx.codes.OK:
+                    response.read()
+                check(response)
+                for line in response.iter_lines():
+                    yield from pieces.feed(line)
+        except httpx.HTTPError as error:
+            raise self._connection.explain(error) from error
+        pieces.check_whole()
 
     def models(self) -> list[Model]:
         """All models that the service knows."""

@@ -6,7 +6,7 @@ waits and one that awaits differ in nothing but how they send it.
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypedDict, TypeVar
 from urllib.parse import quote
 
@@ -15,13 +15,14 @@ import numpy as np
 import orjson
 
 from servery.client.answers import (
-    GeneratedImages,
+    Generated,
     Model,
     Prediction,
     read_generated,
     read_model,
     read_predictions,
 )
+from servery.client.events import EVENTS
 from servery.client.inputs import BUILT_IN, Item, kind_of, read_input
 from servery.client.tensors import HEADER, Array, Specs, read_outputs, write_inputs
 from servery.errors import InvalidInput, ServerFailed
@@ -137,11 +138,19 @@ def predict(
 
 def generate(
     name: str, version: int | None, wanted: Mapping[str, Any]
-) -> Call[GeneratedImages]:
-    """Ask for images."""
+) -> Call[Generated]:
+    """Ask for images, or texts."""
     body = {key: value for key, value in wanted.items() if value is not None}
     path = f"/v1/generate/{_quote(name)}{_query(version=version)}"
     return Call("POST", path, _reader(read_generated), _dump(body), JSON)
+
+
+def stream(
+    name: str, version: int | None, wanted: Mapping[str, Any]
+) -> Call[Generated]:
+    """Ask for texts as they are written."""
+    call = generate(name, version, wanted)
+    return replace(call, headers={**call.headers, **EVENTS}, is_repeatable=False)
 
 
 def infer(

@@ -5,7 +5,7 @@ saved_model.pb ─┬─ signature_def ─▶ names, dtypes, shapes
 """
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,9 @@ def read_saved_model(folder: Path) -> SavedModel:
 def with_one_signature(path: Path, name: str) -> bytes:
     """The content of a `saved_model.pb` that has no signature but one, the default.
 
+    An output that is called as an input is, such as a state, gets another name: see
+    `name_output`.
+
     Raises:
         SavedModelError: See `read_saved_model`.
     """
@@ -93,10 +96,18 @@ def with_one_signature(path: Path, name: str) -> bytes:
     for other in list(graph.signature_def):
         if other not in INTERNAL:
             del graph.signature_def[other]
+    for output in set(kept.outputs) & set(kept.inputs):
+        kept.outputs[name_output(output, kept.inputs)].CopyFrom(kept.outputs[output])
+        del kept.outputs[output]
     graph.signature_def["serving_default"].CopyFrom(kept)
     protos = load_module("tensorflow.core.protobuf.saved_model_pb2")
     model = protos.SavedModel(saved_model_schema_version=1, meta_graphs=[graph])
     return bytes(model.SerializeToString())
+
+
+def name_output(name: str, inputs: Container[str]) -> str:
+    """What an output is called where inputs and outputs share their names."""
+    return f"{name}__output" if name in inputs else name
 
 
 def _read_graph(path: Path) -> Any:

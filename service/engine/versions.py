@@ -1,6 +1,7 @@
 """A version in memory: its batchers, and the threads in which it computes."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -101,7 +102,7 @@ class LoadedVersion:
                 self._metrics[signature],
                 version=contract.version,
                 concurrent_batches=self._concurrency(signature),
-                is_quick=partial(self._takes_less, SHARED_S, signature),
+                is_quick=partial(self._is_alone, signature),
                 tracer=_batch_tracer(tracer, contract, signature),
             )
             for signature in contract.signatures
@@ -190,6 +191,28 @@ class LoadedVersion:
             return self.batchers[signature]
         except KeyError:
             raise ShuttingDown("This version of the model has retired.") from None
+
+    def _is_alone(self, signature: str, rows: int) -> bool:
+        """Whether so many rows are computed as one batch, where two could be.
+
+        They are where they are quick; or where a half would be computed in the event
+        loop, as halves that cannot be computed at the same time.
+        """
+        half = -(-rows // CONCURRENT_BATCHES)
+        return self._takes_less(SHARED_S, signature, rows) or (
+            rows > 1
+            and self._quick_s > 0
+            and self._took_of(signature, half) < self._quick_s
+        )
+
+    def _took_of(self, signature: str, rows: int) -> float:
+        """Seconds of the smallest batch with room for so many; infinite: unknown."""
+        known = [
+            (size, took)
+            for (name, size), took in self._took.items()
+            if name == signature and size >= rows
+        ]
+        return min(known)[1] if known else math.inf
 
     def _takes_less(self, seconds: float, signature: str, rows: int) -> bool:
         """Whether so many rows are known to take less than so many seconds."""

@@ -1,5 +1,6 @@
 """One RPC on its way through: what a handler asks of the engine."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
@@ -11,8 +12,10 @@ from service.contract.inputs import arrange
 from service.engine.batching.batcher import Answer
 from service.engine.catalog import VersionStatus
 from service.engine.commands import Command
+from service.engine.texts.request import TextRequest
 from service.errors import Forbidden, ModelNotReady
 from service.web.api.admin import authorize, carry_out
+from service.web.api.text_call import TextCall
 from service.web.http.limits import read_bulk
 from service.web.http.record import RequestRecord
 from service.web.state import AppState
@@ -102,6 +105,21 @@ class RpcCall:
         """Make a message of outputs: in a thread, where they have many values."""
         is_long = sum([array.size for array in outputs]) > MANY_VALUES
         return await self.state.in_thread(work) if is_long else work()
+
+    def write(self, contract: Contract, request: TextRequest) -> TextCall:
+        """Have the engine write texts; who does not read them is cancelled.
+
+        Raises:
+            ServeryError: See `Access` and `TextCall`.
+        """
+        record, task = self.record, asyncio.current_task()
+        self.state.access.check(record, contract.name)
+        record.bulk |= read_bulk(record.headers)
+        return TextCall(
+            *(self.state, record, contract.name, contract.version),
+            *(request, self.deadline),
+            on_unread=task.cancel if task is not None else None,
+        )
 
     async def infer(
         self,

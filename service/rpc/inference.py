@@ -4,6 +4,8 @@ https://github.com/kserve/open-inference-protocol, with Triton's extensions for
 configuration, statistics, streams and the repository's index.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
@@ -16,6 +18,7 @@ from service.rpc.call import RpcCall
 from service.rpc.contents import parse_inputs, parse_parameters, render_outputs
 from service.rpc.generated import open_inference_pb2 as protocol
 from service.rpc.methods import Method
+from service.rpc.texts import asks_for_text, write_pieces, write_whole
 from service.web.api.v2.infer import (
     InferRequest,
     OutputRequest,
@@ -37,6 +40,8 @@ MOST_DIGITS = 18  # of a version: what fits an int64
 async def infer(request: protocol.ModelInferRequest, call: RpcCall) -> Any:
     """Compute, on raw or typed contents; answered in the form in which it was asked."""
     contract = call.find(request.model_name, _version(request.model_version))
+    if asks_for_text(request):
+        return await write_whole(request, call, contract)
     try:
         asked = InferRequest(
             id=request.id,
@@ -66,6 +71,19 @@ async def infer(request: protocol.ModelInferRequest, call: RpcCall) -> Any:
     )
     await call.encode(answer.outputs, partial(render, typed=typed))
     return response
+
+
+async def infer_stream(
+    request: protocol.ModelInferRequest, call: RpcCall
+) -> AsyncIterator[Any]:
+    """The same in a stream; texts are answered piece by piece."""
+    if not asks_for_text(request):
+        yield await infer(request, call)
+        return
+    contract = call.find(request.model_name, _version(request.model_version))
+    async with aclosing(write_pieces(request, call, contract)) as pieces:
+        async for piece in pieces:
+            yield piece
 
 
 async def server_live(_: Any, call: RpcCall) -> Any:
@@ -160,7 +178,7 @@ METHODS = {
     "RepositoryModelLoad": Method(load_model),
     "RepositoryModelUnload": Method(unload_model),
     "ModelInfer": Method(infer, computes=True),
-    "ModelStreamInfer": Method(infer, computes=True),
+    "ModelStreamInfer": Method(infer_stream, computes=True),
 }
 
 

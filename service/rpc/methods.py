@@ -8,7 +8,14 @@ bytes ─▶ record ─▶ room? ─▶ caller? ─▶ parse ─▶ handler ─�
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Mapping,
+)
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -35,7 +42,7 @@ LONG_BYTES = 1 << 16  # messages of more are checked and parsed in a thread
 MOST_BYTES = 2000  # of an error: most take 3 in metadata, of which clients take 8 KiB
 COMPUTES, TELLS = "POST", "GET"  # HTTP's words for what counts against the limit
 
-Handler = Callable[[Any, RpcCall], Awaitable[Any]]
+Handler = Callable[[Any, RpcCall], Awaitable[Any] | AsyncIterator[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,7 @@ class Method:
     """What a method does.
 
     Attributes:
-        handler: Makes the answer's message of the request's.
+        handler: Makes the answer's message of the request's; in a stream, several.
         computes: Whether it asks a model, and so counts against the limit in flight.
     """
 
@@ -86,7 +93,9 @@ class _Serving:
     async def unary(self, data: bytes, context: Any) -> bytes:
         """Serve one RPC of one message each way."""
         record = self._record(context)
-        answer = await self._serve(data, context, record)
+        answer: Any = None
+        async for only in self._serve(data, context, record):
+            answer = only
         if isinstance(answer, ServeryError):
             metadata = [*_metadata(record), *answer.headers.items()]
             context.set_trailing_metadata(metadata)
@@ -100,11 +109,14 @@ class _Serving:
     ) -> AsyncIterator[bytes]:
         """Serve message after message; an error answers its message alone."""
         async for data in messages:
-            answer = await self._serve(data, context, self._record(context))
-            if isinstance(answer, ServeryError):
-                yield self._answer(error_message=answer.message).SerializeToString()
-            else:
-                yield self._answer(infer_response=answer).SerializeToString()
+            record = self._record(context)
+            async with aclosing(self._serve(data, context, record)) as answers:
+                async for answer in answers:
+                    if isinstance(answer, ServeryError):
+                        told = self._answer(error_message=answer.message)
+                    else:
+                        told = self._answer(infer_response=answer)
+                    yield told.SerializeToString()
 
     def _record(self, context: Any) -> RequestRecord:
         headers = {
@@ -116,8 +128,10 @@ class _Serving:
         record.peer = _network_of(context.peer())
         return record
 
-    async def _serve(self, data: bytes, context: Any, record: RequestRecord) -> Any:
-        """The answer, or the error that it is instead."""
+    async def _serve(
+        self, data: bytes, context: Any, record: RequestRecord
+    ) -> AsyncGenerator[Any, None]:
+        """The answer or answers, or the error that comes instead, or last."""
         state = self._state
         full = self._method.computes and state.full
         call = RpcCall(state, record, context.time_remaining())
@@ -130,9 +144,16 @@ class _Serving:
                 state.accounting.admit(record)
             call.is_long = len(data) > LONG_BYTES
             request = await call.decode(partial(self._parse, data))
-            answer = await self._method.handler(request, call)
-            record.status = 200
-            return answer
+            record.status = 200  # unless it fails
+            found = self._method.handler(request, call)
+            if isinstance(found, AsyncIterator):
+                async for answer in found:
+                    yield answer
+            else:
+                yield await found
+        except GeneratorExit:
+            record.close_early()
+            raise
         except asyncio.CancelledError:  # the caller's doing, or gRPC's for its deadline
             if time.monotonic() < call.deadline:
                 record.close_early()
@@ -140,10 +161,10 @@ class _Serving:
                 _note(record, DeadlineExceeded(""))
             raise
         except ServeryError as error:
-            return _note(record, error)
+            yield _note(record, error)
         except Exception:
             logger.exception("request %s failed", record.request_id, extra=record.extra)
-            return _note(record, ServeryError(INTERNAL))
+            yield _note(record, ServeryError(INTERNAL))
         finally:
             state.accounting.leave(record)
 

@@ -12,13 +12,13 @@ from pydantic_core import to_json
 from service.contract.contract import Contract
 from service.contract.task import HOTTEST_TEXT, TextGeneration
 from service.engine.texts.request import Reason, TextRequest, Written
-from service.engine.texts.stream import TextStream
-from service.errors import ServeryError, TooManyRows
+from service.errors import ServeryError
 from service.tasks.alphabet import Alphabet
 from service.tasks.endpoint import Endpoint, Wanted, answer_model
 from service.tasks.generation import LARGEST_SEED, label_check, label_schema
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import WHOLE, Schema
+from service.web.api.text_call import TextCall
 from service.web.http.body import JSON, RequestModel
 from service.web.http.events import EVENTS, EventStream, event
 
@@ -111,15 +111,16 @@ class TextGenerator(Endpoint):
         given = await call.json_or_nothing(self.request)
         contract = call.pin()
         asked = self.decide(given, contract, streams=kind == EVENTS)
-        check_characters(call, asked.request)
-        stream = call.write(asked.request)
+        texts = call.write(asked.request)
         if kind == EVENTS:
-            await call.wait_for_text(stream)  # what fails at once has its status
-            return EventStream(self._tell(call, stream, asked), call.record)
-        texts = await read_texts(call, stream, asked.request.count)
+            await texts.wait()  # what fails at once has its status
+            return EventStream(self._tell(texts, asked), call.record)
         rows = [
-            {"text": self.alphabet.write(numbers), "finish_reason": REASONS[reason]}
-            for numbers, reason in texts
+            {
+                "text": self.alphabet.write([each.symbol for each in symbols]),
+                "finish_reason": name_reason(end),
+            }
+            for symbols, end in await texts.read_all()
         ]
         return Response(to_json({**asked.facts, "texts": rows}), media_type=JSON)
 
@@ -155,20 +156,18 @@ class TextGenerator(Endpoint):
         )
         return Asked(request, facts)
 
-    async def _tell(
-        self, call: ModelCall, stream: TextStream, asked: Asked
-    ) -> AsyncIterator[bytes]:
+    async def _tell(self, texts: TextCall, asked: Asked) -> AsyncIterator[bytes]:
         """The events of an answer."""
         try:
             yield event(to_json(asked.facts), "start")
-            async for written in follow(call, stream):
+            async for written in texts.read():
                 yield self._render(written)
         except ServeryError as error:
-            yield event(call.record.fail(error), "error")
+            yield event(texts.record.fail(error), "error")
         else:
             yield event(b"{}", "end")
         finally:
-            call.close_text(stream)
+            texts.close()
 
     def _render(self, written: Sequence[Written]) -> bytes:
         """Events of what came together, with symbols of one text in one."""
@@ -182,13 +181,19 @@ class TextGenerator(Endpoint):
             told.append(event(to_json({"index": index, "text": text})))
         told += [
             event(
-                to_json({"index": each.text, "finish_reason": REASONS[each.reason]}),
+                to_json({"index": each.text, "finish_reason": name_reason(each)}),
                 "finish",
             )
             for each in written
             if each.reason is not None
         ]
         return b"".join(told)
+
+
+def name_reason(end: Written) -> str:
+    """Why a text has ended, as an answer says it."""
+    assert end.reason is not None  # of an end  # noqa: S101
+    return REASONS[end.reason]
 
 
 class GeneratedText(BaseModel):
@@ -198,59 +203,6 @@ class GeneratedText(BaseModel):
     finish_reason: str = Field(
         description="length: it is as long as was asked; stop: it has come to its end."
     )
-
-
-async def follow(
-    call: ModelCall, stream: TextStream
-) -> AsyncIterator[Sequence[Written]]:
-    """What is written, as it comes; `ModelCall.close_text` is the caller's to call.
-
-    Raises:
-        ServeryError: The rest will not come.
-        ClientDisconnectedError: Nobody waits for it any more.
-    """
-    while True:
-        written = stream.take()
-        if written:
-            yield written
-        elif stream.summary is not None:
-            return
-        else:
-            await call.wait_for_text(stream)
-
-
-async def read_texts(
-    call: ModelCall, stream: TextStream, count: int
-) -> list[tuple[list[int], Reason]]:
-    """All of each text: the numbers of its symbols, and why it has ended.
-
-    Raises:
-        ServeryError, ClientDisconnectedError: See `follow`.
-    """
-    numbers: list[list[int]] = [[] for _ in range(count)]
-    reasons = [Reason.LENGTH] * count
-    async for written in follow(call, stream):
-        for each in written:
-            if each.reason is None:
-                numbers[each.text].append(each.symbol)
-            else:
-                reasons[each.text] = each.reason
-    call.close_text(stream)
-    return list(zip(numbers, reasons, strict=True))
-
-
-def check_characters(call: ModelCall, request: TextRequest) -> None:
-    """Refuse what would be too long to write, all texts together.
-
-    Raises:
-        TooManyRows: See `max_text_characters`.
-    """
-    most = call.state.settings.max_text_characters
-    if request.count * request.length > most:
-        raise TooManyRows(
-            f"count × length: expected at most {most:,} characters in all, received "
-            f"{request.count} × {request.length:,}."
-        )
 
 
 def _request(task: TextGeneration) -> Any:

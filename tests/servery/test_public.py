@@ -32,7 +32,8 @@ def test_all_is_sorted_and_complete() -> None:
     public = {name for name in declarations if not name.startswith("_")}
     public -= {"Frozen", "Signature", "TensorSpec"}
     kinds = {"ServeryError", *(each.__name__ for each in below())}
-    answers = {"Class", "GeneratedImages", "Model", "Prediction"}
+    answers = {"Class", "GeneratedImages", "GeneratedTexts", "Model", "Prediction"}
+    answers |= {"TextPiece"}
     rest = {"AsyncClient", "Client", "ExportRefused", "export"}
     assert servery.__all__ == sorted(public | kinds | answers | rest)
     assert dir(servery) == servery.__all__

@@ -47,8 +47,10 @@ def test_an_example_that_is_answered_otherwise_is_refused(
 
 
 def test_a_module_that_cannot_write_is_refused(tmp_path: Path) -> None:
-    class Doubles(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
+    class Doubles(tf.Module):  # type: ignore[misc]
+        @tf.function(  # type: ignore[untyped-decorator]
+            input_signature=[tf.TensorSpec([None], tf.float32, "x")]
+        )
         def call(self, x: Any) -> Any:
             return {"y": 2 * x}
 

@@ -28,7 +28,11 @@ from openvino.properties import hint
 
 from service.contract.contract import Contract
 from service.contract.dtypes import dtype_name
-from service.contract.saved_model import FILENAME, with_one_signature
+from service.contract.saved_model import (
+    FILENAME,
+    name_output,
+    with_one_signature,
+)
 from service.contract.signature import Signature, TensorSpec
 from service.engine.batching.tensors import (
     Tensors,
@@ -165,7 +169,10 @@ class Compiled:
         inputs, found = _positions(model.inputs), _positions(model.outputs)
         self._inputs = [inputs.get(spec.name) for spec in signature.inputs]
         try:
-            self._outputs = [found[spec.name] for spec in signature.outputs]
+            names = {spec.name for spec in signature.inputs}
+            self._outputs = [
+                found[name_output(spec.name, names)] for spec in signature.outputs
+            ]
         except KeyError as error:
             raise CannotCompile(f"it has no output {error}") from error
         for spec, at in zip(signature.outputs, self._outputs, strict=True):

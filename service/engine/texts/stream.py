@@ -26,12 +26,13 @@ class TextStream:
         self.on_cancel: Callable[[], None] = _nothing
         self.summary: TextSummary | None = None
         self._unread: list[Written] = []
-        self._most, self._on_overflow = math.inf, _nothing
+        self._most = math.inf
+        self._on_overflow: Callable[[], object] = _nothing
         self._error: ServeryError | None = None
         self._is_cancelled = False
         self._waiter: asyncio.Future[None] | None = None
 
-    def limit(self, most: int, on_overflow: Callable[[], None]) -> None:
+    def limit(self, most: int, on_overflow: Callable[[], object]) -> None:
         """Write no further when so many symbols wait to be read, and tell of it."""
         self._most, self._on_overflow = most, on_overflow
 

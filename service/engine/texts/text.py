@@ -102,31 +102,29 @@ class Text:
         longest = max(map(len, request.stops), default=0)
         self._tail: tuple[int, ...] | None = (-1,) * longest or None
 
-    def add(self, symbol: int, logprob: float, stop: int | None) -> bool:
-        """Write a symbol, and say whether another one is to come."""
+    def add(self, symbol: int, logprob: float, stop: int | None) -> Reason | None:
+        """Write a symbol, and say why none is to follow it, if so."""
         writing = self.writing
         if symbol == stop:
-            self.end(Reason.STOP, logprob)
-            return False
+            return self.end(Reason.STOP, logprob)
         writing.unsaid.append(Written(self.index, symbol, logprob))
         self._length += 1
         if self._tail is not None:
             tail = self._tail = (*self._tail[1:], symbol)
             if any(tail[len(tail) - len(each) :] == each for each in self._stops):
-                self.end(Reason.SEQUENCE)
-                return False
+                return self.end(Reason.SEQUENCE)
         if self._length == writing.request.length:
-            self.end(Reason.LENGTH)
-            return False
-        return True
+            return self.end(Reason.LENGTH)
+        return None
 
-    def end(self, reason: Reason, logprob: float = 0.0) -> None:
+    def end(self, reason: Reason, logprob: float = 0.0) -> Reason:
         """Note that it has ended."""
         writing = self.writing
         writing.unsaid.append(Written(self.index, 0, logprob, reason))
         writing.texts.remove(self)
         queue_s, compute_s = writing.took
         writing.took = max(queue_s, self.queue_s), max(compute_s, self.compute_s)
+        return reason
 
 
 class Step(QueuedRequest):

@@ -89,6 +89,7 @@ class TextWriter:
         self._room = Shares(self._most, self._share)
         self._counts = counts
         self._writings: set[Writing] = set()
+        self._following: list[Step] = []  # rows that are about to be queued
         self._is_closed = False
         self._is_idle = asyncio.Event()
         self._is_idle.set()
@@ -166,10 +167,13 @@ class TextWriter:
             text, writing = step.text, step.text.writing
             self._note(step, batch_rows)
             touched[writing] = None
-            if text.add(symbol, logprob, self._stop):
+            reason = text.add(symbol, logprob, self._stop)
+            if reason is None:
                 following.append(self._follow(text, symbol, step.outputs[state]))
+            else:
+                self._counts.ended(reason.name.lower())
         self._counts.wrote(len(steps))
-        self._step.queue(following)
+        self._queue_soon(following)
         self._tell(touched)
 
     def fail(self, request: QueuedRequest, error: ServeryError) -> None:
@@ -185,9 +189,23 @@ class TextWriter:
                 self._fail(writing, DeadlineExceeded(message), "deadline")
             elif text in writing.texts:
                 text.end(Reason.DEADLINE)
+                self._counts.ended("deadline")
                 self._tell([writing])
         else:
             self._fail(writing, error)
+
+    def _queue_soon(self, steps: list[Step]) -> None:
+        """Have rows wait together with those of other batches that have just ended.
+
+        Else texts that once were in two batches would stay so.
+        """
+        if steps and not self._following:
+            asyncio.get_running_loop().call_soon(self._queue)
+        self._following += steps
+
+    def _queue(self) -> None:
+        steps, self._following = self._following, []
+        self._step.queue(steps)
 
     def _is_late(self, writing: Writing, error: ServeryError) -> bool:
         """Whether a row was refused because it would have come after the deadline."""
@@ -218,11 +236,7 @@ class TextWriter:
             if writing not in self._writings:
                 continue
             if not writing.texts:
-                ends = [each for each in writing.unsaid if each.reason is not None]
                 self._end(writing)
-                for each in ends:
-                    assert each.reason is not None  # noqa: S101 - for mypy
-                    self._counts.ended(each.reason.name.lower())
                 writing.say()
                 writing.is_over = True
                 summary = TextSummary(

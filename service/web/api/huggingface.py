@@ -32,6 +32,8 @@ from service.tasks.masks import find_segments
 from service.tasks.records import inlined
 from service.tasks.segmentation import ImageSegmenter
 from service.tasks.tables import TableEndpoint, TableRegressor
+from service.tasks.writing import TextGenerator
+from service.web.api.huggingface_texts import TextInput, generate
 from service.web.api.model_call import ModelCall
 from service.web.api.schemas import (
     CALL_PARAMETERS,
@@ -44,6 +46,7 @@ from service.web.api.schemas import (
     path_parameters,
 )
 from service.web.http.body import JSON, RequestModel, validate
+from service.web.http.events import EVENTS
 from service.web.state import AppState
 
 PATH = "/hf/{name}"
@@ -121,8 +124,12 @@ class Asked:
         200: {
             "description": "Classes: `label`, `score`. Masks: `label`, `score`, "
             "`mask`. Of a `table` without `parameters`: its labels; of a regression: "
-            "its numbers.",
-            "content": {JSON: {"schema": {"type": "array"}}},
+            "its numbers. Of what writes texts: `generated_text`, `details`; with "
+            "`stream` an event for each character.",
+            "content": {
+                JSON: {"schema": {"type": "array"}},
+                EVENTS: {"schema": {"type": "string"}},
+            },
         },
         **PREDICT_ERRORS,
     },
@@ -131,7 +138,12 @@ class Asked:
             "required": True,
             "content": {
                 JSON: {
-                    "schema": inlined(HuggingFaceRequest.model_json_schema()),
+                    "schema": {
+                        "anyOf": [
+                            inlined(each.model_json_schema())
+                            for each in (HuggingFaceRequest, TextInput)
+                        ]
+                    },
                     "example": {"inputs": "I loved every minute of it."},
                 },
                 ImagesRequest.media: {"schema": ImagesRequest.file},
@@ -150,6 +162,9 @@ async def ask_model(request: Request, version: Version = None) -> Response:
     name = request.path_params["name"]
     call = ModelCall(request, name, version, shipped=name in state.tasks.shipped)
     contract = call.pin()
+    writer = state.tasks.find(contract)
+    if isinstance(writer, TextGenerator):
+        return await generate(call, writer)
     endpoint = _find(state, contract)
     asked = await _read(call, endpoint)
     given = await endpoint.read_all(call, asked.rows)

@@ -16,9 +16,9 @@ from service.contract.contract import Contract
 from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors, count_rows, merge_rows
 from service.engine.texts.request import TextRequest
-from service.engine.texts.stream import TextStream
 from service.errors import EngineGone, ModelNotFound, ModelNotReady, TooManyRows
 from service.web.api.schemas import FilesRequest, how_to_get
+from service.web.api.text_call import TextCall
 from service.web.http.body import (
     JSON,
     RequestModel,
@@ -300,50 +300,21 @@ class ModelCall:
         """Of the request."""
         return self._record
 
-    def write(self, request: TextRequest) -> TextStream:
-        """Have the engine write texts; `close_text` must be told when they are read.
+    def write(self, request: TextRequest) -> TextCall:
+        """Have the engine write texts.
 
         Raises:
-            RateExceeded: Their characters, each a row, are more than the caller may
-                have computed now.
+            TooManyRows, RateExceeded: See `TextCall`.
         """
-        self._take(request.count * request.length)
         self._asked = self.state.engine.catalog
-        self._record.version = self._version or self._expected_version()
-        self._record.decoded(time.monotonic() - self._record.started)
-        stream = self.state.engine.write(
-            *(self._model, self._version, request, self.deadline),
-            request_id=self._record.name_in_engine,
-            turn=self._record.turn,
-        )
-        link = self._record.link
-        if request.streams and link is not None:
+        link = self._record.link if request.streams else None
+        if link is not None:
             link.narrow()
-            most = self.state.settings.max_unread_characters
-            stream.limit(most, link.drop_unread)
-        return stream
-
-    async def wait_for_text(self, stream: TextStream) -> None:
-        """Until there is more of it; a caller that hangs up has it written no further.
-
-        Raises:
-            ServeryError: It will not come.
-            ClientDisconnectedError: Nobody waits for it any more.
-        """
-        try:
-            await self._record.wait_for(stream.more())
-        except BaseException:
-            self.close_text(stream)
-            raise
-
-    def close_text(self, stream: TextStream) -> None:
-        """Nobody reads it any more; what was not written is not counted."""
-        stream.cancel()
-        summary, record = stream.summary, self._record
-        if summary is None or record.rows is None:
-            return
-        self.state.access.give_back(record, record.rows - summary.rows)
-        record.told(summary)
+        version = self._version or self._expected_version()
+        return TextCall(
+            *(self.state, self._record, self._model, version, request, self.deadline),
+            on_unread=link.drop_unread if link is not None else None,
+        )
 
     def _take(self, rows: int) -> None:
         self.state.access.take(self._record, rows)

@@ -22,6 +22,7 @@ from service.engine.compute.openvino_runtime import (
 )
 from service.engine.compute.tensorflow_runtime import TensorFlowModel
 from service.processes.memory import resident_bytes
+from tests import saved_models
 from tests.imports import imported
 
 ARTIFACTS = Path("artifacts")
@@ -70,6 +71,23 @@ def test_the_models_that_come_with_it_answer_as_in_tensorflow(
             )
             for one, other in pairs:
                 assert difference(one, other) <= TOLERANCE
+
+
+def test_an_output_may_have_the_name_of_an_input(
+    openvino: OpenVINORuntime, tmp_path: Path
+) -> None:
+    folder = tmp_path / "scribe" / "1"
+    saved_models.writes(folder)
+    contract = few_sizes(folder, "scribe")
+    (tmp_path / "cache").mkdir()
+    compiled = compiled_by(openvino, folder, contract, tmp_path / "cache")
+    expected = reference(folder, contract)
+    for signature, described in contract.signatures.items():
+        rows = next(draw(described, 3))
+        inputs = tuple(rows[spec.name] for spec in described.inputs)
+        found = compiled.run(signature, inputs)
+        for one, other in zip(expected.run(signature, inputs), found, strict=True):
+            assert difference(one, other) == 0
 
 
 def test_what_is_read_only_is_taken_and_nothing_is_shared(

@@ -91,6 +91,17 @@ def test_a_stop_symbol_ends_a_text_and_is_not_told() -> None:
     run(test, task={"stop": compose(length=40, seed=4)[20]})
 
 
+def test_each_text_is_counted_when_it_ends() -> None:
+    async def test(crowd: Crowd) -> None:
+        stream = crowd.write(seed=4, count=6, streams=True, length=60)
+        reasons = [reason for _, reason in await read_all(stream)]
+        assert crowd.counted("stop") == reasons.count("stop") > 0
+        assert crowd.counted("length") == reasons.count("length")
+        assert crowd.metrics.texts_under_way.labels("scribe")._value.get() == 0
+
+    run(test, task={"stop": compose(length=40, seed=4)[20]})
+
+
 def test_a_sequence_ends_a_text_and_is_told() -> None:
     async def test(crowd: Crowd) -> None:
         whole = compose(seed=6)

@@ -40,16 +40,55 @@ export async function readText(path) {
  */
 export async function ask(call) {
   const began = performance.now();
-  const key = sessionStorage.getItem(KEY);
-  let response = await reach(addressOf(call), requestOf(call, key));
-  if (response.status === 401 && hasNewKey(key)) {
-    const other = sessionStorage.getItem(KEY);
-    response = await reach(addressOf(call), requestOf(call, other));
-  }
-  if (!response.ok) await refuse(response);
+  const response = await send(call);
   const data = await response.json();
   const total = performance.now() - began;
   return { call, data, timing: readTiming(response.headers.get("server-timing"), total) };
+}
+
+/**
+ * Asks a model that answers while it works, by server-sent events.
+ * @param {Object} call `path`, `json`.
+ * @param {function(string, Object)} take Called with the name and the data of each event.
+ * @param {AbortSignal} signal Ends it: the service then does no more of it.
+ */
+export async function follow(call, take, signal) {
+  const response = await send(call, { accept: "text/event-stream" }, signal);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const blocks = (rest + value).split("\n\n");
+    rest = blocks.pop();
+    for (const block of blocks) {
+      const fields = Object.fromEntries(
+        block.split("\n").map((line) => [
+          line.slice(0, line.indexOf(":")),
+          line.slice(line.indexOf(":") + 2),
+        ]),
+      );
+      const data = JSON.parse(fields.data);
+      if (fields.event === "error") throw new Refused(data.error, 200, data.code);
+      take(fields.event ?? "message", data);
+    }
+  }
+}
+
+/** An answer that is no refusal; who is asked for an API key may give one. */
+async function send(call, headers = {}, signal = undefined) {
+  const key = sessionStorage.getItem(KEY);
+  const request = (shown) => {
+    const made = requestOf(call, shown);
+    return { ...made, headers: { ...made.headers, ...headers }, signal };
+  };
+  let response = await reach(addressOf(call), request(key));
+  if (response.status === 401 && hasNewKey(key)) {
+    const other = sessionStorage.getItem(KEY);
+    response = await reach(addressOf(call), request(other));
+  }
+  if (!response.ok) await refuse(response);
+  return response;
 }
 
 /** The address of a call, whole. */
@@ -80,7 +119,8 @@ function requestOf(call, key) {
 async function reach(address, request) {
   try {
     return await fetch(address, request);
-  } catch {
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
     throw new Refused("The service cannot be reached. Is it running?", 0, "unreachable");
   }
 }

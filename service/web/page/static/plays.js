@@ -33,6 +33,7 @@ export function findPlay(name, detail) {
   if (TABLES.has(kind)) return import("./table_task.js");
   if (kind === "text-classification") return import("./text_task.js");
   if (kind === "image-generation") return import("./generation_task.js");
+  if (kind === "text-generation") return import("./writing_task.js");
   return import("./tensors.js");
 }
 
