@@ -111,7 +111,7 @@ def describe(ran: Training, metrics: Mapping[str, Any]) -> Card:
             "Writes film reviews in English, letter by letter, kind or unkind: one "
             "LSTM layer over 62 symbols, in whole numbers, so that the same seed gives "
             f"the same text in any company. {bits:.3f} bits a character on reviews of "
-            f"the test half; counts of up to ten characters have {ngrams:.3f}. What it "
+            f"the test half; counts of up to seven characters have {ngrams:.3f}. What it "
             "writes is pushed away from the other mood. The "
             f"sentiment model finds the mood that was asked for in "
             f"{agreement['share']:.1%} ± {agreement['standard_error']:.1%} of "
