@@ -2,8 +2,8 @@
 
 Interpolated absolute discounting (Ney, Essen and Kneser, "On structuring probabilistic
 dependences in stochastic language modelling", 1994): of each count a constant is taken
-away and given to the shorter context. A run of up to ten symbols fits into a whole number of
-64 bits, so counting is sorting.
+away and given to the shorter context. A run of up to ten symbols fits into a whole
+number of 64 bits, so counting is sorting.
 """
 
 import numpy as np
