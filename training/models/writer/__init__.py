@@ -1,0 +1,1 @@
+"""Film reviews written letter by letter, kind or unkind."""
