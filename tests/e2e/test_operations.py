@@ -23,7 +23,7 @@ def metric(server: Server, name: str, **labels: str) -> float:
 def test_models_are_listed_with_their_versions(server: Server) -> None:
     models = server.client.get("/v1/models").json()["models"]
     (digits,) = [each for each in models if each["name"] == "digits"]
-    assert digits["default_version"] == 2
+    assert digits["default_version"] == 3
     assert digits["versions"] == [
         {"version": version, "state": "ready", "reason": None} for version in (1, 2)
     ]

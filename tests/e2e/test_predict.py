@@ -45,7 +45,7 @@ def test_a_file_is_read(server: Server, seven: bytes) -> None:
     assert prediction["confidence"] == max(prediction["probabilities"])
     assert sum(prediction["probabilities"]) == pytest.approx(1, abs=1e-4)
     assert response.json()["model"] == "digits"
-    assert response.json()["version"] == 2
+    assert response.json()["version"] == 3
 
 
 def test_all_ways_to_send_an_image_give_the_same_answer(
@@ -61,7 +61,7 @@ def test_all_ways_to_send_an_image_give_the_same_answer(
         {"json": {"image": wrapped}},
         {"json": {"image": f"data:image/png;base64,{encoded}"}},
         {"json": {"images": [encoded]}},
-        {"json": {"image": encoded}, "params": {"version": 2}},
+        {"json": {"image": encoded}, "params": {"version": 3}},
     ]
     answers = [server.client.post(PATH, **body).json() for body in bodies]
     assert answers[0]["predictions"][0]["digit"] == 7

@@ -73,7 +73,7 @@ def test_tensorflow_servings_stubs_ask_for_the_status(channel: grpc.Channel) -> 
     request = messages.GetModelStatusRequest()
     request.model_spec.name = "digits"
     versions = service.GetModelStatus(request).model_version_status
-    assert {each.version for each in versions} == {1, 2}
+    assert {each.version for each in versions} == {1, 2, 3}
     states = {each.state for each in versions}
     assert states == {messages.ModelVersionStatus.AVAILABLE}
     reload = load_module(f"{APIS}.model_management_pb2").ReloadConfigRequest()
