@@ -33,7 +33,11 @@ def strangers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     saved_models.half_plus_two(artifacts / "half_plus_two" / "1")
     saved_models.two_inputs(artifacts / "two_inputs" / "1")
     with Server(
-        folder / "log", artifacts=artifacts, poll_seconds=POLL_S, http_processes=2
+        folder / "log",
+        artifacts=artifacts,
+        poll_seconds=POLL_S,
+        http_processes=2,
+        versions_kept=3,
     ) as server:
         server.wait_ready()
         until(lambda: all_ready(server, "digits", "half_plus_two", "two_inputs"))
