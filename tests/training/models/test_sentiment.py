@@ -109,7 +109,7 @@ def test_widths_come_in_buckets() -> None:
 def test_ngrams_stop_at_rows_and_at_unknown_words() -> None:
     ids = tf.ragged.constant([[5, 6, 7], [], [5, 6, text.UNKNOWN, 6]], tf.int64)
 
-    rows, buckets = text.bucket_numbers(ids, 2)
+    rows, buckets = text.number_ngrams(ids, 2)
 
     assert np.bincount(rows, minlength=3).tolist() == [5, 0, 3]  # 5, 6, and 5 6
     assert set(buckets[rows == 2]) <= set(buckets[rows == 0])

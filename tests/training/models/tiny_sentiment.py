@@ -23,6 +23,9 @@ RECIPE = Recipe(
     learning_rate=2e-2,
     dropout=0.1,
     ngram_steps=5,
+    variants=400,
+    made_up=400,
+    polar_words=20,
     validation_share=4,
     block=5,
 )
