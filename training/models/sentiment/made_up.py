@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.models.sentiment import lexicon
+from training.models.sentiment.kept_out import is_measured
 from training.models.sentiment.lexicon import Polar, split_polar
 
 NEUTRAL_SHARE, WORD_SHARE, EMOJI_SHARE, CONTRAST_SHARE = 0.06, 0.14, 0.12, 0.22
@@ -291,6 +292,23 @@ class Writer:
         }
         self._others = {"thing": lexicon.THINGS, "very": lexicon.INTENSIFIERS}
 
+    def sentence(self, label: int) -> str:
+        """One of any kind, with some sign behind it or none."""
+        drawn = self._random.random()
+        if (drawn := drawn - NEUTRAL_SHARE) < 0:
+            text = self.pick(lexicon.NEUTRAL)
+        elif (drawn := drawn - WORD_SHARE) < 0:
+            text = self.word(label)
+        elif (drawn := drawn - EMOJI_SHARE) < 0:
+            text = self.emoji(label)
+        elif drawn < CONTRAST_SHARE:
+            text = self.fill(self.pick(frames(CONTRAST)), label)
+        else:
+            only = ONLY_GOOD if label else ONLY_BAD
+            some = self.pick((PLAIN, NEGATION, NEGATION, only))
+            text = self.fill(self.pick(frames(some)), label)
+        return text + self.pick(("", ".", ".", ".", "!", " !", "!!", "..."))
+
     def fill(self, frame: str, label: int) -> str:
         """Put words into the slots of a frame, so that it has the label."""
 
@@ -364,21 +382,10 @@ def write_sentences(part: str, count: int, random: np.random.Generator) -> Sente
         random: decides all of it.
     """
     writer = Writer(part, random)
-    only = frames(ONLY_BAD), frames(ONLY_GOOD)
-    texts, labels = [], []
-    for number in range(count):
-        label, drawn = number % 2, random.random()
-        if (drawn := drawn - NEUTRAL_SHARE) < 0:
-            text = writer.pick(lexicon.NEUTRAL)
-        elif (drawn := drawn - WORD_SHARE) < 0:
-            text = writer.word(label)
-        elif (drawn := drawn - EMOJI_SHARE) < 0:
-            text = writer.emoji(label)
-        elif (drawn := drawn - CONTRAST_SHARE) < 0:
-            text = writer.fill(writer.pick(frames(CONTRAST)), label)
-        else:
-            some = (frames(PLAIN), frames(NEGATION), frames(NEGATION), only[label])
-            text = writer.fill(writer.pick(some[int(random.integers(4))]), label)
-        texts.append(text + writer.pick(("", ".", ".", ".", "!", " !", "!!", "...")))
-        labels.append(label)
-    return Sentences(tuple(text.encode() for text in texts), tuple(labels))
+    texts: list[str] = []
+    while len(texts) < count:
+        text = writer.sentence(len(texts) % 2)
+        if not is_measured(text):
+            texts.append(text)
+    labels = tuple(number % 2 for number in range(count))
+    return Sentences(tuple(text.encode() for text in texts), labels)

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from training.models.sentiment import lexicon
 from training.models.sentiment.corpus import Corpus, Tokens, as_rows
+from training.models.sentiment.kept_out import is_measured
 from training.models.sentiment.made_up import write_sentences
 from training.models.sentiment.text import FIRST_WORD, UNKNOWN, Vocabulary
 from training.models.sentiment.variants import (
@@ -97,7 +98,10 @@ def choose_polar_words(
         for part in (lexicon.FITTING, lexicon.GATE)
         for word in lexicon.split_words(words.good + words.bad, part)
     }
-    free = np.array([False] * FIRST_WORD + [name not in kept_apart for name in names])
+    free = np.array(
+        [False] * FIRST_WORD
+        + [name not in kept_apart and not is_measured(name.decode()) for name in names]
+    )
     ratio = np.log((positive + 1) / (negative + 1))
     free &= positive + negative >= _POLAR_COUNT
     bad, good = (

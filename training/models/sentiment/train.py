@@ -74,10 +74,9 @@ def train(options: RunOptions) -> None:
 
     make_repeatable(options.seed)
     run = provenance.begin_run(options.seed)
-    model, history, caution = fit(training, validation, recipe, options.seed)
+    model, history, caution, both = fit(training, validation, recipe, options.seed)
     on_validation = answer(model, validation)
     log.info("Validation: %s", card.summarise(validation, on_validation))
-    both = read(training, model.vocabulary).join(read(validation, model.vocabulary))
     model.take_ngrams(_fit_ngrams(both, recipe))
     rows = {
         "train": len(training),
@@ -109,11 +108,12 @@ def train(options: RunOptions) -> None:
 
 def fit(
     training: imdb.Reviews, validation: imdb.Reviews, recipe: Recipe, seed: int
-) -> tuple[SentimentModel, dict[str, list[float]], Caution]:
+) -> tuple[SentimentModel, dict[str, list[float]], Caution, Corpus]:
     """Fit both branches on `training`, their blend on `validation`.
 
     Returns:
-        The model, the LSTMs' figures at each epoch, and where the model is in doubt.
+        The model, the LSTMs' figures at each epoch, where the model is in doubt, and
+        the reviews of both as tokens.
     """
     random = np.random.default_rng(seed)
     words = choose_vocabulary(
@@ -147,7 +147,8 @@ def fit(
         shown = with_shorts(windows, lexicon.TRAINING, opinions)
         number, weight = recipe.polar_words, recipe.short_weight
         alone = shorts.stand_alone(polar, number, weight, random)
-        return with_pieces(shown.join(alone), whole)
+        half = random.permutation(len(whole))[: len(whole) // 2]
+        return with_pieces(shown.join(alone), whole.select(half))
 
     polar = shorts.choose_polar_words(*_count_by_label(whole, vocabulary), words)
     log.info("Words that reviews have in one label: %s", [len(some) for some in polar])
@@ -173,7 +174,8 @@ def fit(
     pieces = with_pieces(chosen_by.select(np.arange(0)), chosen_by)
     shown = with_shorts(chosen_by, lexicon.FITTING, others)
     blend(model, shown.join(pieces))
-    return model, history, calibrate(model, chosen_by, pieces, stops)
+    caution = calibrate(model, chosen_by, pieces, stops)
+    return model, history, caution, whole.join(chosen_by)
 
 
 def _build_network(

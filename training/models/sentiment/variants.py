@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from training.models.sentiment import lexicon
+from training.models.sentiment.kept_out import is_measured
 
 Words = tuple[str, ...]
 _Choice = TypeVar("_Choice")
@@ -167,14 +168,15 @@ def make_variants(
     """
     texts: list[Words] = []
     labels: list[int] = []
-    for number in range(count):
-        label, kind = number % 2, number // 2 % 6
+    while len(texts) < count:
+        label, kind = len(texts) % 2, len(texts) // 2 % 6
         same, other = editor.pick(opinions[label]), editor.pick(opinions[1 - label])
         turned = editor.turn(other) if kind < 3 else None
         if kind == 5:
             turned = editor.contrast(other, same)
-        texts.append(turned or same)
-        labels.append(label)
+        if not is_measured(" ".join(turned or same)):
+            texts.append(turned or same)
+            labels.append(label)
     return texts, labels
 
 
