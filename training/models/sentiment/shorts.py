@@ -128,7 +128,8 @@ def find_ids(vocabulary: Vocabulary, words: Sequence[str]) -> npt.NDArray[np.int
     """Ids of those words that are one token and known."""
     single = [word.encode() for word in words if " " not in word]
     found: npt.NDArray[np.int64] = vocabulary.table.lookup(tf.constant(single)).numpy()
-    return found[found != UNKNOWN]
+    known: npt.NDArray[np.int64] = found[found != UNKNOWN]
+    return known
 
 
 def polar_ids(

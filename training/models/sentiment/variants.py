@@ -78,7 +78,7 @@ class Editor:
         opinion = self.opinion(words)
         if not opinion:
             return None
-        denied = self._deny(words, *opinion[0]) if len(opinion) == 1 else None
+        denied = self._deny(words, opinion[0][0]) if len(opinion) == 1 else None
         if denied is not None and self._random.random() < 0.7:
             return denied
         return self._exchange(words, opinion)
@@ -93,7 +93,7 @@ class Editor:
             return (*admission, *start, ",", *second)
         return (*end, ",", *admission, *first)
 
-    def _deny(self, words: Words, place: int, _: int) -> Words | None:
+    def _deny(self, words: Words, place: int) -> Words | None:
         word = words[place]
         if word in self._bases:
             denied = self.pick(("didn't", "did not", "never"))
@@ -103,8 +103,8 @@ class Editor:
             copula = place - before
             if copula >= 0 and words[copula] in _COPULAS:
                 some = _DENIALS if before == 1 else _BEFORE_NOUNS
-                denied = self.pick(some).split()
-                return (*words[: copula + 1], *denied, *words[copula + 1 :])
+                inserted = self.pick(some).split()
+                return (*words[: copula + 1], *inserted, *words[copula + 1 :])
         return None
 
     def _exchange(self, words: Words, opinion: list[tuple[int, int]]) -> Words:
