@@ -11,7 +11,7 @@ from training.core.options import RunOptions
 from training.datasets import imdb
 from training.datasets.imdb import Imdb, Reviews
 from training.models.sentiment import train as sentiment
-from training.models.sentiment.train import Recipe
+from training.models.sentiment.recipe import Recipe
 
 RECIPE = Recipe(
     epochs=3,
