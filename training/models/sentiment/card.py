@@ -115,14 +115,14 @@ def describe(
         name="sentiment",
         task="text classification",
         description=(
-            "Whether an English film review likes its film. Two bidirectional LSTMs "
-            f"over convolutions read the first {reach.head} and the last {reach.tail} "
-            "tokens of a text and pool over all steps; beside them, logistic "
+            "Whether an English film review likes its film. A bidirectional LSTM "
+            f"over a convolution reads the first {reach.head} and the last {reach.tail} "
+            "tokens of a text and pools over all steps; beside it, logistic "
             f"regression on naive Bayes features reads all runs of 1 to {NGRAM_WORDS} "
             "words of the whole text; a blend that knows the text's length weighs "
             "both and is calibrated on validation reviews, short pieces of them and "
             "made-up sentences. On reviews the n-grams alone are nearly as good: see "
-            "ablation. On short sentences the LSTMs decide."
+            "ablation. On short sentences the LSTM decides."
         ),
         intended_use=(
             "Sorting reviews and remarks about films, in English, from a word to "
@@ -160,6 +160,6 @@ def _limits(metrics: dict[str, Any], reach: Reach) -> str:
         "slang and other languages were not learned. Names of films, actors and "
         "directors sway "
         "it. Where the text is hardly English or the probability near 0.5, see the "
-        "constants, the answer is little more than a guess. Of long texts the LSTMs "
-        f"skip all between the first {reach.head} and the last {reach.tail} tokens."
+        "constants, the answer is little more than a guess. Of long texts the LSTM "
+        f"skips all between the first {reach.head} and the last {reach.tail} tokens."
     )

@@ -1,7 +1,7 @@
-"""The recurrent branch: word vectors, and two bidirectional LSTMs that read them.
+"""The recurrent branch: word vectors, and bidirectional LSTMs that read them.
 
-Each has a convolution before it and pooling behind it, and is trained to answer alone;
-their log-odds are averaged. One reads three words at a time, the other five.
+Each has a convolution before it and pooling behind it. Where there are several, each is
+trained to answer alone, and their log-odds are averaged.
 
 Johnson and Zhang, "Supervised and semi-supervised text categorization using LSTM for
 region embeddings", 2016, showed that pooling over all steps, not the last state, is
@@ -24,7 +24,7 @@ from training.models.sentiment.corpus import Corpus, iterate_batches
 from training.models.sentiment.text import PADDING, UNKNOWN
 
 STRIDE = 2  # words to a step of the LSTM
-SPANS = (3, 5)  # words that the convolution before each LSTM reads at a time
+SPANS = (3,)  # words that the convolution before each LSTM reads at a time
 MULTIPLE = 16  # widths are multiples of it
 SHORT = 64  # tokens; of texts with fewer, words are made unknown more rarely
 CALM = 5.0  # words learn so much more slowly than the rest, lest rare ones overfit

@@ -33,14 +33,14 @@ class Recipe:
         tail: of its end.
     """
 
-    epochs: int = 5
+    epochs: int = 4
     train_rows: int = 25_000
     validation_share: int = 10
     block: int = 125
     vocabulary: int = 30_000
     width: int = 96
     filters: int = 96
-    units: int = 80
+    units: int = 96
     dropout: float = 0.5
     word_dropout: float = 0.15
     batch_size: int = 128
@@ -48,12 +48,12 @@ class Recipe:
     weight_decay: float = 0.02
     piece_sentences: int = 3
     short_weight: float = 0.3
-    windows: tuple[int, ...] = (96, 160, 256)
-    variants: int = 12_000
-    made_up: int = 8_000
+    windows: tuple[int, ...] = (192, 384)
+    variants: int = 8_000
+    made_up: int = 6_000
     polar_words: int = 1_000
     ngram_strength: float = 30.0
-    ngram_steps: int = 60
+    ngram_steps: int = 50
     head: int = 96
     tail: int = 288
 

@@ -48,7 +48,6 @@ from training.models.sentiment.text import (
     split_tokens,
 )
 from training.models.sentiment.word_vectors import (
-    add_polarity,
     learn_word_vectors,
     place_signs,
 )
@@ -61,7 +60,7 @@ _SIGNS = tuple(sign.encode() for sign in lexicon.EMOJI.good + lexicon.EMOJI.bad)
 
 
 def train(options: RunOptions) -> None:
-    """Film reviews, liked or not: two bidirectional LSTMs beside n-grams, on IMDB.
+    """Film reviews, liked or not: a bidirectional LSTM beside n-grams, on IMDB.
 
     About half an hour on two cores.
     """
@@ -185,9 +184,8 @@ def _build_network(
     vectors = learn_word_vectors(
         np.concatenate(whole.rows), vocabulary.size, recipe.width, seed=seed
     )
-    positive, negative = _count_by_label(whole, vocabulary)
     vectors = place_signs(
-        add_polarity(vectors, positive, negative),
+        vectors,
         shorts.polar_ids(vocabulary, lexicon.EMOJI),
         shorts.polar_ids(vocabulary, lexicon.ADJECTIVES),
     )

@@ -12,8 +12,6 @@ import numpy.typing as npt
 from training.models.sentiment.text import FIRST_WORD
 
 Floats = npt.NDArray[np.float32]
-_DOUBT = 10.0  # occurrences on both sides, lest rare words seem to say much
-_POLARITY = 0.2  # of the last column: it begins as loud as the others together
 
 
 def learn_word_vectors(
@@ -42,24 +40,6 @@ def learn_word_vectors(
     return _reduce(_positive_information(counts), width, seed)
 
 
-def add_polarity(
-    vectors: Floats,
-    positive: npt.NDArray[np.integer],
-    negative: npt.NDArray[np.integer],
-) -> Floats:
-    """Write into the last column how much more often a word is in liking reviews.
-
-    Args:
-        vectors: (words, width).
-        positive: (words,) how often each stands in reviews of liking.
-        negative: in those of disliking.
-    """
-    ratio = np.log((positive + _DOUBT) / (negative + _DOUBT))
-    changed = vectors.copy()
-    changed[:, -1] = _POLARITY * (ratio - ratio[positive + negative > 0].mean())
-    return changed
-
-
 def place_signs(
     vectors: Floats,
     signs: tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]],
@@ -74,7 +54,7 @@ def place_signs(
     """
     changed = vectors.copy()
     for some, like in zip(signs, words, strict=True):
-        unseen = some[np.abs(vectors[some, :-1]).max(axis=1, initial=0) == 0]
+        unseen = some[np.abs(vectors[some]).max(axis=1, initial=0) == 0]
         changed[unseen] = vectors[like].mean(axis=0)
     return changed
 
