@@ -26,6 +26,7 @@ RECIPE = Recipe(
     variants=400,
     made_up=400,
     polar_words=20,
+    earlier=False,
     validation_share=4,
     block=5,
 )

@@ -116,8 +116,9 @@ def describe(
         task="text classification",
         description=(
             "Whether an English film review likes its film. A bidirectional LSTM "
-            f"over a convolution reads the first {reach.head} and the last {reach.tail} "
-            "tokens of a text and pools over all steps; beside it, logistic "
+            f"over a convolution reads the first {reach.head} and the last "
+            f"{reach.tail} tokens of a text and pools over all steps; beside it, "
+            "logistic "
             f"regression on naive Bayes features reads all runs of 1 to {NGRAM_WORDS} "
             "words of the whole text; a blend that knows the text's length weighs "
             "both and is calibrated on validation reviews, short pieces of them and "

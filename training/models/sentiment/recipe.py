@@ -22,7 +22,10 @@ class Recipe:
         learning_rate: the highest; see `build_adamw`.
         weight_decay: likewise.
         piece_sentences: the most sentences in a piece of a review.
-        short_weight: of a piece or another short text, where a review counts 1.
+        short_weight: of a piece, where a review counts 1.
+        made_weight: of a sentence turned round or made up, and of a word alone.
+        shown: share of the training reviews that an epoch shows.
+        earlier: whether the LSTM begins as version 1's; see `earlier`.
         windows: tokens of a review that an epoch shows, one of these at random.
         variants: sentences of reviews in an epoch, as they are and turned round.
         made_up: sentences in an epoch that nobody wrote.
@@ -33,13 +36,13 @@ class Recipe:
         tail: of its end.
     """
 
-    epochs: int = 4
+    epochs: int = 3
     train_rows: int = 25_000
     validation_share: int = 10
     block: int = 125
     vocabulary: int = 30_000
     width: int = 96
-    filters: int = 96
+    filters: int = 128
     units: int = 96
     dropout: float = 0.5
     word_dropout: float = 0.15
@@ -48,9 +51,12 @@ class Recipe:
     weight_decay: float = 0.02
     piece_sentences: int = 3
     short_weight: float = 0.3
-    windows: tuple[int, ...] = (192, 384)
+    made_weight: float = 1.0
+    shown: float = 0.5
+    earlier: bool = True
+    windows: tuple[int, ...] = (192,)
     variants: int = 8_000
-    made_up: int = 6_000
+    made_up: int = 8_000
     polar_words: int = 1_000
     ngram_strength: float = 30.0
     ngram_steps: int = 50
@@ -59,6 +65,7 @@ class Recipe:
 
 
 QUICK = Recipe(
+    earlier=False,
     epochs=1,
     train_rows=2_500,
     vocabulary=10_000,

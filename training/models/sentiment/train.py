@@ -31,6 +31,7 @@ from training.models.sentiment.corpus import (
     mark_blocks,
     truncate_rows,
 )
+from training.models.sentiment.earlier import Earlier, load_earlier
 from training.models.sentiment.familiarity import Familiarity
 from training.models.sentiment.linear import Linear, fit_blend, fit_linear
 from training.models.sentiment.model import (
@@ -115,9 +116,8 @@ def fit(
         the reviews of both as tokens.
     """
     random = np.random.default_rng(seed)
-    words = choose_vocabulary(
-        count_words(map(split_tokens, _chunks(training))), recipe.vocabulary, _SIGNS
-    )
+    before = load_earlier() if recipe.earlier else None
+    words = _choose_words(training, recipe, before)
     vocabulary = Vocabulary(words)
     stops = np.array([vocabulary.table.lookup(tf.constant(w)).numpy() for w in _STOPS])
     whole, chosen_by = read(training, vocabulary), read(validation, vocabulary)
@@ -133,8 +133,8 @@ def fit(
         return corpus.join(cut_pieces(pieces_of, stops, number, weight, random))
 
     def with_shorts(corpus: Corpus, part: str, some: shorts.Opinions) -> Corpus:
-        share = len(corpus) / recipe.train_rows if part == lexicon.TRAINING else 0.2
-        weight = recipe.short_weight
+        share = len(whole) / recipe.train_rows if part == lexicon.TRAINING else 0.2
+        weight = recipe.made_weight if part == lexicon.TRAINING else recipe.short_weight
         variants = some.vary(max(int(recipe.variants * share), 64), weight, random)
         made = max(int(recipe.made_up * share), 64)
         return corpus.join(variants).join(
@@ -142,16 +142,16 @@ def fit(
         )
 
     def prepare_epoch() -> Corpus:
-        windows = cut_windows(whole, recipe.windows, random)
+        some = random.permutation(len(whole))[: int(len(whole) * recipe.shown)]
+        windows = cut_windows(whole.select(some), recipe.windows, random)
         shown = with_shorts(windows, lexicon.TRAINING, opinions)
-        number, weight = recipe.polar_words, recipe.short_weight
+        number, weight = recipe.polar_words, recipe.made_weight
         alone = shorts.stand_alone(polar, number, weight, random)
-        half = random.permutation(len(whole))[: len(whole) // 2]
-        return with_pieces(shown.join(alone), whole.select(half))
+        return with_pieces(shown.join(alone), whole.select(some[::2]))
 
     polar = shorts.choose_polar_words(*_count_by_label(whole, vocabulary), words)
     log.info("Words that reviews have in one label: %s", [len(some) for some in polar])
-    network = _build_network(whole, vocabulary, recipe, seed)
+    network = _build_network(whole, vocabulary, before, recipe, seed)
     epochs = [prepare_epoch() for _ in range(recipe.epochs)]
     log.info("Rows in an epoch: %d", len(epochs[0]))
     history = lstm.fit_network(
@@ -177,29 +177,39 @@ def fit(
     return model, history, caution, whole.join(chosen_by)
 
 
+def _choose_words(
+    training: imdb.Reviews, recipe: Recipe, before: Earlier | None
+) -> tuple[bytes, ...]:
+    """The vocabulary, with emoji behind it."""
+    if before is not None:
+        return tuple(dict.fromkeys(before.words + _SIGNS))
+    counts = count_words(map(split_tokens, _chunks(training)))
+    return choose_vocabulary(counts, recipe.vocabulary, _SIGNS)
+
+
 def _build_network(
-    whole: Corpus, vocabulary: Vocabulary, recipe: Recipe, seed: int
+    whole: Corpus,
+    vocabulary: Vocabulary,
+    before: Earlier | None,
+    recipe: Recipe,
+    seed: int,
 ) -> Any:
-    """The LSTMs, with word vectors of the training reviews to begin with."""
-    vectors = learn_word_vectors(
-        np.concatenate(whole.rows), vocabulary.size, recipe.width, seed=seed
-    )
+    """The LSTM, as version 1's or with word vectors of the reviews to begin with."""
+    body = lstm.build_body(recipe.width, recipe.filters, recipe.units, recipe.dropout)
+    if before is not None:
+        before.fill(body)
+        vectors = np.zeros((vocabulary.size, recipe.width), np.float32)
+        vectors[: len(before.vectors)] = before.vectors
+    else:
+        vectors = learn_word_vectors(
+            np.concatenate(whole.rows), vocabulary.size, recipe.width, seed=seed
+        )
     vectors = place_signs(
         vectors,
         shorts.polar_ids(vocabulary, lexicon.EMOJI),
         shorts.polar_ids(vocabulary, lexicon.ADJECTIVES),
     )
-    body = lstm.build_body(recipe.width, recipe.filters, recipe.units, recipe.dropout)
     return lstm.build_network(vectors, body, recipe.word_dropout, seed)
-
-
-def _count_by_label(whole: Corpus, vocabulary: Vocabulary) -> tuple[Any, Any]:
-    """(ids,) int64 each: how often each id stands in likes, and in dislikes."""
-    counts = [
-        _count_ids(whole.select(np.flatnonzero(whole.labels == label)).rows, vocabulary)
-        for label in (1, 0)
-    ]
-    return counts[0], counts[1]
 
 
 def _fit_ngrams(whole: Corpus, recipe: Recipe) -> Linear:
@@ -209,6 +219,15 @@ def _fit_ngrams(whole: Corpus, recipe: Recipe) -> Linear:
     )
     log.info("Fitted %d n-grams on %d reviews", len(fitted.keys), len(whole))
     return fitted
+
+
+def _count_by_label(whole: Corpus, vocabulary: Vocabulary) -> tuple[Any, Any]:
+    """(ids,) int64 each: how often each id stands in likes, and in dislikes."""
+    counts = [
+        _count_ids(whole.select(np.flatnonzero(whole.labels == label)).rows, vocabulary)
+        for label in (1, 0)
+    ]
+    return counts[0], counts[1]
 
 
 def _count_ids(rows: list[Any], vocabulary: Vocabulary) -> Any:
