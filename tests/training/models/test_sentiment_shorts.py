@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from training.models.sentiment import lexicon, ngram_table
-from training.models.sentiment.block_lstm import BlockLSTM
+from training.models.sentiment.block_lstm import BlockLSTM, reorder_gates
 from training.models.sentiment.caution import Caution, choose_band
 from training.models.sentiment.checklist import CAPABILITIES, write_checks
 from training.models.sentiment.familiarity import Familiarity
@@ -157,28 +157,35 @@ def test_a_table_gives_its_ngrams_their_weights_and_others_none() -> None:
     assert np.mean(nothing != 0) < 0.001
 
 
-def test_a_block_computes_what_a_loop_of_steps_does() -> None:
+def test_a_block_computes_what_a_loop_of_steps_does_and_learns_as_one() -> None:
     random = np.random.default_rng(1)
-    steps = random.standard_normal((3, 5, 4)).astype(np.float32)
-    lengths = np.array([5, 2, 0], np.int32)
+    steps = tf.constant(random.standard_normal((3, 5, 4)), tf.float32)
+    lengths = tf.constant([5, 2, 0])
+    real = np.arange(5) < lengths.numpy()[:, None]
+    aim = tf.constant(random.standard_normal((3, 5, 12)) * real[:, :, None], tf.float32)
     ours = BlockLSTM(6)
     ours(steps, lengths)
-    keras_layer = keras.layers.Bidirectional(
-        keras.layers.LSTM(6, return_sequences=True)
-    )
-    real = np.arange(5) < lengths[:, None]
-    keras_layer(steps, mask=real)
-    kernels = [np.asarray(weight) for weight in ours.kernels]
-    biases = [np.asarray(weight) for weight in ours.biases]
-    weights = zip(kernels, biases, strict=True)
-    keras_layer.set_weights(
-        [part for kernel, bias in weights for part in (kernel[:4], kernel[4:], bias)]
-    )
+    theirs = keras.layers.Bidirectional(keras.layers.LSTM(6, return_sequences=True))
+    theirs(steps, mask=real)
+    weights = []
+    for kernel, bias in zip(ours.kernels, ours.biases, strict=True):
+        kernel = reorder_gates(kernel)
+        weights += [kernel[:4], kernel[4:], reorder_gates(bias)]
+    theirs.set_weights(weights)
 
-    found = np.asarray(ours(steps, lengths))
+    with tf.GradientTape() as tape:
+        found = tf.reduce_sum(ours(steps, lengths) * aim)
+    learned = tape.gradient(found, [each.value for each in ours.trainable_weights])
+    with tf.GradientTape() as tape:
+        expected = tf.reduce_sum(theirs(steps, mask=real) * aim)
+    parts = tape.gradient(expected, [each.value for each in theirs.trainable_weights])
 
-    expected = np.asarray(keras_layer(steps, mask=real))
-    np.testing.assert_allclose(found[real], expected[real], atol=1e-5)
+    assert float(found) == pytest.approx(float(expected), abs=1e-5)
+    for ours_of, first in ((learned[:2], 0), (learned[2:], 3)):
+        kernel = reorder_gates(np.concatenate(parts[first : first + 2]))
+        np.testing.assert_allclose(ours_of[0], kernel, atol=1e-5)
+        bias = reorder_gates(parts[first + 2])
+        np.testing.assert_allclose(ours_of[1], bias, atol=1e-5)
 
 
 def test_a_text_is_as_familiar_as_its_words_are_usual() -> None:

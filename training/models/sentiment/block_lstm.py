@@ -8,6 +8,7 @@ processor, of a short text most of it between the operations.
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -23,7 +24,10 @@ class BlockLSTM(keras.layers.Layer):  # type: ignore[misc]
         self.units = units
 
     def build(self, steps_shape: Any, lengths_shape: Any) -> None:
-        """Make the weights; a forget gate begins open (Jozefowicz et al., 2015)."""
+        """Make the weights; a forget gate begins open (Jozefowicz et al., 2015).
+
+        Gates stand in the order input, cell, forget, output.
+        """
         inputs, units = int(steps_shape[-1]), self.units
         self.kernels, self.biases = [], []
         for direction in ("forward", "backward"):
@@ -60,7 +64,7 @@ class BlockLSTM(keras.layers.Layer):  # type: ignore[misc]
     def _run(self, steps: Any, direction: int) -> Any:
         nothing = tf.zeros([tf.shape(steps)[0], self.units])
         peephole = tf.zeros([self.units])
-        found = tf.raw_ops.BlockLSTMV2(
+        found = tf.raw_ops.BlockLSTM(  # not V2, which TensorFlow gives V1's gradient
             seq_len_max=tf.shape(steps, out_type=tf.int64)[1],
             x=tf.transpose(steps, [1, 0, 2]),
             cs_prev=nothing,
@@ -70,15 +74,24 @@ class BlockLSTM(keras.layers.Layer):  # type: ignore[misc]
             wcf=peephole,
             wco=peephole,
             b=self.biases[direction],
-            cell_clip=0.0,
+            forget_bias=0.0,  # that is in the weights
+            cell_clip=-1.0,
             use_peephole=False,
         )
         return tf.transpose(found.h, [1, 0, 2])
 
 
 def _open_gate(shape: Any, dtype: Any = None) -> Any:
-    """Ones for the forget gate, which is the second of four, and zeros."""
+    """Ones for the forget gate, the third of four, and zeros."""
     units = shape[0] // 4
-    return tf.concat(
-        [tf.zeros([units]), tf.ones([units]), tf.zeros([2 * units])], axis=0
-    )
+    return tf.concat([tf.zeros([2 * units]), tf.ones([units]), tf.zeros([units])], 0)
+
+
+def reorder_gates(weights: Any) -> Any:
+    """Keras's order of gates, input, forget, cell, output, to this layer's and back.
+
+    Args:
+        weights: (…, 4 * units) array.
+    """
+    first, second, third, last = np.split(np.asarray(weights), 4, axis=-1)
+    return np.concatenate([first, third, second, last], axis=-1)

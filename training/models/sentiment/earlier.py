@@ -13,6 +13,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from service.contract.saved_model import FILENAME
+from training.models.sentiment.block_lstm import reorder_gates
 from training.models.sentiment.lstm import SPANS
 
 FOLDER = Path(__file__).parents[3] / "artifacts" / "sentiment" / "1"
@@ -42,7 +43,8 @@ class Earlier:
         for direction in ("forward", "backward"):
             cell = f"lstm/{direction}_lstm/lstm_cell"
             kernels = [given[f"{cell}/kernel"], given[f"{cell}/recurrent_kernel"]]
-            steps += [np.concatenate(kernels), given[f"{cell}/bias"]]
+            steps.append(reorder_gates(np.concatenate(kernels)))
+            steps.append(reorder_gates(given[f"{cell}/bias"]))
         body.get_layer(f"{name}_lstm").set_weights(steps)
         logit = [given["logit/kernel"], given["logit/bias"]]
         body.get_layer(f"{name}_logit").set_weights(logit)

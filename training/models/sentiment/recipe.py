@@ -47,11 +47,11 @@ class Recipe:
     dropout: float = 0.5
     word_dropout: float = 0.15
     batch_size: int = 128
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 1e-3
     weight_decay: float = 0.02
     piece_sentences: int = 3
     short_weight: float = 0.3
-    made_weight: float = 1.0
+    made_weight: float = 0.6
     shown: float = 0.5
     earlier: bool = True
     windows: tuple[int, ...] = (192,)
