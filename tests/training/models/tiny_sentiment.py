@@ -11,7 +11,7 @@ from training.core.options import RunOptions
 from training.datasets import imdb
 from training.datasets.imdb import Imdb, Reviews
 from training.models.sentiment import train as sentiment
-from training.models.sentiment.train import Recipe
+from training.models.sentiment.recipe import Recipe
 
 RECIPE = Recipe(
     epochs=3,
@@ -23,6 +23,10 @@ RECIPE = Recipe(
     learning_rate=2e-2,
     dropout=0.1,
     ngram_steps=5,
+    variants=400,
+    made_up=400,
+    polar_words=20,
+    earlier=False,
     validation_share=4,
     block=5,
 )

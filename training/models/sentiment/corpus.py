@@ -67,6 +67,21 @@ def truncate_rows(corpus: Corpus, head: int, tail: int) -> Corpus:
     return Corpus(rows, corpus.labels, corpus.weights)
 
 
+def cut_windows(
+    corpus: Corpus, lengths: tuple[int, ...], random: np.random.Generator
+) -> Corpus:
+    """Cut one window out of each row, as long as one of `lengths` if the row is.
+
+    Another one in each epoch: so a network reads less of what it could learn by heart.
+    """
+    rows = []
+    for row in corpus.rows:
+        length = int(random.choice(lengths))
+        start = int(random.integers(0, max(0, len(row) - length) + 1))
+        rows.append(row[start : start + length])
+    return Corpus(rows, corpus.labels, corpus.weights)
+
+
 def as_ragged(rows: list[Tokens]) -> Any:
     """Give (rows, None) ragged int64."""
     flat = tf.constant(np.concatenate(rows), tf.int64)

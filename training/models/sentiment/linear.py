@@ -14,8 +14,6 @@ from scipy.sparse import csr_array
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from training.models.sentiment.text import BUCKETS
-
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
@@ -25,52 +23,57 @@ class Linear:
     """score = bias + sum of the weights of a text's n-grams / sqrt(their number).
 
     Attributes:
-        weights: (BUCKETS,) float64.
+        keys: (known,) rising, the n-grams that have a weight.
+        weights: (known,) float64.
         bias: what an empty text scores.
     """
 
+    keys: Integers
     weights: Floats
     bias: float
 
 
 def fit_linear(
-    rows: Integers, buckets: Integers, labels: Integers, strength: float, steps: int
+    rows: Integers, keys: Integers, labels: Integers, strength: float, steps: int
 ) -> Linear:
     """Fit the n-gram branch.
 
+    N-grams that stand in a single review count too: each says little, all together
+    are worth about as much as the step from two words to three.
+
     Args:
         rows: (found,) rising row numbers.
-        buckets: (found,) the n-gram's bucket, once in each row.
+        keys: (found,) the n-gram's key, once in each row.
         labels: (rows,) 0 or 1.
         strength: inverse of the L2 penalty; greater trusts the data more.
         steps: of L-BFGS.
     """
-    ratios = log_ratios(buckets, labels[rows])
+    known, columns = np.unique(keys, return_inverse=True)
+    ratios = log_ratios(columns, labels[rows], len(known))
     scale = 1 / np.sqrt(np.maximum(np.bincount(rows, minlength=len(labels)), 1))
-    values = ratios[buckets] * scale[rows]
-    features = csr_array((values, (rows, buckets)), shape=(len(labels), BUCKETS))
+    values = (ratios[columns] * scale[rows]).astype(np.float32)
+    features = csr_array((values, (rows, columns)), shape=(len(labels), len(known)))
     model = LogisticRegression(C=strength, max_iter=steps)
     with warnings.catch_warnings():  # it is stopped early, on purpose
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(features, labels)
-    return Linear(model.coef_[0] * ratios, float(model.intercept_[0]))
+    return Linear(known, model.coef_[0] * ratios, float(model.intercept_[0]))
 
 
-def log_ratios(buckets: Integers, labels: Integers) -> Floats:
+def log_ratios(columns: Integers, labels: Integers, width: int) -> Floats:
     """Logarithm of how much more often each n-gram is in positive texts.
 
     Args:
-        buckets: (found,) n-grams.
+        columns: (found,) n-grams, below `width`.
         labels: (found,) the label of the text that each stands in.
-
-    Returns:
-        (BUCKETS,) float64; 0 for n-grams in fewer than two texts.
+        width: how many n-grams there are.
     """
-    seen = np.bincount(buckets, minlength=BUCKETS)
-    positive = np.bincount(buckets, labels, BUCKETS) + 1
+    seen = np.bincount(columns, minlength=width)
+    positive = np.bincount(columns, labels, width) + 1
     negative = seen + 2 - positive
-    ratios = np.log(positive / positive.sum()) - np.log(negative / negative.sum())
-    return np.where(seen >= 2, ratios, 0.0)
+    ratios: Floats = np.log(positive / positive.sum())
+    ratios -= np.log(negative / negative.sum())
+    return ratios
 
 
 def fit_blend(
@@ -86,6 +89,6 @@ def fit_blend(
     Returns:
         (features,) float64.
     """
-    model = LogisticRegression(C=1.0, fit_intercept=False, max_iter=200)
+    model = LogisticRegression(C=1.0, fit_intercept=False, max_iter=500)
     blend: Floats = model.fit(features, labels, sample_weight=weights).coef_[0]
     return blend

@@ -2,9 +2,9 @@
 
     bytes ─▶ valid UTF-8 ─▶ lower case ─▶ no HTML tags ─▶ tokens ─▶ ids ─▶ n-grams
 
-Words keep their apostrophes (`didn't`), ratings their bar (`7/10`), and `! ? . ,` and
-smileys are tokens of their own. All else, other punctuation and emoji among it, is a
-gap between tokens or, where it is a symbol, a token that no vocabulary has.
+Words keep their apostrophes (`didn't`), ratings their bar (`7/10`), and `! ? . ,`,
+smileys and emoji are tokens of their own, an emoji without its skin and its variant.
+All else, other punctuation among it, is a gap between tokens.
 """
 
 from collections import Counter
@@ -17,17 +17,18 @@ import tensorflow as tf
 
 PADDING, UNKNOWN = 0, 1  # ids of no token, and of a token out of the vocabulary
 FIRST_WORD = 2
-BUCKETS = 1 << 20  # of hashed n-grams: about twice as many as occur twice in training
-_NO_BUCKET = -1
+KEYS = 1 << 40  # an n-gram's key is below it: of 4 million, some eight share one
+_NO_KEY = -1
 
 _MARKUP = r"<[a-z/!][^<>]{0,200}>"
 _APOSTROPHE = "[’‘ʼ´`]"
+_VARIANTS = "[\ufe0e\ufe0f\u200d\u20e3\U0001f3fb-\U0001f3ff]"  # of the sign before
 _WORD = (
     r"[\p{L}\p{M}\p{N}]+(?:['/][\p{L}\p{M}\p{N}]+)*"  # didn't, 7/10
-    r"|[:;]-?[()]"
+    r"|[:;=]-?(?:[()]|[dp]\b)|<3\b"  # :-) ;) =( :d <3
     r"|[!?.,]|\p{So}"
 )
-_GAP = r"[^\p{L}\p{M}\p{N}\p{So}:;!?.,]+|[:;]"
+_GAP = r"[^\p{L}\p{M}\p{N}\p{So}:;=<!?.,]+|[:;=<]"
 _MULTIPLIERS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)
 
 
@@ -44,6 +45,7 @@ def split_tokens(texts: Any) -> Any:
     texts = tf.strings.lower(texts, encoding="utf-8")
     texts = tf.strings.regex_replace(texts, _MARKUP, " ")
     texts = tf.strings.regex_replace(texts, _APOSTROPHE, "'")
+    texts = tf.strings.regex_replace(texts, _VARIANTS, "")
     texts = tf.strings.regex_replace(texts, f"({_WORD})|{_GAP}", r"\1 ")
     return tf.strings.split(texts)
 
@@ -56,10 +58,19 @@ def count_words(parts: Iterable[Any]) -> Counter[bytes]:
     return counts
 
 
-def choose_vocabulary(counts: Counter[bytes], size: int) -> tuple[bytes, ...]:
-    """Choose the `size` most frequent tokens; of equally frequent, in byte order."""
+def choose_vocabulary(
+    counts: Counter[bytes], size: int, always: Sequence[bytes] = ()
+) -> tuple[bytes, ...]:
+    """Choose the `size` most frequent tokens; of equally frequent, in byte order.
+
+    Args:
+        counts: how often each token stands in the training reviews.
+        size: how many are chosen.
+        always: tokens that are there too, behind the others.
+    """
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(word for word, _ in ranked[:size])
+    chosen = dict.fromkeys(word for word, _ in ranked[:size])
+    return tuple(chosen | dict.fromkeys(always))
 
 
 class Vocabulary:
@@ -119,34 +130,33 @@ def pad(ids: Any, multiple: int, at_most: int) -> Any:
 
 
 def hash_ngrams(ids: Any, words: int) -> Any:
-    """Give each run of 1 to `words` known words its bucket.
+    """Give each run of 1 to `words` known words its key.
 
     An n-gram with an unknown word in it is left out: of a language that the vocabulary
     does not have, nothing remains.
 
     Args:
-        ids: (rows, None) ragged int64.
+        ids: (rows, None) ragged int64, at most 2²² rows.
         words: the longest n-gram.
 
     Returns:
-        rows (found,) int64 and buckets (found,) int64: n-grams in each row, every one
+        rows (found,) int64 and keys (found,) int64: n-grams in each row, every one
         once however often it stands there.
     """
     flat, rows = ids.flat_values, ids.value_rowids()
     found = []
     for length in range(1, words + 1):
-        buckets = _hash_runs(flat, rows, length)
-        whole = tf.where(buckets != _NO_BUCKET)[:, 0]
+        keys = _hash_runs(flat, rows, length)
+        whole = tf.where(keys != _NO_KEY)[:, 0]
         found.append(
-            tf.gather(rows[: tf.size(buckets)], whole) * BUCKETS
-            + tf.gather(buckets, whole)
+            tf.gather(rows[: tf.size(keys)], whole) * KEYS + tf.gather(keys, whole)
         )
     distinct, _ = tf.unique(tf.concat(found, axis=0))
-    return distinct // BUCKETS, distinct % BUCKETS
+    return distinct // KEYS, distinct % KEYS
 
 
 def _hash_runs(flat: Any, rows: Any, length: int) -> Any:
-    """(runs,) int64: the bucket of each run of `length` ids, or `_NO_BUCKET`."""
+    """(runs,) int64: the key of each run of `length` ids, or `_NO_KEY`."""
     runs = tf.maximum(tf.size(flat) - length + 1, 0)
     mixed = tf.zeros([runs], tf.int64)
     known = tf.ones([runs], tf.bool)
@@ -155,7 +165,7 @@ def _hash_runs(flat: Any, rows: Any, length: int) -> Any:
         mixed = (mixed + part) * _as_signed(_MULTIPLIERS[offset])
         mixed = tf.bitwise.bitwise_xor(mixed, tf.bitwise.right_shift(mixed, 29))
         known &= (part != UNKNOWN) & (rows[offset : offset + runs] == rows[:runs])
-    return tf.where(known, mixed % BUCKETS, _NO_BUCKET)
+    return tf.where(known, mixed % KEYS, _NO_KEY)
 
 
 def _as_signed(number: int) -> int:
@@ -168,8 +178,8 @@ def _places(ids: Any) -> Any:
     return tf.range(tf.size(ids.flat_values, tf.int64), dtype=tf.int64) - starts
 
 
-def bucket_numbers(ids: Any, words: int) -> tuple[npt.NDArray[np.int64], ...]:
+def number_ngrams(ids: Any, words: int) -> tuple[npt.NDArray[np.int64], ...]:
     """`hash_ngrams` as NumPy arrays, ordered by row."""
-    rows, buckets = (array.numpy() for array in hash_ngrams(ids, words))
+    rows, keys = (array.numpy() for array in hash_ngrams(ids, words))
     order = np.argsort(rows, kind="stable")
-    return rows[order], buckets[order]
+    return rows[order], keys[order]

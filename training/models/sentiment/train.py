@@ -1,13 +1,14 @@
-"""Train the sentiment model: IMDB → LSTM and n-grams → artifacts/sentiment/<version>.
+"""Train the sentiment model: IMDB → LSTMs and n-grams → artifacts/sentiment/<version>.
 
-reviews ─▶ tokens ─┬─▶ n-grams ─▶ logistic regression ─┐
-           │       └─▶ LSTM, on reviews and pieces ────┼─▶ blend ─▶ test, once
-           └── neighbouring reviews to choose by ──────┘
+reviews ─▶ tokens ─┬─▶ n-grams ─▶ logistic regression ─────────────┐
+           │       └─▶ LSTMs, on windows of reviews, on pieces,    │
+           │           on sentences turned round and made-up ones ─┼─▶ blend ─▶ test
+           └── neighbouring reviews, other made-up words ──────────┘
 """
 
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -19,87 +20,44 @@ from training.core.fitting import make_repeatable
 from training.core.options import RunOptions
 from training.core.prediction import predict, slice_rows
 from training.datasets import imdb
-from training.models.sentiment import card, lstm
+from training.models.sentiment import card, lexicon, lstm, shorts
+from training.models.sentiment.caution import Caution, calibrate
 from training.models.sentiment.corpus import (
     Corpus,
     as_ragged,
     as_rows,
     cut_pieces,
+    cut_windows,
     mark_blocks,
     truncate_rows,
 )
-from training.models.sentiment.linear import fit_blend, fit_linear
+from training.models.sentiment.earlier import Earlier, load_earlier
+from training.models.sentiment.familiarity import Familiarity
+from training.models.sentiment.linear import Linear, fit_blend, fit_linear
 from training.models.sentiment.model import (
     NGRAM_WORDS,
     Reach,
     SentimentModel,
     describe_rows,
 )
+from training.models.sentiment.recipe import QUICK, Recipe
 from training.models.sentiment.text import (
     Vocabulary,
-    bucket_numbers,
     choose_vocabulary,
     count_words,
+    number_ngrams,
     split_tokens,
 )
-from training.models.sentiment.word_vectors import learn_word_vectors
+from training.models.sentiment.word_vectors import (
+    learn_word_vectors,
+    place_signs,
+)
 
 log = logging.getLogger(__name__)
 
 _CHUNK = 250  # reviews handled by the graph at a time
 _STOPS = (b".", b"!", b"?")
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """Everything that decides what the weights become, besides the seed.
-
-    Attributes:
-        epochs: passes of the LSTM over the training reviews and a piece of each.
-        train_rows: how many training reviews to use at most.
-        validation_share: every so manieth block of neighbours validates.
-        block: reviews in a block.
-        vocabulary: words with an id.
-        width: of a word vector.
-        filters: of the convolution.
-        units: of the LSTM in each direction.
-        dropout: see `sentiment_lstm.build_body`.
-        word_dropout: share of words made unknown in training.
-        batch_size: rows in one step.
-        learning_rate: the highest; see `build_adamw`.
-        weight_decay: likewise.
-        piece_sentences: the most sentences in a piece of a review.
-        piece_weight: of a piece, where a whole review counts 1.
-        ngram_strength: inverse of the L2 penalty of the n-gram branch.
-        ngram_steps: of its L-BFGS.
-        head: tokens of a review's beginning that the LSTM reads.
-        tail: of its end.
-    """
-
-    epochs: int = 7
-    train_rows: int = 25_000
-    validation_share: int = 10
-    block: int = 125
-    vocabulary: int = 30_000
-    width: int = 96
-    filters: int = 128
-    units: int = 96
-    dropout: float = 0.5
-    word_dropout: float = 0.15
-    batch_size: int = 128
-    learning_rate: float = 1.5e-3
-    weight_decay: float = 0.02
-    piece_sentences: int = 3
-    piece_weight: float = 0.3
-    ngram_strength: float = 30.0
-    ngram_steps: int = 25
-    head: int = 96
-    tail: int = 288
-
-
-QUICK = Recipe(
-    epochs=1, train_rows=2_500, vocabulary=10_000, width=32, filters=32, units=16
-)
+_SIGNS = tuple(sign.encode() for sign in lexicon.EMOJI.good + lexicon.EMOJI.bad)
 
 
 def train(options: RunOptions) -> None:
@@ -116,7 +74,10 @@ def train(options: RunOptions) -> None:
 
     make_repeatable(options.seed)
     run = provenance.begin_run(options.seed)
-    model, history = fit(training, validation, recipe, options.seed)
+    model, history, caution, both = fit(training, validation, recipe, options.seed)
+    on_validation = answer(model, validation)
+    log.info("Validation: %s", card.summarise(validation, on_validation))
+    model.take_ngrams(_fit_ngrams(both, recipe))
     rows = {
         "train": len(training),
         "validation": len(validation),
@@ -130,12 +91,13 @@ def train(options: RunOptions) -> None:
     )
 
     function = model.as_function([*validation.texts[:60], b"", b"Loved it."])
-    on_validation = answer(model, validation)
     on_test = answer(model, data.test)  # the only look at the test reviews
-    metrics = card.measure(model, (validation, on_validation), (data.test, on_test))
+    metrics = card.measure(
+        model, caution, (validation, on_validation), (data.test, on_test)
+    )
     metrics["texts_in_both_halves"] = card.count_shared(data)
     folder = export_version(
-        card.describe(ran, metrics, Reach(recipe.head, recipe.tail)),
+        card.describe(ran, metrics, Reach(recipe.head, recipe.tail), caution),
         {DEFAULT_SIGNATURE: function},
         options.artifacts_dir,
         reports=card.draw_reports(data.test, on_test, history),
@@ -146,52 +108,131 @@ def train(options: RunOptions) -> None:
 
 def fit(
     training: imdb.Reviews, validation: imdb.Reviews, recipe: Recipe, seed: int
-) -> tuple[SentimentModel, dict[str, list[float]]]:
+) -> tuple[SentimentModel, dict[str, list[float]], Caution, Corpus]:
     """Fit both branches on `training`, their blend on `validation`.
 
     Returns:
-        The model, and the LSTM's figures at each epoch.
+        The model, the LSTMs' figures at each epoch, where the model is in doubt, and
+        the reviews of both as tokens.
     """
     random = np.random.default_rng(seed)
-    words = choose_vocabulary(
-        count_words(map(split_tokens, _chunks(training))), recipe.vocabulary
-    )
+    before = load_earlier() if recipe.earlier else None
+    words = _choose_words(training, recipe, before)
     vocabulary = Vocabulary(words)
     stops = np.array([vocabulary.table.lookup(tf.constant(w)).numpy() for w in _STOPS])
     whole, chosen_by = read(training, vocabulary), read(validation, vocabulary)
-    linear = fit_linear(
-        *_number_ngrams(whole),
-        whole.labels,
-        recipe.ngram_strength,
-        recipe.ngram_steps,
+    counts = _count_ids(whole.rows, vocabulary)
+    opinions, others = (shorts.Opinions.of(some, words) for some in (whole, chosen_by))
+    log.info(
+        "Sentences of opinion: %s",
+        [[len(part) for part in some.sentences] for some in (opinions, others)],
     )
-    log.info("Fitted the n-gram branch")
 
-    def with_pieces(corpus: Corpus) -> Corpus:
-        return corpus.join(
-            cut_pieces(
-                corpus, stops, recipe.piece_sentences, recipe.piece_weight, random
-            )
+    def with_pieces(corpus: Corpus, pieces_of: Corpus) -> Corpus:
+        number, weight = recipe.piece_sentences, recipe.short_weight
+        return corpus.join(cut_pieces(pieces_of, stops, number, weight, random))
+
+    def with_shorts(corpus: Corpus, part: str, some: shorts.Opinions) -> Corpus:
+        share = len(whole) / recipe.train_rows if part == lexicon.TRAINING else 0.2
+        weight = recipe.made_weight if part == lexicon.TRAINING else recipe.short_weight
+        variants = some.vary(max(int(recipe.variants * share), 64), weight, random)
+        made = max(int(recipe.made_up * share), 64)
+        return corpus.join(variants).join(
+            shorts.make_up(part, made, weight, vocabulary, random)
         )
 
-    cut = truncate_rows(whole, recipe.head, recipe.tail)
-    vectors = learn_word_vectors(
-        np.concatenate(whole.rows), vocabulary.size, recipe.width, seed=seed
-    )
-    body = lstm.build_body(recipe.width, recipe.filters, recipe.units, recipe.dropout)
-    network = lstm.build_network(vectors, body, recipe.word_dropout, seed)
+    def prepare_epoch() -> Corpus:
+        some = random.permutation(len(whole))[: int(len(whole) * recipe.shown)]
+        windows = cut_windows(whole.select(some), recipe.windows, random)
+        shown = with_shorts(windows, lexicon.TRAINING, opinions)
+        number, weight = recipe.polar_words, recipe.made_weight
+        alone = shorts.stand_alone(polar, number, weight, random)
+        return with_pieces(shown.join(alone), whole.select(some[::2]))
+
+    polar = shorts.choose_polar_words(*_count_by_label(whole, vocabulary), words)
+    log.info("Words that reviews have in one label: %s", [len(some) for some in polar])
+    network = _build_network(whole, vocabulary, before, recipe, seed)
+    epochs = [prepare_epoch() for _ in range(recipe.epochs)]
+    log.info("Rows in an epoch: %d", len(epochs[0]))
     history = lstm.fit_network(
         network,
-        [with_pieces(cut) for _ in range(recipe.epochs)],
+        epochs,
         truncate_rows(chosen_by, recipe.head, recipe.tail),
         batch_size=recipe.batch_size,
         learning_rate=recipe.learning_rate,
         weight_decay=recipe.weight_decay,
         seed=seed,
     )
-    model = SentimentModel(vocabulary, network, linear, Reach(recipe.head, recipe.tail))
-    blend(model, with_pieces(chosen_by))
-    return model, history
+    model = SentimentModel(
+        vocabulary,
+        network,
+        _fit_ngrams(whole, recipe),
+        Reach(recipe.head, recipe.tail),
+        Familiarity(words, counts),
+    )
+    pieces = with_pieces(chosen_by.select(np.arange(0)), chosen_by)
+    shown = with_shorts(chosen_by, lexicon.FITTING, others)
+    blend(model, shown.join(pieces))
+    caution = calibrate(model, chosen_by, pieces, stops)
+    return model, history, caution, whole.join(chosen_by)
+
+
+def _choose_words(
+    training: imdb.Reviews, recipe: Recipe, before: Earlier | None
+) -> tuple[bytes, ...]:
+    """The vocabulary, with emoji behind it."""
+    if before is not None:
+        return tuple(dict.fromkeys(before.words + _SIGNS))
+    counts = count_words(map(split_tokens, _chunks(training)))
+    return choose_vocabulary(counts, recipe.vocabulary, _SIGNS)
+
+
+def _build_network(
+    whole: Corpus,
+    vocabulary: Vocabulary,
+    before: Earlier | None,
+    recipe: Recipe,
+    seed: int,
+) -> Any:
+    """The LSTM, as version 1's or with word vectors of the reviews to begin with."""
+    body = lstm.build_body(recipe.width, recipe.filters, recipe.units, recipe.dropout)
+    if before is not None:
+        before.fill(body)
+        vectors = np.zeros((vocabulary.size, recipe.width), np.float32)
+        vectors[: len(before.vectors)] = before.vectors
+    else:
+        vectors = learn_word_vectors(
+            np.concatenate(whole.rows), vocabulary.size, recipe.width, seed=seed
+        )
+    vectors = place_signs(
+        vectors,
+        shorts.polar_ids(vocabulary, lexicon.EMOJI),
+        shorts.polar_ids(vocabulary, lexicon.ADJECTIVES),
+    )
+    return lstm.build_network(vectors, body, recipe.word_dropout, seed)
+
+
+def _fit_ngrams(whole: Corpus, recipe: Recipe) -> Linear:
+    rows, keys = _number_ngrams(whole)
+    fitted = fit_linear(
+        rows, keys, whole.labels, recipe.ngram_strength, recipe.ngram_steps
+    )
+    log.info("Fitted %d n-grams on %d reviews", len(fitted.keys), len(whole))
+    return fitted
+
+
+def _count_by_label(whole: Corpus, vocabulary: Vocabulary) -> tuple[Any, Any]:
+    """(ids,) int64 each: how often each id stands in likes, and in dislikes."""
+    counts = [
+        _count_ids(whole.select(np.flatnonzero(whole.labels == label)).rows, vocabulary)
+        for label in (1, 0)
+    ]
+    return counts[0], counts[1]
+
+
+def _count_ids(rows: list[Any], vocabulary: Vocabulary) -> Any:
+    """(ids,) int64: how often each id stands in the rows."""
+    return np.bincount(np.concatenate(rows), minlength=vocabulary.size)
 
 
 def read(reviews: imdb.Reviews, vocabulary: Vocabulary) -> Corpus:
@@ -215,10 +256,13 @@ def blend(model: SentimentModel, corpus: Corpus) -> None:
 
 
 def answer(model: SentimentModel, reviews: imdb.Reviews) -> dict[str, Any]:
-    """Give (rows,) arrays by output; rows of about equal length share a batch."""
+    """Give (rows,) arrays of all that the model says; see `SentimentModel.answer`.
+
+    Rows of about equal length share a batch.
+    """
     order = np.argsort([len(text) for text in reviews.texts], kind="stable")
     run = tf.function(
-        model.classify,
+        model.answer,
         autograph=False,
         input_signature=[tf.TensorSpec([None], tf.string)],
     )
@@ -233,13 +277,13 @@ def _chunks(reviews: imdb.Reviews) -> Iterator[Any]:
 
 
 def _number_ngrams(corpus: Corpus) -> tuple[Any, Any]:
-    """Rows and buckets of all n-grams, by row."""
-    rows, buckets = [], []
+    """Rows and keys of all n-grams, by row."""
+    rows, keys = [], []
     for part in slice_rows(len(corpus), _CHUNK):
-        found, numbers = bucket_numbers(as_ragged(corpus.rows[part]), NGRAM_WORDS)
+        found, numbers = number_ngrams(as_ragged(corpus.rows[part]), NGRAM_WORDS)
         rows.append(found + part.start)
-        buckets.append(numbers)
-    return np.concatenate(rows), np.concatenate(buckets)
+        keys.append(numbers)
+    return np.concatenate(rows), np.concatenate(keys)
 
 
 def _thin(reviews: imdb.Reviews, rows: int) -> imdb.Reviews:

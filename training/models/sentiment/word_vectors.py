@@ -40,6 +40,25 @@ def learn_word_vectors(
     return _reduce(_positive_information(counts), width, seed)
 
 
+def place_signs(
+    vectors: Floats,
+    signs: tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]],
+    words: tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]],
+) -> Floats:
+    """Give emoji, which no review has, the mean vector of words that say as much.
+
+    Args:
+        vectors: (words, width).
+        signs: ids of bad and of good emoji; each unseen one gets a vector.
+        words: ids of bad and of good words.
+    """
+    changed = vectors.copy()
+    for some, like in zip(signs, words, strict=True):
+        unseen = some[np.abs(vectors[some]).max(axis=1, initial=0) == 0]
+        changed[unseen] = vectors[like].mean(axis=0)
+    return changed
+
+
 def _count_company(
     ids: npt.NDArray[np.int32], words: int, contexts: int, window: int
 ) -> Floats:
