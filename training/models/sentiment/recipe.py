@@ -36,7 +36,7 @@ class Recipe:
         tail: of its end.
     """
 
-    epochs: int = 11
+    epochs: int = 8
     train_rows: int = 25_000
     validation_share: int = 10
     block: int = 125
@@ -51,12 +51,12 @@ class Recipe:
     weight_decay: float = 0.02
     piece_sentences: int = 3
     short_weight: float = 0.3
-    made_weight: float = 1.0
+    made_weight: float = 0.6
     shown: float = 0.5
     earlier: bool = True
     windows: tuple[int, ...] = (192,)
-    variants: int = 10_000
-    made_up: int = 14_000
+    variants: int = 8_000
+    made_up: int = 8_000
     polar_words: int = 1_000
     ngram_strength: float = 30.0
     ngram_steps: int = 50
