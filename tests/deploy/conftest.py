@@ -26,13 +26,14 @@ class Watched:
     image: bytes
 
     def ask(self) -> None:
-        """A good request to two models, and a bad one."""
+        """A good request to three models, and a bad one."""
         post = self.server.client.post
         image = {"file": self.image}
         assert post("/v1/predict/digits", files=image).status_code == 200
         text = {"text": "A fine film."}
         assert post("/v1/predict/sentiment", json=text).status_code == 200
         assert post("/v1/predict/sentiment", json={}).status_code == 422
+        assert post("/v1/generate/review", json={"length": 9}).status_code == 200
 
     def ask_on_a_new_connection(self) -> None:
         """A good request to digits."""
@@ -57,7 +58,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("watched")
     artifacts = folder / "artifacts"
     artifacts.mkdir()
-    for model in ("digits", "sentiment"):
+    for model in ("digits", "sentiment", "writer"):
         (artifacts / model).symlink_to(ARTIFACTS / model, target_is_directory=True)
     log = folder / "server.log"
     drift = {"drift_share": 0.5, "drift_folder": folder / "drift"}

@@ -194,7 +194,7 @@ def test_who_waits_for_a_model_is_told_when_it_is_there(
 
     assert client.wait_for("digits", version=2).version == 3
     assert asyncio.run(wait()).version == 3
-    with pytest.raises(servery.DeadlineExceeded, match="1 ready"):
+    with pytest.raises(servery.DeadlineExceeded, match="2 ready"):
         client.wait_for("digits", version=9, timeout_s=0.1)
 
 

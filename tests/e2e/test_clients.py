@@ -29,7 +29,8 @@ def strangers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Digits, and two SavedModels without a manifest, served by two processes."""
     folder = tmp_path_factory.mktemp("strangers")
     artifacts = folder / "artifacts"
-    shutil.copytree(DIGITS, artifacts / "digits")
+    for version in ("1", "3"):
+        shutil.copytree(DIGITS / version, artifacts / "digits" / version)
     saved_models.half_plus_two(artifacts / "half_plus_two" / "1")
     saved_models.two_inputs(artifacts / "two_inputs" / "1")
     with Server(
@@ -37,7 +38,6 @@ def strangers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         artifacts=artifacts,
         poll_seconds=POLL_S,
         http_processes=2,
-        versions_kept=3,
     ) as server:
         server.wait_ready()
         until(lambda: all_ready(server, "digits", "half_plus_two", "two_inputs"))
