@@ -26,6 +26,8 @@ from tests.e2e.server import Server, free_port, settle, until
 from tests.tasks.test_writing import read_events
 from tests.tasks.writers import TASK, compose, write_letters
 
+pytestmark = pytest.mark.slow
+
 PATH = "/v1/generate/letter"
 EVENTS = {"accept": "text/event-stream"}
 INFER = SERVICE.methods_by_name["ModelStreamInfer"]
