@@ -13,25 +13,27 @@ from training.datasets.fetch import DEFAULT_DATA_DIR
 _Recipe = TypeVar("_Recipe")
 _Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 _FOLDER = click.Path(file_okay=False, path_type=Path)
+data_dir_option: _Decorator = click.option(
+    "--data-dir",
+    type=_FOLDER,
+    default=DEFAULT_DATA_DIR,
+    envvar="SERVERY_DATA_DIR",
+    show_envvar=True,
+    help="Folder of the data sets.  [default: ~/.cache/servery]",
+)
+artifacts_dir_option: _Decorator = click.option(
+    "--artifacts-dir",
+    type=_FOLDER,
+    default=Path("artifacts"),
+    show_default=True,
+    help="Folder of the models; the new version is <model>/<next free integer>.",
+)
 _DECORATORS: tuple[_Decorator, ...] = (
     click.option(
         "--quick", is_flag=True, help="Train for under two minutes, to try things out."
     ),
-    click.option(
-        "--data-dir",
-        type=_FOLDER,
-        default=DEFAULT_DATA_DIR,
-        envvar="SERVERY_DATA_DIR",
-        show_envvar=True,
-        help="Folder of the data sets.  [default: ~/.cache/servery]",
-    ),
-    click.option(
-        "--artifacts-dir",
-        type=_FOLDER,
-        default=Path("artifacts"),
-        show_default=True,
-        help="Folder of the models; the new version is <model>/<next free integer>.",
-    ),
+    data_dir_option,
+    artifacts_dir_option,
     click.option(
         "--epochs",
         type=click.IntRange(min=1),

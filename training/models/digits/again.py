@@ -14,7 +14,7 @@ import click
 
 from training.core.export import DEFAULT_SIGNATURE, HeldOut
 from training.core.export_again import export_again
-from training.core.options import RunOptions
+from training.core.options import artifacts_dir_option, data_dir_option
 from training.datasets import mnist
 
 
@@ -28,19 +28,8 @@ def write_again(version: int, data_dir: Path, artifacts_dir: Path) -> Path:
 
 @click.command(name="again")
 @click.option("--version", type=click.IntRange(1), required=True, help="Whose weights.")
-@click.option(
-    "--artifacts-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=RunOptions().artifacts_dir,
-    show_default=True,
-    help="Folder of the models; the new version is digits/<next free integer>.",
-)
-@click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=RunOptions().data_dir,
-    help="Folder of the data sets.  [default: ~/.cache/servery]",
-)
+@artifacts_dir_option
+@data_dir_option
 def cli(version: int, artifacts_dir: Path, data_dir: Path) -> None:
     """Write a version of the digits again, with 1,000 labelled samples."""
     click.echo(f"Wrote {write_again(version, data_dir, artifacts_dir)}")
