@@ -6,7 +6,6 @@ Clothing is drawn as Fashion-MNIST has it, light on black.
 import io
 from collections.abc import Mapping, Sequence
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
@@ -69,38 +68,6 @@ def draw_epochs(
         loop=0,
     )
     return file.getvalue()
-
-
-def draw_latent_plane(
-    latents: npt.NDArray[np.floating],
-    labels: npt.NDArray[np.integer],
-    categories: Sequence[str],
-) -> bytes:
-    """Draw where an encoder with two latent dimensions puts each image.
-
-    Args:
-        latents: (rows, 2).
-        labels: (rows,) index into `categories`.
-        categories: at most ten names.
-
-    Returns:
-        PNG bytes.
-    """
-    figure = Figure(figsize=(7.4, 6), layout="constrained")
-    axes = figure.subplots()
-    order = np.random.default_rng(0).permutation(len(labels))  # none hides another
-    colours = mpl.colormaps["tab10"].colors  # type: ignore[attr-defined]
-    shown = [colours[label] for label in labels[order]]
-    axes.scatter(
-        latents[order, 0], latents[order, 1], c=shown, s=4, alpha=0.6, linewidths=0
-    )
-    for category, colour in zip(categories, colours, strict=False):
-        axes.scatter([], [], color=colour, label=category)
-    axes.set(xlabel="latent 1", ylabel="latent 2", title="where each image lies")
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.grid(alpha=0.3)
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    return encode(figure)
 
 
 def draw_players(history: Mapping[str, Sequence[float]]) -> bytes:

@@ -83,18 +83,6 @@ def test_an_epoch_is_written_on_its_frame(clothing: npt.NDArray[np.uint8]) -> No
     assert not np.array_equal(captions[0], captions[1])
 
 
-def test_a_latent_plane_is_coloured_by_category() -> None:
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 10, 500)
-    latents = rng.normal(size=(500, 2)).astype(np.float32)
-
-    one = opened(report.draw_latent_plane(latents, labels * 0, CATEGORIES))
-    ten = opened(report.draw_latent_plane(latents, labels, CATEGORIES))
-
-    assert np.asarray(one).tobytes() != np.asarray(ten).tobytes()
-    assert np.ptp(np.asarray(ten.convert("RGB")).astype(int), axis=2).max() > 100
-
-
 @pytest.mark.parametrize("epochs", [1, 60])
 def test_both_players_share_a_plot_and_other_series_have_their_own(
     epochs: int,
