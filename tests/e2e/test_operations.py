@@ -25,7 +25,7 @@ def test_models_are_listed_with_their_versions(server: Server) -> None:
     (digits,) = [each for each in models if each["name"] == "digits"]
     assert digits["default_version"] == 3
     assert digits["versions"] == [
-        {"version": version, "state": "ready", "reason": None} for version in (1, 2)
+        {"version": version, "state": "ready", "reason": None} for version in (1, 2, 3)
     ]
 
 
