@@ -17,6 +17,13 @@ from training.models.writer.alphabet import (
     encode,
 )
 from training.models.writer.batches import iterate_batches, stream_batches
+from training.models.writer.contexts import (
+    BUCKETS,
+    LENGTHS,
+    MEMORY,
+    find_buckets,
+    find_buckets_in_graph,
+)
 from training.models.writer.copying import build_index, measure_copies
 from training.models.writer.corpus import Corpus, clean, read
 from training.models.writer.fitting import rate_at
@@ -46,7 +53,10 @@ def as_corpus(*texts: str, moods: tuple[int, ...] | None = None) -> Corpus:
 
 @pytest.fixture(scope="module")
 def network() -> Network:
-    return Network(len(SYMBOLS), 2, units=24, seed=3)
+    network = Network(len(SYMBOLS), 2, units=24, width=6, seed=3)
+    random = np.random.default_rng(4)
+    network.contexts.assign(random.normal(0, 0.3, network.contexts.shape))
+    return network
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +114,44 @@ def test_a_batch_goes_on_where_the_one_before_ended() -> None:
         assert np.array_equal(batch.symbols[1:], batch.targets[:-1])
 
 
+def test_runs_of_symbols_are_found_as_they_stand_in_the_streams() -> None:
+    corpus = as_corpus(*("abcdefghij" * 4 for _ in range(5)))
+    batches = [*iterate_batches(corpus, 2, 7, np.random.default_rng(0))]
+    streams = np.concatenate([batch.symbols for batch in batches])
+    known = np.pad(streams, ((MEMORY, 0), (0, 0)))
+    together = np.concatenate([batch.buckets for batch in batches])
+    assert np.array_equal(together, find_buckets(known))
+
+
+def test_a_graph_finds_the_same_buckets() -> None:
+    random = np.random.default_rng(0)
+    streams = random.integers(0, len(SYMBOLS), (200, 9)).astype(np.int32)
+    streams[random.random(streams.shape) < 0.1] = 0
+    expected = find_buckets(np.pad(streams, ((MEMORY, 0), (0, 0))))
+    recent = tf.zeros((9, MEMORY), tf.int32)
+    for symbols, buckets in zip(streams, expected, strict=True):
+        found, recent = find_buckets_in_graph(tf.constant(symbols), recent)
+        assert np.array_equal(found, buckets)
+
+
+def test_every_length_of_runs_has_buckets_of_its_own_and_uses_them() -> None:
+    random = np.random.default_rng(0)
+    found = find_buckets(random.integers(1, len(SYMBOLS), (60_000, 3)))
+    ends = np.cumsum(BUCKETS)
+    for column, (size, end) in enumerate(zip(BUCKETS, ends, strict=True)):
+        buckets = found[..., column]
+        assert end - size <= buckets.min() <= buckets.max() < end
+        assert len(np.unique(buckets)) > 0.9 * min(size, 61**2)
+    pairs = np.array([[7, 8], [1, 2], [3, 4], [5, 6], [9, 9], [2, 2]])[-MEMORY - 1 :]
+    assert (find_buckets(pairs)[0, :, 0] == pairs[-1] + 64 * pairs[-2]).all()
+
+
+def test_nothing_is_known_from_before_a_stop() -> None:
+    before = np.array([5, 9, 3, 0, 7]), np.array([1, 1, 1, 0, 7])
+    found = find_buckets(np.stack(before, 1)[-MEMORY - 1 :])
+    assert np.array_equal(found[0, 0], found[0, 1])
+
+
 def test_a_mood_is_that_of_the_symbol_to_come() -> None:
     corpus = as_corpus("aaaa", "bbbb", moods=(0, 1))
     batches = [*iterate_batches(corpus, 1, 5, np.random.default_rng(1))]
@@ -132,17 +180,20 @@ def test_the_way_back_is_that_of_automatic_differentiation(network: Network) -> 
     targets = random.integers(0, 62, (7, 3))
 
     def lose(read: Any) -> Any:
-        logits = read(tf.constant(symbols, tf.int32), tf.constant(moods, tf.int32))
+        given = (symbols, look_up(symbols), moods)
+        logits = read(*(tf.constant(each, tf.int32) for each in given))
         return tf.reduce_sum(
             tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
         )
 
-    weights = [each.value for each in network.trainable_variables]
+    weights = [each.value for each in network.weights]
     with tf.GradientTape() as tape:
+        tape.watch(network.contexts.value)
         state = network.begin(3)
-        loss = lose(lambda *x: network.read(x[0], x[1], state, tf.float32)[0])
+        loss = lose(lambda x, y, z: network.read(x, y, z, state, tf.float32)[0])
     found = tape.gradient(loss, weights)
     with tf.GradientTape() as tape:
+        tape.watch(network.contexts.value)
         other = lose(lambda *x: unroll(network, *x))
     expected = tape.gradient(other, weights)
     assert float(loss) == pytest.approx(float(other), rel=1e-5)
@@ -152,7 +203,11 @@ def test_the_way_back_is_that_of_automatic_differentiation(network: Network) -> 
         )
 
 
-def unroll(network: Network, symbols: Any, moods: Any) -> Any:
+def look_up(symbols: Any) -> Any:
+    return find_buckets(np.pad(symbols, ((MEMORY, 0), (0, 0))))
+
+
+def unroll(network: Network, symbols: Any, buckets: Any, moods: Any) -> Any:
     """The same LSTM as a textbook writes it."""
     h, c = network.begin(symbols.shape[1])
     logits = []
@@ -162,19 +217,21 @@ def unroll(network: Network, symbols: Any, moods: Any) -> Any:
         sums = tf.matmul(h, network.recurrent.value) + network.gate_bias.value
         sums += tf.gather(network.symbol.value, symbols[t])
         sums += tf.gather(network.mood.value, moods[t])
+        x = tf.reduce_sum(tf.gather(network.contexts.value, buckets[t]), axis=1)
+        sums += tf.matmul(x, network.context_kernel.value)
         entry, forget, candidate, output = tf.split(sums, 4, axis=1)
         c = tf.sigmoid(forget) * c + tf.sigmoid(entry) * tf.tanh(candidate)
         h = tf.sigmoid(output) * tf.tanh(c)
-        logits.append(
-            tf.matmul(h, network.output_kernel.value) + network.output_bias.value
-        )
+        told = tf.matmul(h, network.output_kernel.value) + network.output_bias.value
+        logits.append(told + tf.matmul(x, network.context_output.value))
     return tf.stack(logits)
 
 
 def test_a_review_knows_nothing_of_the_one_before(network: Network) -> None:
     texts = np.array([[5, 9, 0, 7], [3, 3, 0, 7]], np.int32).T
     moods = np.zeros_like(texts)
-    logits, _ = network.read(texts, moods, network.begin(2), tf.float32)
+    buckets = look_up(texts)
+    logits, _ = network.read(texts, buckets, moods, network.begin(2), tf.float32)
     assert np.array_equal(logits[2:, 0], logits[2:, 1])
     assert not np.array_equal(logits[1, 0], logits[1, 1])
 
@@ -184,17 +241,23 @@ def test_float32_computes_what_whole_numbers_come_to(
 ) -> None:
     random = np.random.default_rng(5)
     rows = 33
-    symbol, control = random.integers(0, 62, rows), random.integers(0, 2, rows)
-    states, expected, logits = [], [], []
+    control = random.integers(0, 2, rows)
+    runs = random.integers(0, 62, (MEMORY + 1, rows))
+    runs[0, :9], runs[1, 5:9], runs[-1, 7:12] = 0, 0, 0
+    recent = np.where(runs[-1] == 0, 0, runs[:-1])
+    for place in range(MEMORY - 1, 0, -1):  # zeros from where a text begins
+        recent[place - 1] *= recent[place] != 0
+    states, expected = [recent[::-1].T], [np.vstack([runs[-1], recent[:0:-1]]).T]
+    logits = []
     for mood in (control, 1 - control)[: 2 if graph.push else 1]:
         h = random.integers(-256, 257, (rows, exact.units))
         c = random.integers(-8191, 8192, (rows, exact.units))
         states += [h, c]
-        *moved, told = move_exactly(exact, h, c, symbol, mood)
+        *moved, told = move_exactly(exact, h, c, runs, mood)
         expected += moved
         logits.append(told)
     found = functions["step"].call(
-        symbol=tf.constant(symbol, tf.int32),
+        symbol=tf.constant(runs[-1], tf.int32),
         state=tf.constant(np.hstack(states), tf.int32),
         control=tf.constant(control, tf.int32),
     )
@@ -204,11 +267,13 @@ def test_float32_computes_what_whole_numbers_come_to(
 
 
 def test_the_largest_weights_and_states_still_add_up_exactly() -> None:
-    weights = Network(62, 2, units=8, seed=0).as_arrays()
-    weights["recurrent"] = np.full_like(weights["recurrent"], 5.0)
+    weights = Network(62, 2, units=8, width=4, seed=0).as_arrays()
+    for name in ("recurrent", "contexts", "context_kernel"):
+        weights[name] = np.full_like(weights[name], 5.0)
     exact = convert(weights)
-    largest = np.abs(exact.recurrent).sum(0).max() * whole.OUTPUT_STEPS
+    largest = np.abs(exact.kernel).sum(0).max() * whole.OUTPUT_STEPS
     assert largest <= whole.LARGEST_SUM
+    assert np.abs(exact.contexts).max() * len(LENGTHS) <= whole.OUTPUT_STEPS
     weights["recurrent"] = np.full_like(weights["recurrent"], np.nan)
     with pytest.raises(NotExact, match="received nan"):
         convert(weights)

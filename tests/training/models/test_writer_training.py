@@ -33,6 +33,7 @@ TINY = replace(
     validation_share=4,
     block=5,
     units=16,
+    width=8,
     rows=8,
     steps=16,
     learning_rate=2e-2,
@@ -58,6 +59,7 @@ def test_the_same_seed_trains_the_same_writer() -> None:
     for name, array in one.items():
         assert np.array_equal(array, same[name]), name
     assert not np.array_equal(one["recurrent"], other["recurrent"])
+    assert not np.array_equal(one["contexts"], other["contexts"])
     assert history["val_bits"][-1] < history["val_bits"][0] < np.log2(len(SYMBOLS))
 
 

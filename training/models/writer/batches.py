@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.models.writer.alphabet import STOP, SYMBOLS
+from training.models.writer.contexts import MEMORY, find_buckets
 from training.models.writer.corpus import Corpus
 
 Integers = npt.NDArray[np.int32]
@@ -29,11 +30,13 @@ class Batch:
 
     Attributes:
         symbols: (steps, rows) int32, what the network is shown.
+        buckets: (steps, rows, lengths) int32, of the runs that they end.
         targets: (steps, rows) int32, the symbol after each.
         moods: (steps, rows) int32, of the review that the target is of.
     """
 
     symbols: Integers
+    buckets: Integers
     targets: Integers
     moods: Integers
 
@@ -68,9 +71,13 @@ def iterate_batches(
     symbols = np.concatenate([np.array([_STOP], np.int32), targets[:-1]])
     moods = np.repeat(ordered.moods, ordered.lengths).astype(np.int32)
     count = len(targets) // (rows * steps)
-    pieces = [
-        each[: count * rows * steps].reshape(rows, count, steps).transpose(1, 2, 0)
+    streams = [
+        each[: count * rows * steps].reshape(rows, count * steps).T
         for each in (symbols, targets, moods)
     ]
-    for number in range(count):
-        yield Batch(*(np.ascontiguousarray(each[number]) for each in pieces))
+    known = np.pad(streams[0], ((MEMORY, 0), (0, 0)))
+    for start in range(0, count * steps, steps):
+        part = slice(start, start + steps)
+        buckets = find_buckets(known[start : start + MEMORY + steps])
+        shown, wanted, mood = (np.ascontiguousarray(each[part]) for each in streams)
+        yield Batch(shown, buckets, wanted, mood)

@@ -4,11 +4,17 @@ The learning rate rises over the first epoch, stays, and falls to nothing over t
 ones (Hägele, Bakouch, Kosson, Ben Allal, von Werra and Jaggi, "Scaling laws and
 compute-optimal training beyond fixed training durations", 2024): as good as a cosine,
 and a longer training begins as a shorter one does.
+
+The table of contexts, of which a batch meets few rows, learns by AdaGrad (Duchi, Hazan
+and Singer, "Adaptive subgradient methods for online learning and stochastic
+optimization", 2011), with one sum of squares for a row: a run of letters that is rare
+learns fast when it comes.
 """
 
 import logging
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import astuple
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -20,10 +26,12 @@ import tensorflow as tf
 from training.models.writer.batches import Batch, iterate_batches, stream_batches
 from training.models.writer.corpus import Corpus
 from training.models.writer.network import Network
+from training.models.writer.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
 _BIT = math.log(2)
+_TINY = 1e-16
 History = dict[str, list[float]]
 
 
@@ -32,17 +40,16 @@ class Fitting:
 
     Args:
         network: to train.
-        rows: streams side by side.
-        optimizer: of Keras.
-        largest_gradient: norm to which longer gradients of all weights are cut.
+        recipe: of `training.models.writer.recipe`.
     """
 
-    def __init__(
-        self, network: Network, rows: int, optimizer: Any, largest_gradient: float
-    ):
-        self.network, self.rows = network, rows
-        self._optimizer, self._largest = optimizer, largest_gradient
-        optimizer.build(network.trainable_variables)
+    def __init__(self, network: Network, recipe: Recipe):
+        self.network, self.recipe = network, recipe
+        self._optimizer = keras.optimizers.AdamW(0.0, weight_decay=recipe.weight_decay)
+        self._optimizer.exclude_from_weight_decay(var_names=["bias"])
+        self._optimizer.build(network.trainable_variables)
+        self._table = network.contexts.value
+        self._squares = tf.Variable(tf.zeros(self._table.shape[0]))
         self._learn = tf.function(self._learn_batch, autograph=False)
         self._judge = tf.function(self._judge_batch, autograph=False)
 
@@ -52,7 +59,7 @@ class Fitting:
         """Train on batches, and give the mean of their bits and the state at the end.
 
         Args:
-            batches: of `rows` streams.
+            batches: of the recipe's rows.
             state: of the network at the end of the batch before.
             rate: the learning rate at each of them, counted from 0.
         """
@@ -69,37 +76,54 @@ class Fitting:
         def judge(number: int, *batch: Any) -> Any:
             return self._judge(*batch)
 
-        return self._run(judge, batches, self.network.begin(self.rows))[0]
+        return self._run(judge, batches, self.network.begin(self.recipe.rows))[0]
 
     def _run(
         self, call: Any, batches: Iterator[Batch], state: Any
     ) -> tuple[float, Any]:
         losses = []
         for number, batch in enumerate(batches):
-            loss, state = call(number, batch.symbols, batch.moods, batch.targets, state)
+            loss, state = call(number, *map(tf.constant, astuple(batch)), state)
             losses.append(loss)
         return float(np.mean([float(loss) for loss in losses])) / _BIT, state
 
     def _judge_batch(
-        self, symbols: Any, moods: Any, targets: Any, state: Any
+        self, symbols: Any, buckets: Any, targets: Any, moods: Any, state: Any
     ) -> tuple[Any, Any]:
-        logits, state = self.network.read(symbols, moods, state)
+        logits, state = self.network.read(symbols, buckets, moods, state)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
         return tf.reduce_mean(losses), state
 
     def _learn_batch(
-        self, symbols: Any, moods: Any, targets: Any, state: Any
+        self, symbols: Any, buckets: Any, targets: Any, moods: Any, state: Any
     ) -> tuple[Any, Any]:
         weights = self.network.trainable_variables
+        values = [weight.value for weight in weights]
         with tf.GradientTape() as tape:
-            loss, state = self._judge_batch(symbols, moods, targets, state)
-        gradients = tape.gradient(loss, [weight.value for weight in weights])
-        gradients, _ = tf.clip_by_global_norm(gradients, self._largest)
+            tape.watch(self._table)
+            loss, state = self._judge_batch(symbols, buckets, targets, moods, state)
+        *gradients, rows = tape.gradient(loss, [*values, self._table])
+        gradients, _ = tf.clip_by_global_norm(gradients, self.recipe.largest_gradient)
         self._optimizer.apply(gradients, weights)
+        self._learn_rows(rows)
         return loss, state
 
+    def _learn_rows(self, gradient: tf.IndexedSlices) -> None:
+        """A step of AdaGrad for the rows of the table that a batch met."""
+        rows, which = tf.unique(tf.reshape(gradient.indices, [-1]))
+        width = self._table.shape[1]
+        given = tf.reshape(gradient.values, (-1, width))
+        summed = tf.math.unsorted_segment_sum(given, which, tf.size(rows))
+        squares = tf.gather(self._squares, rows)
+        squares += tf.reduce_mean(summed * summed, axis=1)
+        self._squares.scatter_update(tf.IndexedSlices(squares, rows))
+        share = self.recipe.context_rate / self.recipe.learning_rate
+        rate = share * self._optimizer.learning_rate.value
+        moved = summed * (rate * tf.math.rsqrt(squares + _TINY))[:, None]
+        self._table.scatter_sub(tf.IndexedSlices(moved, rows))
 
-def rate_at(recipe: Any, epoch: int, batch: int) -> float:
+
+def rate_at(recipe: Recipe, epoch: int, batch: int) -> float:
     """The learning rate at a batch of an epoch, both counted from 0."""
     done = epoch + (batch + 1) / recipe.epoch_batches
     left = (recipe.epochs - done) / recipe.cooling_epochs
@@ -111,7 +135,7 @@ def fit(
     network: Network,
     training: Corpus,
     validation: Corpus,
-    recipe: Any,
+    recipe: Recipe,
     seed: int,
     after_epoch: Callable[[int], None] = lambda _: None,
 ) -> History:
@@ -122,16 +146,14 @@ def fit(
             nothing by then.
         training: reviews to learn from.
         validation: reviews to judge each epoch by; nothing is chosen by that.
-        recipe: of `training.models.writer.train`.
+        recipe: how.
         seed: of the reviews' order.
         after_epoch: called with the number of epochs done.
 
     Returns:
         `bits` and `val_bits`, a symbol, at each epoch.
     """
-    optimizer = keras.optimizers.AdamW(0.0, weight_decay=recipe.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias"])
-    fitting = Fitting(network, recipe.rows, optimizer, recipe.largest_gradient)
+    fitting = Fitting(network, recipe)
     size = (recipe.rows, recipe.steps)
     batches = stream_batches(training, *size, np.random.default_rng(seed))
     judged = [*iterate_batches(validation, *size, np.random.default_rng(0))]

@@ -3,11 +3,12 @@
     read: prompt, control ─▶ step, as often as the longest prompt has symbols ─▶ state
     step: symbol, state, control ─▶ state, logits of the symbol that comes next
 
-A state is h, then c. Where the moods are pushed apart, two readers read every text, one
-in the mood that is asked for and one in the other, and the state of the second stands
-behind that of the first. Whatever is out of its range is brought into it, so that a row
-cannot fail the batch that it shares. The weights are constants of each graph, int16: a
-loop over variables could not be frozen when it is served.
+A state is the last few symbols, then h, then c. Where the moods are pushed apart, two
+readers read every text, one in the mood that is asked for and one in the other, and h
+and c of the second stand behind those of the first. Whatever is out of its range is
+brought into it, so that a row cannot fail the batch that it shares. The weights are
+constants of each graph, int8 and int16: a loop over variables could not be frozen when
+it is served.
 """
 
 import math
@@ -19,6 +20,7 @@ import tensorflow as tf
 from servery.saved_model import Arrays, Function
 from service.contract.signature import TensorSpec
 from training.models.writer import whole_numbers as whole
+from training.models.writer.contexts import MEMORY, find_buckets_in_graph
 from training.models.writer.whole_numbers import WholeNetwork
 
 MOST_READ_ROWS = 4  # prompts in a batch: a long one holds up all others in it
@@ -49,7 +51,7 @@ class WriterGraph:
         """
         symbol = TensorSpec(name="symbol", dtype="int32", shape=(None,))
         control = TensorSpec(name="control", dtype="int32", shape=(None,))
-        width = 2 * self.network.units * self._readers
+        width = MEMORY + 2 * self.network.units * self._readers
         state = TensorSpec(name="state", dtype="int32", shape=(None, width))
         prompt = TensorSpec(name="prompt", dtype="int32", shape=(None, self.max_prompt))
         return {
@@ -62,19 +64,22 @@ class WriterGraph:
 
         Args:
             symbol: int32 (rows,), the last that was written.
-            state: int32 (rows, 2 or 4 units), what `read` or the last step gave.
+            state: int32 (rows, MEMORY + 2 or 4 units), what `read` or the last step
+                gave.
             control: int32 (rows,), the mood.
 
         Returns:
             `state`, and `logits` int32 (rows, symbols) in 1/256.
         """
-        parts = _Parts(self.network)
-        both = tf.concat(tf.split(tf.cast(state, tf.float32), self._readers, axis=1), 0)
+        parts, moods = _Parts(self.network, self._readers), self._moods(control)
+        recent = self._bring_in(state[:, :MEMORY])
+        both = tf.cast(state[:, MEMORY:], tf.float32)
+        both = tf.concat(tf.split(both, self._readers, axis=1), 0)
         h, c = tf.split(both, 2, axis=1)
         h = tf.clip_by_value(h, -whole.OUTPUT_STEPS, whole.OUTPUT_STEPS)
         c = tf.clip_by_value(c, 1.0 - _MOST, _MOST - 1.0)
-        h, c = parts.move(self._repeat(symbol), h, c, self._moods(control))
-        return self._answer(parts, h, c)
+        known = parts.move(self._bring_in(symbol), (recent, h, c), moods)
+        return self._answer(parts, known)
 
     def read(self, prompt: Any, control: Any) -> dict[str, Any]:
         """Begin a text.
@@ -86,28 +91,30 @@ class WriterGraph:
         Returns:
             As `step`, after the prompt; of an empty one, before the first symbol.
         """
-        parts, moods = _Parts(self.network), self._moods(control)
-        nothing = tf.zeros((tf.shape(moods)[0], self.network.units))
-        start = tf.zeros_like(moods)  # the stop symbol: a review begins after one
-        h, c = parts.move(start, nothing, nothing, moods)
+        parts, moods = _Parts(self.network, self._readers), self._moods(control)
+        start = tf.zeros_like(control)  # the stop symbol: a review begins after one
+        known = parts.move(start, self._begin(start), moods)
         given = prompt >= 0
         places = tf.range(1, self.max_prompt + 1)
         longest = tf.reduce_max(tf.where(given, places, 0))
-        turned = tf.transpose(self._repeat(prompt))
-        kept = tf.transpose(self._repeat(given))[..., None]
+        by_place = tf.transpose(self._bring_in(prompt))
+        given_by_place = tf.transpose(given)
 
-        def read_symbol(t: Any, h: Any, c: Any) -> tuple[Any, Any, Any]:
-            next_h, next_c = parts.move(tf.gather(turned, t), h, c, moods)
-            goes_on = tf.gather(kept, t)
-            return t + 1, tf.where(goes_on, next_h, h), tf.where(goes_on, next_c, c)
+        def read_symbol(t: Any, *known: Any) -> Any:
+            moved = parts.move(tf.gather(by_place, t), known[:3], moods)
+            goes_on = tf.gather(given_by_place, t)
+            one, each = goes_on[:, None], parts.repeat(goes_on)[:, None]
+            chosen = (one, each, each, one)
+            kept = zip(chosen, moved, known, strict=True)
+            return t + 1, *(tf.where(*each) for each in kept)
 
-        _, h, c = tf.while_loop(
+        _, *known = tf.while_loop(
             lambda t, *_: t < longest,
             read_symbol,
-            (0, h, c),
-            shape_invariants=(tf.TensorShape([]), nothing.shape, nothing.shape),
+            (0, *known),
+            shape_invariants=(tf.TensorShape([]), *(each.shape for each in known)),
         )
-        return self._answer(parts, h, c)
+        return self._answer(parts, known)
 
     def score(self, symbols: Any, targets: Any, moods: Any) -> Any:
         """The chance of each symbol of texts that somebody else wrote.
@@ -120,68 +127,87 @@ class WriterGraph:
         Returns:
             Bits of the targets, float32 (steps, rows).
         """
-        parts = _Parts(self.network)
+        parts = _Parts(self.network, self._readers)
         steps = tf.shape(symbols)[0]
         found = tf.TensorArray(tf.float32, steps)
-        nothing = tf.zeros((symbols.shape[1] * self._readers, self.network.units))
+        begin = self._begin(symbols[0])
 
-        def score_symbol(t: Any, h: Any, c: Any, found: Any) -> Any:
-            shown = self._repeat(symbols[t])
-            goes_on = (shown != 0)[:, None]
+        def score_symbol(t: Any, recent: Any, h: Any, c: Any, found: Any) -> Any:
+            goes_on = parts.repeat(symbols[t] != 0)[:, None]
             h, c = tf.where(goes_on, h, 0.0), tf.where(goes_on, c, 0.0)
-            h, c = parts.move(shown, h, c, self._moods(moods[t]))
-            logits = tf.cast(self._answer(parts, h, c)["logits"], tf.float32)
+            known = parts.move(symbols[t], (recent, h, c), self._moods(moods[t]))
+            logits = tf.cast(self._answer(parts, known)["logits"], tf.float32)
             bits = tf.nn.sparse_softmax_cross_entropy_with_logits(
                 targets[t], logits / whole.LOGIT_STEPS
             ) / math.log(2)
-            return t + 1, h, c, found.write(t, bits)
+            return t + 1, *known[:3], found.write(t, bits)
 
         *_, found = tf.while_loop(
-            lambda t, *_: t < steps, score_symbol, (0, nothing, nothing, found)
+            lambda t, *_: t < steps, score_symbol, (0, *begin, found)
         )
         return found.stack()
 
-    def _repeat(self, rows: Any) -> Any:
-        return tf.concat([rows] * self._readers, 0)
+    def _begin(self, symbol: Any) -> Any:
+        """Before the first of (rows,) symbols."""
+        rows = tf.shape(symbol)[0]
+        nothing = tf.zeros((rows * self._readers, self.network.units))
+        return tf.zeros((rows, MEMORY), tf.int32), nothing, nothing
+
+    def _bring_in(self, symbol: Any) -> Any:
+        return tf.clip_by_value(symbol, 0, self.network.symbols - 1)
 
     def _moods(self, control: Any) -> Any:
         """The mood of each reader: the one asked for, then the other one."""
         asked = tf.clip_by_value(control, 0, 1)
         return tf.concat([asked, 1 - asked], 0) if self.push else asked
 
-    def _answer(self, parts: "_Parts", h: Any, c: Any) -> dict[str, Any]:
+    def _answer(self, parts: "_Parts", known: Any) -> dict[str, Any]:
         """The state, and the logits that follow from it."""
-        logits = tf.split(parts.tell(h), self._readers, axis=0)
+        recent, h, c, x = known
+        logits = tf.split(parts.tell(h, x), self._readers, axis=0)
         pushed = logits[0]
         if self.push:
             pushed += tf.round((pushed - logits[1]) * self.push)
         both = tf.split(tf.concat([h, c], axis=1), self._readers, axis=0)
         state = tf.cast(tf.concat(both, axis=1), tf.int32)
+        state = tf.concat([recent, state], axis=1)
         return {"state": state, "logits": tf.cast(pushed, tf.int32)}
 
 
 class _Parts:
     """The weights as constants of the graph that is being traced."""
 
-    def __init__(self, network: WholeNetwork):
-        self._network = network
+    def __init__(self, network: WholeNetwork, readers: int):
+        self._network, self._readers = network, readers
         entries = network.entries.reshape(-1, 4 * network.units)
         self._entries = tf.constant(entries.astype(np.int16))
-        self._recurrent = _keep_small(network.recurrent)
+        self._contexts = tf.constant(network.contexts.astype(np.int8))
+        self._kernel = _keep_small(network.kernel)
         self._output = _keep_small(network.output)
         self._gates = tf.constant(whole.list_gates())
         self._cells = tf.constant(whole.list_cells())
         self._places = tf.constant(whole.place_gates(network.units))
 
-    def move(self, symbol: Any, h: Any, c: Any, control: Any) -> tuple[Any, Any]:
-        """The next h and c, float32 (rows, units) of whole numbers."""
-        symbols, moods = self._network.symbols, self._network.moods
-        row = tf.clip_by_value(control, 0, moods - 1) * symbols
-        row += tf.clip_by_value(symbol, 0, symbols - 1)
+    def move(self, symbol: Any, known: Any, moods: Any) -> tuple[Any, Any, Any, Any]:
+        """A symbol further.
+
+        Args:
+            symbol: int32 (rows,), from 0 to 61.
+            known: the last symbols, int32 (rows, MEMORY), and h and c, float32
+                (readers x rows, units) of whole numbers.
+            moods: int32 (readers x rows,), of each reader.
+
+        Returns:
+            The same after it, and the context x, float32 (rows, width).
+        """
+        recent, h, c = known
+        buckets, recent = find_buckets_in_graph(symbol, recent)
+        x = tf.reduce_sum(tf.cast(tf.gather(self._contexts, buckets), tf.float32), 1)
+        row = moods * self._network.symbols + self.repeat(symbol)
         # The inner rounding changes nothing. Without it an optimiser of graphs would
         # multiply the scale into the kernel, where it is no whole number any more.
-        sums = tf.round(tf.matmul(h, self._recurrent))
-        sums = tf.round(sums * self._network.recurrent_scale)
+        sums = tf.round(tf.matmul(tf.concat([h, self.repeat(x)], 1), self._kernel))
+        sums = tf.round(sums * self._network.kernel_scale)
         sums += tf.cast(tf.gather(self._entries, row), tf.float32)
         sums = tf.clip_by_value(sums, -float(_SPAN), _SPAN - 1.0)
         gates = tf.gather(self._gates, tf.cast(sums, tf.int32) + self._places)
@@ -189,13 +215,17 @@ class _Parts:
         c = tf.round(forget * c * 2.0**-11) + tf.round(entry * candidate * 2.0**-13)
         c = tf.clip_by_value(c, 1.0 - _MOST, _MOST - 1.0)
         bent = tf.gather(self._cells, tf.cast(c, tf.int32) + _MOST)
-        return tf.round(output * bent * 2.0**-14), c
+        return recent, tf.round(output * bent * 2.0**-14), c, x
 
-    def tell(self, h: Any) -> Any:
+    def tell(self, h: Any, x: Any) -> Any:
         """Logits of the next symbol, float32 (rows, symbols) of whole numbers."""
-        sums = tf.round(tf.matmul(h, self._output))
+        sums = tf.round(tf.matmul(tf.concat([h, self.repeat(x)], 1), self._output))
         logits = tf.round(sums * self._network.output_scale)
         return logits + self._network.output_bias
+
+    def repeat(self, rows: Any) -> Any:
+        """The same rows for each reader."""
+        return tf.concat([rows] * self._readers, 0)
 
 
 def _keep_small(kernel: Any) -> Any:

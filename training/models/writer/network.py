@@ -1,7 +1,10 @@
 """The network: one LSTM layer over symbols, told the mood at every step.
 
-    symbol ─▶ row of a table ─┐
-    mood ───▶ row of a table ─┴─▶ gates ◀── h ─▶ c, h ─▶ logits of the next symbol
+    symbol ──────────▶ row of a table ─┐
+    mood ────────────▶ row of a table ─┼─▶ gates ◀── h ─▶ c, h ─▶ logits of the next
+    last few symbols ▶ context ────────┴───────────────────────▶  symbol
+
+The contexts are explained in `training.models.writer.contexts`.
 
 Hochreiter and Schmidhuber, "Long short-term memory", 1997, with the forget gate of
 Gers, Schmidhuber and Cummins, 2000. A one-hot symbol times a matrix is a row of it, so
@@ -21,6 +24,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from training.models.writer.contexts import BUCKETS
+
 _FORGET_BIAS = 1.0  # Jozefowicz, Zaremba and Sutskever, 2015: remember, to begin with
 
 
@@ -31,19 +36,24 @@ class Network(keras.layers.Layer):  # type: ignore[misc]
         symbols: in the alphabet; number 0 is the stop.
         moods: that there are.
         units: of the LSTM.
+        width: of a context.
         seed: of the first weights.
     """
 
-    def __init__(self, symbols: int, moods: int, units: int, seed: int):
+    def __init__(self, symbols: int, moods: int, units: int, width: int, seed: int):
         super().__init__(name="writer")
         self.symbols, self.moods, self.units = symbols, moods, units
+        self.width = width
         random = np.random.default_rng(seed)
 
-        def weight(name: str, values: npt.NDArray[np.float64]) -> Any:
+        def weight(
+            name: str, values: npt.NDArray[np.float64], *, trainable: bool = True
+        ) -> Any:
             return self.add_weight(
                 name=name,
                 shape=values.shape,
                 initializer=lambda _, dtype=None: tf.constant(values, dtype),
+                trainable=trainable,
             )
 
         narrow = 1 / np.sqrt(units)
@@ -60,6 +70,16 @@ class Network(keras.layers.Layer):  # type: ignore[misc]
             "output", uniform(-narrow, narrow, (units, symbols))
         )
         self.output_bias = weight("output_bias", np.zeros(symbols))
+        self.context_kernel = weight(
+            "context_kernel", uniform(-narrow, narrow, (width, 4 * units))
+        )
+        self.context_output = weight(
+            "context_output", uniform(-narrow, narrow, (width, symbols))
+        )
+        # Few of its rows are met in a batch: Keras's optimisers would move them all.
+        self.contexts = weight(
+            "contexts", np.zeros((sum(BUCKETS), width)), trainable=False
+        )
         self.built = True
 
     def as_arrays(self) -> dict[str, npt.NDArray[np.float32]]:
@@ -71,12 +91,18 @@ class Network(keras.layers.Layer):  # type: ignore[misc]
         return tf.zeros((rows, self.units)), tf.zeros((rows, self.units))
 
     def read(
-        self, symbols: Any, moods: Any, state: tuple[Any, Any], dtype: Any = tf.bfloat16
+        self,
+        symbols: Any,
+        buckets: Any,
+        moods: Any,
+        state: tuple[Any, Any],
+        dtype: Any = tf.bfloat16,
     ) -> tuple[Any, tuple[Any, Any]]:
         """Read on, and say at every step what may come next.
 
         Args:
             symbols: int32 (steps, rows).
+            buckets: int32 (steps, rows, lengths), of the runs that they end.
             moods: int32 (steps, rows).
             state: what `begin` or the last call gave.
             dtype: of the factors of products.
@@ -87,18 +113,25 @@ class Network(keras.layers.Layer):  # type: ignore[misc]
         rows = self.mood[:, None] + self.symbol[None] + self.gate_bias
         table = tf.reshape(rows, (-1, 4 * self.units))
         keep = tf.cast(symbols != 0, tf.float32)[..., None]
+        steps, count = symbols.shape
+        contexts = tf.reduce_sum(tf.gather(self.contexts.value, buckets), axis=2)
+        contexts = tf.reshape(contexts, (-1, self.width))
+        given = tf.matmul(
+            tf.cast(contexts, dtype), tf.cast(self.context_kernel.value, dtype)
+        )
         outputs, h, c = scan(
             moods * self.symbols + symbols,
             keep,
             table,
             tf.convert_to_tensor(self.recurrent),
+            tf.reshape(given, (steps, count, 4 * self.units)),
             *state,
             dtype=dtype,
         )
-        steps, count, _ = outputs.shape
         flat = tf.reshape(outputs, (-1, self.units))
         logits = tf.matmul(flat, tf.convert_to_tensor(self.output_kernel))
-        logits = tf.reshape(logits, (steps or -1, count, self.symbols))
+        logits += tf.matmul(contexts, tf.convert_to_tensor(self.context_output))
+        logits = tf.reshape(logits, (steps, count, self.symbols))
         return logits + self.output_bias, (h, c)
 
 
@@ -107,6 +140,7 @@ def scan(
     keep: Any,
     table: Any,
     recurrent: Any,
+    given: Any,
     h: Any,
     c: Any,
     dtype: Any = tf.bfloat16,
@@ -119,6 +153,7 @@ def scan(
         table: float32 (entries, 4 units), what the gates get from the input: of the
             input gate, the forget gate, the candidate and the output gate.
         recurrent: float32 (units, 4 units), what they get from h.
+        given: `dtype` (steps, rows, 4 units), what they get besides.
         h: float32 (rows, units); no gradient flows into it.
         c: float32 (rows, units), likewise.
         dtype: of the factors of products.
@@ -129,7 +164,7 @@ def scan(
     steps, count, units = entries.shape[0], entries.shape[1], recurrent.shape[0]
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def run(table: Any, recurrent: Any) -> Any:
+    def run(table: Any, recurrent: Any, given: Any) -> Any:
         factor = tf.cast(recurrent, dtype)
         hs, cs, gates = (
             tf.TensorArray(
@@ -141,7 +176,7 @@ def scan(
         def step(t: Any, h: Any, c: Any, hs: Any, cs: Any, gates: Any) -> Any:
             h, c = h * keep[t], c * keep[t]
             summed = tf.cast(tf.matmul(tf.cast(h, dtype), factor), tf.float32)
-            summed += tf.gather(table, entries[t])
+            summed += tf.gather(table, entries[t]) + tf.cast(given[t], tf.float32)
             gate, c, h = _move(summed, c, units)
             hs, cs, gates = hs.write(t, h), cs.write(t, c), gates.write(t, gate)
             return t + 1, h, c, hs, cs, gates
@@ -173,18 +208,20 @@ def scan(
             *_, errors = tf.while_loop(
                 lambda t, *_: t >= 0, back, (steps - 1, nothing, nothing, errors)
             )
-            flat = tf.reshape(errors.stack(), (-1, 4 * units))
+            stacked = errors.stack()
+            flat = tf.reshape(stacked, (-1, 4 * units))
             earlier = tf.concat([h[None], outputs[:-1]], 0) * keep
             earlier = tf.reshape(tf.cast(earlier, dtype), (-1, units))
             chosen = tf.one_hot(tf.reshape(entries, [-1]), table.shape[0], dtype=dtype)
             return (
                 tf.cast(tf.matmul(chosen, flat, transpose_a=True), tf.float32),
                 tf.cast(tf.matmul(earlier, flat, transpose_a=True), tf.float32),
+                stacked,
             )
 
         return (outputs, last_h, last_c), gradient
 
-    found: tuple[Any, Any, Any] = run(table, recurrent)
+    found: tuple[Any, Any, Any] = run(table, recurrent, given)
     return found
 
 

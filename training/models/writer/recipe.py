@@ -16,9 +16,11 @@ class Recipe:
         block: reviews in a block.
         validation_batches: that an epoch is judged by, at most.
         units: of the LSTM.
+        width: of a context; see `training.models.writer.contexts`.
         rows: streams of reviews in a batch.
         steps: symbols of each stream in a batch; gradients go back so far.
         learning_rate: the highest; see `training.models.writer.fitting`.
+        context_rate: likewise, of the contexts' rows.
         weight_decay: share lost in a step, times the learning rate.
         largest_gradient: norm to which longer gradients are cut.
         pushes: away from the other mood, tried in turn until the sentiment model
@@ -36,9 +38,11 @@ class Recipe:
     block: int = 125
     validation_batches: int = 24
     units: int = 384
+    width: int = 64
     rows: int = 64
     steps: int = 64
     learning_rate: float = 8e-3
+    context_rate: float = 0.1
     weight_decay: float = 0.01
     largest_gradient: float = 1.0
     pushes: tuple[float, ...] = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
@@ -53,6 +57,7 @@ QUICK = Recipe(
     cooling_epochs=2,
     train_rows=2_500,
     units=128,
+    width=16,
     pushes=(0.0, 2.0),
     tried_texts=40,
     measured_texts=100,

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from training.models.writer.contexts import MEMORY, find_buckets
 from training.models.writer.corpus import Corpus
 from training.models.writer.network import Network
 
@@ -53,11 +54,11 @@ def score_in_floats(network: Network, steps: int = 64) -> Score:
         shown, wanted, mood = (
             np.pad(each, padding) for each in (symbols, targets, moods)
         )
+        buckets = find_buckets(np.pad(shown, ((MEMORY, 0), (0, 0))))
         for start in range(0, len(shown), steps):
             part = slice(start, start + steps)
-            logits, state = read(
-                tf.constant(shown[part]), tf.constant(mood[part]), state
-            )
+            given = map(tf.constant, (shown[part], buckets[part], mood[part]))
+            logits, state = read(*given, state)
             lost = tf.nn.sparse_softmax_cross_entropy_with_logits(wanted[part], logits)
             bits.append(lost.numpy() / math.log(2))
         return np.concatenate(bits)[: len(symbols)]

@@ -127,7 +127,7 @@ def thin(reviews: imdb.Reviews, rows: int) -> imdb.Reviews:
 
 def build_network(recipe: Recipe, seed: int) -> Network:
     """The network, untrained."""
-    return Network(len(SYMBOLS), len(MOODS), recipe.units, seed)
+    return Network(len(SYMBOLS), len(MOODS), recipe.units, recipe.width, seed)
 
 
 def publish(trained: Trained, corpora: Corpora, artifacts_dir: Path) -> Path:

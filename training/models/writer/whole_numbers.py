@@ -5,10 +5,11 @@ library; a text goes another way for good where one symbol is another. So the tr
 network is rewritten with whole numbers, small enough for every sum and product to be
 exact in float32 (docs/adr/0005-decoders-in-whole-numbers.md):
 
-    h ─▶ product: |Σ| < 2²⁴ ─▶ × scale, round ─▶ + row of a table ─▶ tables of sigmoid
-        and tanh: i, f, g, o ─▶ c = f c + i g, rounded ─▶ h = o tanh(c), rounded
+    h, x ─▶ product: |Σ| < 2²⁴ ─▶ × scale, round ─▶ + row of a table ─▶ tables of
+        sigmoid and tanh: i, f, g, o ─▶ c = f c + i g, rounded ─▶ h = o tanh(c), rounded
 
-Weights and h stay within ±256, which bfloat16 and TF32 hold exactly too.
+x is the context, the sum of a few rows of a table. Weights, h and x stay within ±256,
+which bfloat16 and TF32 hold exactly too.
 """
 
 from collections.abc import Mapping
@@ -18,10 +19,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from training.models.writer.contexts import LENGTHS, find_buckets
+
 Floats = npt.NDArray[np.floating]
 Whole = npt.NDArray[np.float32]
 
-OUTPUT_STEPS = 256  # of h, to 1
+OUTPUT_STEPS = 256  # of h, to 1; x has as many
+LARGEST_ROW = OUTPUT_STEPS // len(LENGTHS)  # of which x is the sum
 GATE_STEPS = 256  # of the gates' sums, to 1
 GATE_LIMIT = 8  # sigmoid(8) is 0.9997
 OPENING_STEPS = 2048  # of the gates, to 1
@@ -29,6 +33,7 @@ CELL_STEPS = 512  # of c, to 1
 CELL_LIMIT = 16
 LOGIT_STEPS = 256  # to a unit of a natural logarithm
 LARGEST_WEIGHT = 256
+_UNCUT = 1.0  # of a column of contexts
 LARGEST_SUM = 2**24 - 1  # float32 holds every whole number up to here
 
 
@@ -43,16 +48,18 @@ class WholeNetwork:
     Attributes:
         entries: (moods, symbols, 4 units), what the gates get from the input, in
             1/256: of the input gate, the forget gate, the candidate, the output gate.
-        recurrent: (units, 4 units), within ±256.
-        recurrent_scale: (4 units,), from its sums to 1/256; no whole numbers.
-        output: (units, symbols), within ±256.
+        contexts: (buckets, width), within ±64.
+        kernel: (units + width, 4 units), what the gates get from h and x, within ±256.
+        kernel_scale: (4 units,), from its sums to 1/256; no whole numbers.
+        output: (units + width, symbols), within ±256.
         output_scale: (symbols,), likewise.
         output_bias: (symbols,), in 1/256.
     """
 
     entries: Whole
-    recurrent: Whole
-    recurrent_scale: Whole
+    contexts: Whole
+    kernel: Whole
+    kernel_scale: Whole
     output: Whole
     output_scale: Whole
     output_bias: Whole
@@ -60,7 +67,7 @@ class WholeNetwork:
     @property
     def units(self) -> int:
         """Of the LSTM."""
-        return len(self.recurrent)
+        return len(self.kernel_scale) // 4
 
     @property
     def symbols(self) -> int:
@@ -84,20 +91,41 @@ def convert(weights: Mapping[str, Floats]) -> WholeNetwork:
     """
     real = {name: np.asarray(array, np.float64) for name, array in weights.items()}
     entries = real["mood"][:, None] + real["symbol"] + real["gate_bias"]
-    recurrent, recurrent_scale = _round(real["recurrent"], GATE_STEPS)
-    output, output_scale = _round(real["output"], LOGIT_STEPS)
+    contexts, worth = _round_contexts(real["contexts"])
+    kernel, kernel_scale = _round(
+        np.vstack([real["recurrent"], worth[:, None] * real["context_kernel"]]),
+        GATE_STEPS,
+    )
+    output, output_scale = _round(
+        np.vstack([real["output"], worth[:, None] * real["context_output"]]),
+        LOGIT_STEPS,
+    )
     return WholeNetwork(
         np.rint(entries * GATE_STEPS).astype(np.float32),
-        recurrent,
-        recurrent_scale,
+        contexts,
+        kernel,
+        kernel_scale,
         output,
         output_scale,
         np.rint(real["output_bias"] * LOGIT_STEPS).astype(np.float32),
     )
 
 
+def _round_contexts(
+    table: npt.NDArray[np.float64],
+) -> tuple[Whole, npt.NDArray[np.float64]]:
+    """Round a table, and give what 256 is worth in each of its columns.
+
+    A column's few largest entries are cut to what nearly all others are below.
+    """
+    largest = np.maximum(np.quantile(np.abs(table), _UNCUT, axis=0), 1e-12)
+    steps = np.rint(table * (LARGEST_ROW / largest))
+    whole = np.clip(steps, -LARGEST_ROW, LARGEST_ROW).astype(np.float32)
+    return whole, largest * (OUTPUT_STEPS / LARGEST_ROW)
+
+
 def _round(kernel: npt.NDArray[np.float64], steps: int) -> tuple[Whole, Whole]:
-    """Round the columns of a kernel that is multiplied by h, each by its own scale."""
+    """Round the columns of a kernel of h and x, each by its own scale."""
     size = np.abs(kernel)
     # 5 % to spare, since each weight may be rounded up
     bound = 1.05 * size.sum(0) * OUTPUT_STEPS / LARGEST_SUM
@@ -135,7 +163,7 @@ def place_gates(units: int) -> npt.NDArray[np.int32]:
 
 
 def move_exactly(
-    network: WholeNetwork, h: Any, c: Any, symbols: Any, moods: Any
+    network: WholeNetwork, h: Any, c: Any, runs: Any, moods: Any
 ) -> tuple[Any, Any, Any]:
     """One step in int64, to hold against what float32 computes.
 
@@ -143,22 +171,25 @@ def move_exactly(
         network: the weights.
         h: int64 (rows, units), within ±256.
         c: int64 (rows, units), within ±8191.
-        symbols: int64 (rows,).
+        runs: int64 (MEMORY + 1, rows), the last symbols, the newest last.
         moods: int64 (rows,).
 
     Returns:
         The new h and c, and the logits, int64 (rows, symbols) in 1/256.
     """
     span, most = GATE_LIMIT * GATE_STEPS, CELL_LIMIT * CELL_STEPS
-    sums = _scale(h @ network.recurrent.astype(np.int64), network.recurrent_scale)
-    sums += network.entries.astype(np.int64)[moods, symbols]
+    x = network.contexts.astype(np.int64)[find_buckets(runs)[0]].sum(axis=1)
+    known = np.hstack([h, x])
+    sums = _scale(known @ network.kernel.astype(np.int64), network.kernel_scale)
+    sums += network.entries.astype(np.int64)[moods, runs[-1]]
     places = np.clip(sums, -span, span - 1) + place_gates(network.units)
     gates = list_gates().astype(np.int64)[places]
     entry, forget, candidate, output = np.split(gates, 4, axis=1)
     c = _halve(forget * c, 11) + _halve(entry * candidate, 13)
     c = np.clip(c, 1 - most, most - 1)
     h = _halve(output * list_cells().astype(np.int64)[c + most], 14)
-    logits = _scale(h @ network.output.astype(np.int64), network.output_scale)
+    known = np.hstack([h, x])
+    logits = _scale(known @ network.output.astype(np.int64), network.output_scale)
     return h, c, logits + network.output_bias.astype(np.int64)
 
 
