@@ -30,9 +30,9 @@ class Recipe:
         measured_reviews: held out, of which the bits are reported.
     """
 
-    epochs: int = 40
+    epochs: int = 52
     epoch_batches: int = 250
-    cooling_epochs: int = 28
+    cooling_epochs: int = 40
     train_rows: int = 25_000
     validation_share: int = 40
     block: int = 125
