@@ -28,7 +28,7 @@ class TextRequest(BaseModel):
         (), description="symbols that end a text where they come together"
     )
     streams: bool = Field(
-        False, description="whether each symbol is told at once, or all at the end"
+        False, description="whether symbols are told as they come, or all at the end"
     )
 
 

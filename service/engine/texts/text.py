@@ -28,13 +28,15 @@ class Writing:
         texts: That have not ended.
         is_over: Whether its listener has been told the last of it, or is gone.
         unsaid: What was written and is not told yet.
+        said: `time.monotonic()` when something was told last.
         rows: That were computed.
         batch_rows: Rows of the batch that it shared last.
     """
 
     __slots__ = (
         "batch_rows", "deadline", "is_over", "listener", "number", "request",
-        "request_id", "rows", "started", "texts", "took", "turn", "unsaid", "writer",
+        "request_id", "rows", "said", "started", "texts", "took", "turn", "unsaid",
+        "writer",
     )  # fmt: skip
 
     def __init__(
@@ -54,7 +56,7 @@ class Writing:
         self.is_over = False
         self.unsaid: list[Written] = []
         self.rows = self.batch_rows = 0
-        self.started = 0.0
+        self.started = self.said = 0.0
         self.took = (0.0, 0.0)
 
     def cancel(self) -> None:
@@ -63,8 +65,9 @@ class Writing:
             self.writer.drop(self)
         self.is_over = True
 
-    def say(self) -> None:
+    def say(self, now: float) -> None:
         """Tell what was written since it was last told."""
+        self.said = now
         unsaid, self.unsaid = self.unsaid, []
         if unsaid and not self.is_over:
             self.listener.wrote(self.number, unsaid)

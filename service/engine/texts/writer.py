@@ -39,6 +39,8 @@ from service.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+PACE_S = 0.025  # between two messages of a stream: films show as many pictures
+
 
 class Rows(Protocol):
     """Where rows of a signature are computed: a `Batcher`."""
@@ -231,20 +233,25 @@ class TextWriter:
         return Step(text, tuple([given[name] for name in self._inputs]), self)
 
     def _tell(self, writings: Iterable[Writing]) -> None:
-        """Say what is to be said at once, and of those that have ended, the last."""
+        """Say what of streams is to be said by now, and of what has ended, the last.
+
+        The first symbol is told at once, and then what came in `PACE_S`: to send one
+        costs as much as to send ten.
+        """
+        now = time.monotonic()
         for writing in writings:
             if writing not in self._writings:
                 continue
             if not writing.texts:
                 self._end(writing)
-                writing.say()
+                writing.say(now)
                 writing.is_over = True
                 summary = TextSummary(
                     self._version, writing.rows, writing.batch_rows, *writing.took
                 )
                 writing.listener.finished(writing.number, summary)
-            elif writing.request.streams:
-                writing.say()
+            elif writing.request.streams and now - writing.said >= PACE_S:
+                writing.say(now)
 
     def _fail(
         self, writing: Writing, error: ServeryError, outcome: str = "failed"

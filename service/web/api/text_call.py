@@ -1,6 +1,5 @@
 """Texts that are being written for one request, by whichever protocol it came."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING
@@ -11,9 +10,6 @@ from service.web.http.record import RequestRecord
 
 if TYPE_CHECKING:
     from service.web.state import AppState
-
-
-PACE_S = 0.01  # between two messages of a stream: nobody reads faster than that
 
 
 class TextCall:
@@ -73,7 +69,7 @@ class TextCall:
             raise
 
     async def read(self) -> AsyncIterator[Sequence[Written]]:
-        """What is written, as it comes: at once the first, then what came in `PACE_S`.
+        """What is written, as it comes.
 
         Raises:
             ServeryError, ClientDisconnectedError: See `wait`.
@@ -82,20 +78,10 @@ class TextCall:
             written = self._stream.take()
             if written:
                 yield written
-                if not self._stream.is_over:
-                    await self._pause()
             elif self._stream.summary is not None:
                 return
             else:
                 await self.wait()
-
-    async def _pause(self) -> None:
-        """Let more come, which costs no more to send than one symbol does."""
-        try:
-            await self.record.wait_for(asyncio.ensure_future(asyncio.sleep(PACE_S)))
-        except BaseException:
-            self.close()
-            raise
 
     async def read_all(self) -> list[tuple[list[Written], Written]]:
         """Of each text its symbols, and its end.
