@@ -21,7 +21,11 @@ def make_repeatable(seed: int) -> None:
 
 
 def build_adamw(
-    learning_rate: float, weight_decay: float, epochs: int, steps_per_epoch: int
+    learning_rate: float,
+    weight_decay: float,
+    epochs: int,
+    steps_per_epoch: int,
+    averaged: float | None = None,
 ) -> Any:
     """Build AdamW, warmed up over the first epoch and cooled to nothing by the last.
 
@@ -33,6 +37,8 @@ def build_adamw(
         weight_decay: share lost in a step, times the learning rate.
         epochs: at least one.
         steps_per_epoch: batches in an epoch.
+        averaged: share that each step leaves of a running mean of the weights; this
+            mean is then what `fit_best` judges and keeps.
     """
     schedule = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0,
@@ -40,7 +46,12 @@ def build_adamw(
         warmup_steps=steps_per_epoch,
         decay_steps=max(1, (epochs - 1) * steps_per_epoch),
     )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay)
+    optimizer = keras.optimizers.AdamW(
+        schedule,
+        weight_decay=weight_decay,
+        use_ema=averaged is not None,
+        ema_momentum=averaged if averaged is not None else 0.99,
+    )
     optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
     return optimizer
 
@@ -82,13 +93,14 @@ def fit_best(
     best = keras.callbacks.EarlyStopping(  # never stops: the rate has to fall to 0
         monitor="val_loss", mode="min", patience=epochs, restore_best_weights=True
     )
+    averaged = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]
     history = model.fit(
         stream,
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,
         shuffle=False,  # the stream does it
         validation_data=validation,
-        callbacks=[best],
+        callbacks=[*(averaged if model.optimizer.use_ema else []), best],
         verbose=1 if sys.stdout.isatty() else 2,
     ).history
     log.info("Kept epoch %d of %d: lowest validation loss", best.best_epoch + 1, epochs)

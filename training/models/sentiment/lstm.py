@@ -136,12 +136,19 @@ def fit_network(
     batch_size: int,
     learning_rate: float,
     weight_decay: float,
+    averaged: float,
     seed: int,
 ) -> dict[str, list[float]]:
-    """Train on one corpus an epoch, all of equally many rows; keep the best epoch."""
+    """Train on one corpus an epoch, all of equally many rows; keep the best epoch.
+
+    Judged and kept is a running mean of the weights, which overfits later than any of
+    them (Izmailov et al., "Averaging weights leads to wider optima", 2018).
+    """
     steps = -(-len(epochs[0]) // batch_size)
     network.compile(
-        optimizer=build_adamw(learning_rate, weight_decay, len(epochs), steps),
+        optimizer=build_adamw(
+            learning_rate, weight_decay, len(epochs), steps, averaged
+        ),
         loss=keras.losses.BinaryCrossentropy(from_logits=True),
         weighted_metrics=[keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0)],
         jit_compile=False,  # XLA has no BlockLSTM

@@ -21,6 +21,7 @@ class Recipe:
         batch_size: rows in one step.
         learning_rate: the highest; see `build_adamw`.
         weight_decay: likewise.
+        averaged: likewise.
         piece_sentences: the most sentences in a piece of a review.
         short_weight: of a piece, where a review counts 1.
         made_weight: of a sentence turned round or made up, and of a word alone.
@@ -36,7 +37,7 @@ class Recipe:
         tail: of its end.
     """
 
-    epochs: int = 8
+    epochs: int = 10
     train_rows: int = 25_000
     validation_share: int = 10
     block: int = 125
@@ -49,14 +50,15 @@ class Recipe:
     batch_size: int = 128
     learning_rate: float = 1e-3
     weight_decay: float = 0.02
+    averaged: float = 0.998
     piece_sentences: int = 3
     short_weight: float = 0.3
-    made_weight: float = 0.6
+    made_weight: float = 0.8
     shown: float = 0.5
     earlier: bool = True
     windows: tuple[int, ...] = (192,)
     variants: int = 8_000
-    made_up: int = 8_000
+    made_up: int = 12_000
     polar_words: int = 1_000
     ngram_strength: float = 30.0
     ngram_steps: int = 50

@@ -161,6 +161,7 @@ def fit(
         batch_size=recipe.batch_size,
         learning_rate=recipe.learning_rate,
         weight_decay=recipe.weight_decay,
+        averaged=recipe.averaged,
         seed=seed,
     )
     model = SentimentModel(
