@@ -16,6 +16,8 @@ from tests.e2e.server import Server, free_port
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 DIGITS = ARTIFACTS / "digits"
+DIGITS_VERSIONS = sorted(int(each.name) for each in DIGITS.glob("[0-9]*"))
+NEWEST_DIGITS = DIGITS_VERSIONS[-1]
 SAMPLE = Path(__file__).parents[1] / "data" / "mnist_sample.npz"
 
 
@@ -32,7 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         max_body_bytes=2_000_000,
         max_image_pixels=20_000_000,
         http_processes=2,
-        versions_kept=3,  # the first of digits too
+        versions_kept=len(DIGITS_VERSIONS),
     )
     with started:
         started.wait_ready()

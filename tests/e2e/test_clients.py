@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests import saved_models
-from tests.e2e.conftest import DIGITS, SAMPLE
+from tests.e2e.conftest import DIGITS, NEWEST_DIGITS, SAMPLE
 from tests.e2e.server import Server, until
 from tests.rpc.clients import run_client
 
@@ -29,7 +29,7 @@ def strangers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Digits, and two SavedModels without a manifest, served by two processes."""
     folder = tmp_path_factory.mktemp("strangers")
     artifacts = folder / "artifacts"
-    for version in ("1", "3"):
+    for version in ("1", str(NEWEST_DIGITS)):
         shutil.copytree(DIGITS / version, artifacts / "digits" / version)
     saved_models.half_plus_two(artifacts / "half_plus_two" / "1")
     saved_models.two_inputs(artifacts / "two_inputs" / "1")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.e2e.conftest import DIGITS_VERSIONS, NEWEST_DIGITS
 from tests.e2e.server import Server, settle, until
 
 PATH = "/v1/predict/digits"
@@ -23,9 +24,10 @@ def metric(server: Server, name: str, **labels: str) -> float:
 def test_models_are_listed_with_their_versions(server: Server) -> None:
     models = server.client.get("/v1/models").json()["models"]
     (digits,) = [each for each in models if each["name"] == "digits"]
-    assert digits["default_version"] == 3
+    assert digits["default_version"] == NEWEST_DIGITS
     assert digits["versions"] == [
-        {"version": version, "state": "ready", "reason": None} for version in (1, 2, 3)
+        {"version": version, "state": "ready", "reason": None}
+        for version in DIGITS_VERSIONS
     ]
 
 
@@ -108,7 +110,7 @@ def test_metrics_add_up_over_all_processes(
 
 
 def test_metrics_say_what_is_loaded_and_what_is_refused(server: Server) -> None:
-    state = {"model": "digits", "version": "3", "state": "ready"}
+    state = {"model": "digits", "version": str(NEWEST_DIGITS), "state": "ready"}
     assert metric(server, "servery_model_state", **state) == 1
     assert metric(server, "servery_model_load_seconds", model="digits") > 0
     before = metric(server, "servery_rejections_total", reason="not_found")
