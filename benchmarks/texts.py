@@ -152,8 +152,11 @@ def write(artifacts: Path) -> None:
 @click.option("--streams", default=32, show_default=True, help="That are together.")
 @click.option("--rounds", default=5, show_default=True, help="Of which the median.")
 @click.option("--length", default=LENGTH, show_default=True, help="Of each text.")
+@click.option("--path", default=PATH, show_default=True, help="Of who writes.")
 @click.option("--pid", type=int, help="The service's first process, for CPU time.")
-def measure(url: str, streams: int, rounds: int, length: int, pid: int | None) -> None:
+def measure(
+    *, url: str, path: str, streams: int, rounds: int, length: int, pid: int | None
+) -> None:
     """Print characters a second and the time to the first, medians of rounds.
 
     And, of a service on this machine, the CPU time of all its processes: on a machine
@@ -163,11 +166,13 @@ def measure(url: str, streams: int, rounds: int, length: int, pid: int | None) -
     for number in range(rounds + 1):  # the first one warms up
         for found, many in ((alone, 1), (together, streams)):
             before = cpu_seconds(pid) if pid else 0.0
-            seen = asyncio.run(stream_together(url, many, length))
+            seen = asyncio.run(stream_together(url + path, many, length))
             seen.cpu_s = cpu_seconds(pid) - before if pid else 0.0
             if number:
                 found.append(seen)
-    firsts = [asyncio.run(stream_together(url, 1, 1)).firsts[0] for _ in range(50)]
+    firsts = [
+        asyncio.run(stream_together(url + path, 1, 1)).firsts[0] for _ in range(50)
+    ]
     for found, many in ((alone, 1), (together, streams)):
         rates = [each.characters / each.seconds for each in found]
         slowest = 1000 * median([max(each.firsts) for each in found])
@@ -202,7 +207,10 @@ async def stream_together(url: str, streams: int, length: int) -> Seen:
     ]
     began = time.perf_counter()
     found = await asyncio.gather(
-        *(_stream(*each, seed, length, began) for seed, each in enumerate(both))
+        *(
+            _stream(*each, where.path, seed, length, began)
+            for seed, each in enumerate(both)
+        )
     )
     seconds = time.perf_counter() - began
     return Seen(sum(each[0] for each in found), seconds, [each[1] for each in found])
@@ -211,6 +219,7 @@ async def stream_together(url: str, streams: int, length: int) -> Seen:
 async def _stream(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
+    path: str,
     seed: int,
     length: int,
     began: float,
@@ -218,7 +227,7 @@ async def _stream(
     """Characters that came, and seconds to the first."""
     body = json.dumps({"length": length, "seed": seed}).encode()
     head = (
-        f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"
         f"X-Request-Timeout-Ms: 60000\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
