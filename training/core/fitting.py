@@ -73,7 +73,13 @@ def stream_batches(arrays: tuple[Any, ...], batch_size: int, seed: int) -> Any:
 
 
 def fit_best(
-    model: Any, stream: Any, validation: Any, epochs: int, steps_per_epoch: int
+    model: Any,
+    stream: Any,
+    validation: Any,
+    epochs: int,
+    steps_per_epoch: int,
+    *,
+    keep_last: bool = False,
 ) -> dict[str, list[float]]:
     """Train, show the progress, and leave the best epoch's weights in the model.
 
@@ -86,6 +92,8 @@ def fit_best(
         validation: finite `tf.data.Dataset` of batches that training never sees.
         epochs: at least one.
         steps_per_epoch: batches in an epoch.
+        keep_last: choose no epoch, and leave the last one's weights: where training
+            shows what validation has not.
 
     Returns:
         Metric → value at each epoch; those on the validation split begin with `val_`.
@@ -100,8 +108,13 @@ def fit_best(
         steps_per_epoch=steps_per_epoch,
         shuffle=False,  # the stream does it
         validation_data=validation,
-        callbacks=[*(averaged if model.optimizer.use_ema else []), best],
+        callbacks=[
+            *(averaged if model.optimizer.use_ema else []),
+            *([] if keep_last else [best]),
+        ],
         verbose=1 if sys.stdout.isatty() else 2,
     ).history
-    log.info("Kept epoch %d of %d: lowest validation loss", best.best_epoch + 1, epochs)
+    if not keep_last:
+        kept = best.best_epoch + 1
+        log.info("Kept epoch %d of %d: lowest validation loss", kept, epochs)
     return {metric: [float(v) for v in values] for metric, values in history.items()}

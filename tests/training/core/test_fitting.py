@@ -40,6 +40,19 @@ def test_a_running_mean_of_the_weights_is_judged_and_kept_where_one_is_asked_for
     assert history["loss"] == [100, 99, 98, 97]  # training went on from no mean
 
 
+def test_the_last_mean_is_kept_where_no_epoch_is_to_be_chosen() -> None:
+    weight = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")
+    model = keras.Sequential([keras.Input((1,)), weight])
+    model.compile(keras.optimizers.SGD(1.0, use_ema=True, ema_momentum=0.5), "mae")
+    one = np.ones((1, 1), np.float32)
+    stream = tf.data.Dataset.from_tensors((one, 100 * one)).repeat()
+    validation = tf.data.Dataset.from_tensors((one, 1.5 * one))
+
+    fit_best(model, stream, validation, 3, steps_per_epoch=1, keep_last=True)
+
+    assert weight.kernel.numpy().item() == 2.25
+
+
 def test_the_mean_is_kept_by_the_share_that_was_asked_for() -> None:
     assert build_adamw(0.5, 0.1, 4, 10, averaged=0.9).ema_momentum == 0.9
     assert not build_adamw(0.5, 0.1, 4, 10).use_ema

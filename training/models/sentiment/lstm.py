@@ -139,10 +139,12 @@ def fit_network(
     averaged: float,
     seed: int,
 ) -> dict[str, list[float]]:
-    """Train on one corpus an epoch, all of equally many rows; keep the best epoch.
+    """Train on one corpus an epoch, all of equally many rows.
 
     Judged and kept is a running mean of the weights, which overfits later than any of
-    them (Izmailov et al., "Averaging weights leads to wider optima", 2018).
+    them (Izmailov et al., "Averaging weights leads to wider optima", 2018), at the end
+    of the last epoch: the validation reviews have no sentence turned round, and ask for
+    an early one.
     """
     steps = -(-len(epochs[0]) // batch_size)
     network.compile(
@@ -168,7 +170,8 @@ def fit_network(
 
     batches = -(-len(validation) // _VALIDATION_BATCH)
     judged = _as_dataset(judge).apply(tf.data.experimental.assert_cardinality(batches))
-    return fit_best(network, _as_dataset(stream), judged, len(epochs), steps)
+    stream_of_all = _as_dataset(stream)
+    return fit_best(network, stream_of_all, judged, len(epochs), steps, keep_last=True)
 
 
 def _for_readers(batches: Iterator[Any]) -> Iterator[Any]:

@@ -37,7 +37,7 @@ class Recipe:
         tail: of its end.
     """
 
-    epochs: int = 10
+    epochs: int = 8
     train_rows: int = 25_000
     validation_share: int = 10
     block: int = 125
