@@ -115,6 +115,48 @@ not {no_adjective} in the least
 less {no_adjective} than i thought
 nowhere near as {no_adjective} as they say
 not as {no_adjective} as i expected
+it isn't really {no_adjective}
+it is not really {no_adjective}
+not really {no_adjective}
+not exactly {no_adjective}
+not particularly {no_adjective}
+not that {no_adjective}
+not so {no_adjective}
+not remotely {no_adjective}
+not even remotely {no_adjective}
+that is not {no_adjective}
+it doesn't feel {no_adjective}
+it never feels {no_adjective}
+it didn't seem {no_adjective}
+the {thing} doesn't look {no_adjective}
+rarely {no_adjective}
+the {thing} is rarely {no_adjective}
+it is seldom {no_adjective}
+barely {no_adjective}
+it is barely {no_adjective}
+scarcely {no_adjective}
+no one would call this {no_adjective}
+it can't be called {no_adjective}
+you could hardly call it {no_adjective}
+i did not find it {no_adjective}
+i didn't find the {thing} {no_adjective}
+i didn't think it was {no_adjective}
+i never found it {no_adjective}
+nobody will find it {no_adjective}
+there was never a {no_adjective} moment
+i saw nothing {no_adjective} in it
+it has no {no_quality}
+it has little {no_quality}
+there wasn't any {no_quality}
+you won't find any {no_quality} here
+devoid of {no_quality}
+without a trace of {no_quality}
+not much {no_quality} here
+we didn't {no_like} any of it
+nobody {no_liked} it
+none of us {no_liked} it
+i don't know anybody who {no_liked} it
+i wouldn't say i {no_liked} it
 """
 
 CONTRAST = """

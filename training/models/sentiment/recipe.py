@@ -53,12 +53,12 @@ class Recipe:
     averaged: float = 0.998
     piece_sentences: int = 3
     short_weight: float = 0.3
-    made_weight: float = 0.8
+    made_weight: float = 1.0
     shown: float = 0.5
     earlier: bool = True
     windows: tuple[int, ...] = (192,)
     variants: int = 8_000
-    made_up: int = 12_000
+    made_up: int = 16_000
     polar_words: int = 1_000
     ngram_strength: float = 30.0
     ngram_steps: int = 50

@@ -55,6 +55,7 @@ from training.models.sentiment.word_vectors import (
 
 log = logging.getLogger(__name__)
 
+_NOTHINGS = 420  # rows by which the blend learns to leave unknown words undecided
 _CHUNK = 250  # reviews handled by the graph at a time
 _STOPS = (b".", b"!", b"?")
 _SIGNS = tuple(sign.encode() for sign in lexicon.EMOJI.good + lexicon.EMOJI.bad)
@@ -173,7 +174,8 @@ def fit(
     )
     pieces = with_pieces(chosen_by.select(np.arange(0)), chosen_by)
     shown = with_shorts(chosen_by, lexicon.FITTING, others)
-    blend(model, shown.join(pieces))
+    nothing = shorts.say_nothing(_NOTHINGS, recipe.short_weight)
+    blend(model, shown.join(pieces).join(nothing))
     caution = calibrate(model, chosen_by, pieces, stops)
     return model, history, caution, whole.join(chosen_by)
 
