@@ -1,5 +1,6 @@
 """Sentences that are made for training, and what tells the model where it is unsure."""
 
+import re
 from dataclasses import replace
 
 import keras
@@ -14,7 +15,16 @@ from training.models.sentiment.checklist import CAPABILITIES, write_checks
 from training.models.sentiment.familiarity import Familiarity
 from training.models.sentiment.kept_out import is_measured, reduce_text
 from training.models.sentiment.linear import Linear
-from training.models.sentiment.made_up import Writer, write_sentences
+from training.models.sentiment.made_up import (
+    CONTRAST,
+    NEGATION,
+    ONLY_BAD,
+    ONLY_GOOD,
+    PLAIN,
+    Writer,
+    frames,
+    write_sentences,
+)
 from training.models.sentiment.probes import PROBES
 from training.models.sentiment.short_sentences import SENTENCES
 from training.models.sentiment.text import KEYS
@@ -24,6 +34,8 @@ from training.models.sentiment.variants import (
     make_variants,
     split_sentences,
 )
+
+FRAMES = (PLAIN, NEGATION, CONTRAST, ONLY_GOOD, ONLY_BAD)
 
 
 @pytest.fixture
@@ -71,6 +83,15 @@ def test_the_checklist_has_no_adjective_that_training_sentences_have() -> None:
 
     for _, text, _ in write_checks():
         assert not trained & set(text.replace(",", " ").replace(".", " ").split()), text
+
+
+def test_no_frame_of_the_checklist_is_one_of_training() -> None:
+    def reduce(frame: str) -> str:
+        return re.sub(r"[^a-z{}_]+", " ", frame.replace("no_", "")).strip()
+
+    learnt = {reduce(each) for some in FRAMES for each in frames(some)}
+    asked = {reduce(each) for some in CAPABILITIES.values() for each in some}
+    assert asked & learnt == {"{adjective}"}  # a word alone, of other words
 
 
 def test_the_checklist_is_the_same_every_time() -> None:

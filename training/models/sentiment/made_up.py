@@ -129,8 +129,6 @@ it doesn't feel {no_adjective}
 it never feels {no_adjective}
 it didn't seem {no_adjective}
 the {thing} doesn't look {no_adjective}
-rarely {no_adjective}
-the {thing} is rarely {no_adjective}
 it is seldom {no_adjective}
 barely {no_adjective}
 it is barely {no_adjective}
