@@ -101,7 +101,7 @@ def test_what_the_model_saw_is_shown_and_where(server: Server) -> None:
     path = DATA / "scenes" / "circled-5.jpg"
     found = predict(server, path.read_bytes(), prepared=True)
     box = found["box"]
-    assert box["width"] < 120  # the ring is twice as wide
+    assert box["width"] < 130  # the ring is twice as wide
     assert 200 < box["left"] < box["left"] + box["width"] < 400
     shown = Image.open(io.BytesIO(base64.b64decode(found["prepared"])))
     assert is_prepared(np.asarray(shown))
@@ -143,7 +143,7 @@ def test_no_number_is_said_to_be_none(server: Server) -> None:
 @pytest.mark.parametrize(
     "write",
     [
-        lambda: on_paper(letter("W", "futural")),
+        lambda: on_paper(letter("M", "futural")),
         lambda: (DATA / "images" / "blank-paper.jpg").read_bytes(),
     ],
     ids=["letter", "nothing"],
