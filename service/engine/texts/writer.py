@@ -260,6 +260,8 @@ class TextWriter:
             return
         self._counts.ended(outcome, len(writing.texts))
         self._end(writing)
+        if writing.request.streams:
+            writing.say(time.monotonic())  # what it has paid for, before the error
         writing.is_over = True
         writing.listener.failed(writing.number, error)
 

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from service.engine.texts.request import Written
+from service.engine.texts.stream import TextStream
+from service.engine.texts.writer import PACE_S
 from service.errors import (
     DeadlineExceeded,
     ModelFailed,
@@ -26,6 +28,18 @@ def run(test: Test, **settings: Any) -> None:
             await test(crowd)
 
     asyncio.run(inside())
+
+
+def note_messages(stream: TextStream) -> list[int]:
+    """Symbols in each message that the stream is told from now on."""
+    told, wrote = list[int](), stream.wrote
+
+    def note(number: int, written: Sequence[Written]) -> None:
+        told.append(len(written))
+        wrote(number, written)
+
+    stream.wrote = note  # type: ignore[method-assign]
+    return told
 
 
 def test_a_text_is_what_its_seed_prompt_and_mood_say() -> None:
@@ -171,6 +185,21 @@ def test_a_deadline_before_the_first_symbol_fails_a_stream() -> None:
     run(test)
 
 
+def test_what_a_stream_was_not_told_yet_comes_before_the_error() -> None:
+    async def test(crowd: Crowd) -> None:
+        stream = crowd.write(length=1000, streams=True)
+        told = note_messages(stream)
+        await stream.more()
+        await asyncio.sleep(PACE_S / 3)
+        crowd.failing = ValueError("no")
+        with pytest.raises(ModelFailed):
+            await read_all(stream)
+        # One symbol of reading, and one of each step but the last, which failed.
+        assert sum(told) == len(crowd.batches) > 2
+
+    run(test)
+
+
 def test_a_model_that_fails_fails_the_text_and_later_ones_are_written() -> None:
     async def test(crowd: Crowd) -> None:
         stream = crowd.write(length=1000, streams=True)
@@ -226,15 +255,8 @@ def test_a_writer_that_must_close_fails_what_takes_longer() -> None:
 
 def test_a_stream_is_told_its_first_symbol_at_once_and_then_several_together() -> None:
     async def test(crowd: Crowd) -> None:
-        told = list[int]()
         stream = crowd.write(length=500, streams=True)
-        wrote = stream.wrote
-
-        def note(number: int, written: Sequence[Written]) -> None:
-            told.append(len(written))
-            wrote(number, written)
-
-        stream.wrote = note  # type: ignore[method-assign]
+        told = note_messages(stream)
         ((text, _),) = await read_all(stream)
         assert text == compose(length=500)
         assert told[0] == 1
@@ -248,9 +270,11 @@ def test_who_does_not_read_is_dropped_when_so_much_waits() -> None:
     async def test(crowd: Crowd) -> None:
         dropped = asyncio.Event()
         stream = crowd.write(length=1_000_000, streams=True)
+        told = note_messages(stream)
         stream.limit(50, dropped.set)
         await dropped.wait()
-        assert 50 < len(stream.take()) < 10_000  # what one message had, at most
+        *before, last = told
+        assert sum(before) <= 50 < sum(before) + last == len(stream.take())
         assert crowd.counted("cancelled") == 1
 
     run(test)
