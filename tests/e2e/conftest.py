@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from service.engine.disk import find_versions
 from tests.e2e.server import Server, free_port
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 DIGITS = ARTIFACTS / "digits"
-DIGITS_VERSIONS = sorted(int(each.name) for each in DIGITS.glob("[0-9]*"))
+DIGITS_VERSIONS = find_versions(ARTIFACTS)["digits"]
 NEWEST_DIGITS = DIGITS_VERSIONS[-1]
 SAMPLE = Path(__file__).parents[1] / "data" / "mnist_sample.npz"
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from service.models.digits.form import is_prepared
-from tests.e2e.conftest import to_png
+from tests.e2e.conftest import NEWEST_DIGITS, to_png
 from tests.e2e.server import Server
 from training.models.digits.strokes import Glyph, draw, draw_letter, letter
 
@@ -97,11 +97,21 @@ def test_paper_without_a_digit_is_doubted(server: Server, name: str) -> None:
     assert "No handwriting" in found["warning"]
 
 
-def test_what_the_model_saw_is_shown_and_where(server: Server) -> None:
+@pytest.mark.parametrize(
+    "version",
+    [
+        3,
+        pytest.param(
+            NEWEST_DIGITS,
+            marks=pytest.mark.xfail(reason="122 pixels, one of the finder's more"),
+        ),
+    ],
+)
+def test_what_the_model_saw_is_shown_and_where(server: Server, version: int) -> None:
     path = DATA / "scenes" / "circled-5.jpg"
-    found = predict(server, path.read_bytes(), prepared=True)
+    found = predict(server, path.read_bytes(), prepared=True, version=version)
     box = found["box"]
-    assert box["width"] < 130  # the ring is twice as wide
+    assert box["width"] < 120  # the ring is twice as wide
     assert 200 < box["left"] < box["left"] + box["width"] < 400
     shown = Image.open(io.BytesIO(base64.b64decode(found["prepared"])))
     assert is_prepared(np.asarray(shown))
@@ -143,10 +153,16 @@ def test_no_number_is_said_to_be_none(server: Server) -> None:
 @pytest.mark.parametrize(
     "write",
     [
-        lambda: on_paper(letter("M", "futural")),
-        lambda: (DATA / "images" / "blank-paper.jpg").read_bytes(),
+        pytest.param(
+            lambda: on_paper(letter("W", "futural")),
+            id="letter",
+            marks=pytest.mark.xfail(strict=True, reason="digits 4 reads it as 1"),
+        ),
+        pytest.param(lambda: on_paper(letter("M", "futural")), id="another letter"),
+        pytest.param(
+            lambda: (DATA / "images" / "blank-paper.jpg").read_bytes(), id="nothing"
+        ),
     ],
-    ids=["letter", "nothing"],
 )
 def test_one_bad_picture_leaves_the_others_of_a_request_alone(
     server: Server, seven: bytes, write: Callable[[], bytes]

@@ -111,7 +111,7 @@ def test_the_shipped_writer_tells_reviews_better_than_n_grams(
     manifest: Manifest,
 ) -> None:
     metrics = manifest.metrics
-    assert metrics["test"]["bits"] < metrics["ngrams"]["bits"]
+    assert metrics["test"]["bits"] <= 1.82 < metrics["ngrams"]["bits"]
     assert metrics["test"]["reviews"] >= 490
 
 
