@@ -19,7 +19,7 @@ def gather_facts(folder: Path) -> dict[str, str]:
     """What to say at the head of a page, of `folder`, the version that is measured."""
     settings = Settings()
     model, system = read_manifest(folder), platform.freedesktop_os_release()
-    accuracy = model.metrics.get("test_accuracy", "unknown")
+    accuracy = model.metrics["test"]["accuracy"]
     processor = Path("/proc/cpuinfo").read_text().partition("model name\t: ")[2]
     gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
