@@ -46,12 +46,8 @@ def build_adamw(
         warmup_steps=steps_per_epoch,
         decay_steps=max(1, (epochs - 1) * steps_per_epoch),
     )
-    optimizer = keras.optimizers.AdamW(
-        schedule,
-        weight_decay=weight_decay,
-        use_ema=averaged is not None,
-        ema_momentum=averaged if averaged is not None else 0.99,
-    )
+    mean = {} if averaged is None else {"use_ema": True, "ema_momentum": averaged}
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay, **mean)
     optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
     return optimizer
 
@@ -81,10 +77,10 @@ def fit_best(
     *,
     keep_last: bool = False,
 ) -> dict[str, list[float]]:
-    """Train, show the progress, and leave the best epoch's weights in the model.
+    """Train, show the progress, and leave one epoch's weights in the model.
 
-    The best has the lowest validation loss, which is less of a lottery than accuracy:
-    that moves in steps of whole rows.
+    It is the best one unless the last is asked for. The best has the lowest validation
+    loss, which is less of a lottery than accuracy: that moves in steps of whole rows.
 
     Args:
         model: compiled Keras model.
@@ -101,17 +97,16 @@ def fit_best(
     best = keras.callbacks.EarlyStopping(  # never stops: the rate has to fall to 0
         monitor="val_loss", mode="min", patience=epochs, restore_best_weights=True
     )
-    averaged = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]
+    callbacks = [] if keep_last else [best]
+    if model.optimizer.use_ema:  # before the one that looks for the best mean
+        callbacks.insert(0, keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
     history = model.fit(
         stream,
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,
         shuffle=False,  # the stream does it
         validation_data=validation,
-        callbacks=[
-            *(averaged if model.optimizer.use_ema else []),
-            *([] if keep_last else [best]),
-        ],
+        callbacks=callbacks,
         verbose=1 if sys.stdout.isatty() else 2,
     ).history
     if not keep_last:

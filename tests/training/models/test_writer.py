@@ -21,6 +21,7 @@ from training.models.writer.contexts import (
     BUCKETS,
     LENGTHS,
     MEMORY,
+    begin,
     find_buckets,
     find_buckets_in_graph,
 )
@@ -118,16 +119,15 @@ def test_runs_of_symbols_are_found_as_they_stand_in_the_streams() -> None:
     corpus = as_corpus(*("abcdefghij" * 4 for _ in range(5)))
     batches = [*iterate_batches(corpus, 2, 7, np.random.default_rng(0))]
     streams = np.concatenate([batch.symbols for batch in batches])
-    known = np.pad(streams, ((MEMORY, 0), (0, 0)))
     together = np.concatenate([batch.buckets for batch in batches])
-    assert np.array_equal(together, find_buckets(known))
+    assert np.array_equal(together, look_up(streams))
 
 
 def test_a_graph_finds_the_same_buckets() -> None:
     random = np.random.default_rng(0)
     streams = random.integers(0, len(SYMBOLS), (200, 9)).astype(np.int32)
     streams[random.random(streams.shape) < 0.1] = 0
-    expected = find_buckets(np.pad(streams, ((MEMORY, 0), (0, 0))))
+    expected = look_up(streams)
     recent = tf.zeros((9, MEMORY), tf.int32)
     for symbols, buckets in zip(streams, expected, strict=True):
         found, recent = find_buckets_in_graph(tf.constant(symbols), recent)
@@ -204,7 +204,7 @@ def test_the_way_back_is_that_of_automatic_differentiation(network: Network) -> 
 
 
 def look_up(symbols: Any) -> Any:
-    return find_buckets(np.pad(symbols, ((MEMORY, 0), (0, 0))))
+    return find_buckets(begin(symbols))
 
 
 def unroll(network: Network, symbols: Any, buckets: Any, moods: Any) -> Any:

@@ -170,8 +170,8 @@ def fit_network(
 
     batches = -(-len(validation) // _VALIDATION_BATCH)
     judged = _as_dataset(judge).apply(tf.data.experimental.assert_cardinality(batches))
-    stream_of_all = _as_dataset(stream)
-    return fit_best(network, stream_of_all, judged, len(epochs), steps, keep_last=True)
+    given = _as_dataset(stream), judged
+    return fit_best(network, *given, len(epochs), steps, keep_last=True)
 
 
 def _for_readers(batches: Iterator[Any]) -> Iterator[Any]:

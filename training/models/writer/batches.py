@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from training.models.writer import contexts
 from training.models.writer.alphabet import STOP, SYMBOLS
-from training.models.writer.contexts import MEMORY, find_buckets
 from training.models.writer.corpus import Corpus
 
 Integers = npt.NDArray[np.int32]
@@ -75,9 +75,9 @@ def iterate_batches(
         each[: count * rows * steps].reshape(rows, count * steps).T
         for each in (symbols, targets, moods)
     ]
-    known = np.pad(streams[0], ((MEMORY, 0), (0, 0)))
+    known = contexts.begin(streams[0])
     for start in range(0, count * steps, steps):
         part = slice(start, start + steps)
-        buckets = find_buckets(known[start : start + MEMORY + steps])
+        buckets = contexts.find_buckets(known[start : start + contexts.MEMORY + steps])
         shown, wanted, mood = (np.ascontiguousarray(each[part]) for each in streams)
         yield Batch(shown, buckets, wanted, mood)

@@ -49,6 +49,11 @@ _SHARES = list_shares()
 _STARTS = np.cumsum((0, *BUCKETS[:-1])).astype(np.int32)  # in the joint table
 
 
+def begin(symbols: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+    """(steps, rows) symbols of streams, with the nothing before them: for all steps."""
+    return np.pad(symbols, ((MEMORY, 0), (0, 0)))
+
+
 def find_buckets(symbols: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
     """Find the rows of the table at every step of streams.
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from training.models.writer.contexts import MEMORY, find_buckets
+from training.models.writer import contexts
 from training.models.writer.corpus import Corpus
 from training.models.writer.network import Network
 
@@ -54,7 +54,7 @@ def score_in_floats(network: Network, steps: int = 64) -> Score:
         shown, wanted, mood = (
             np.pad(each, padding) for each in (symbols, targets, moods)
         )
-        buckets = find_buckets(np.pad(shown, ((MEMORY, 0), (0, 0))))
+        buckets = contexts.find_buckets(contexts.begin(shown))
         for start in range(0, len(shown), steps):
             part = slice(start, start + steps)
             given = map(tf.constant, (shown[part], buckets[part], mood[part]))

@@ -33,7 +33,6 @@ CELL_STEPS = 512  # of c, to 1
 CELL_LIMIT = 16
 LOGIT_STEPS = 256  # to a unit of a natural logarithm
 LARGEST_WEIGHT = 256
-_UNCUT = 1.0  # of a column of contexts
 LARGEST_SUM = 2**24 - 1  # float32 holds every whole number up to here
 
 
@@ -114,14 +113,9 @@ def convert(weights: Mapping[str, Floats]) -> WholeNetwork:
 def _round_contexts(
     table: npt.NDArray[np.float64],
 ) -> tuple[Whole, npt.NDArray[np.float64]]:
-    """Round a table, and give what 256 is worth in each of its columns.
-
-    A column's few largest entries are cut to what nearly all others are below.
-    """
-    largest = np.maximum(np.quantile(np.abs(table), _UNCUT, axis=0), 1e-12)
-    steps = np.rint(table * (LARGEST_ROW / largest))
-    whole = np.clip(steps, -LARGEST_ROW, LARGEST_ROW).astype(np.float32)
-    return whole, largest * (OUTPUT_STEPS / LARGEST_ROW)
+    """Round a table, and give what 256 is worth in each of its columns."""
+    worth = np.maximum(np.abs(table).max(axis=0), 1e-12) / LARGEST_ROW
+    return np.rint(table / worth).astype(np.float32), worth * OUTPUT_STEPS
 
 
 def _round(kernel: npt.NDArray[np.float64], steps: int) -> tuple[Whole, Whole]:
