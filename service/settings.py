@@ -178,7 +178,7 @@ class Settings(BaseSettings):
         1024,
         ge=1,
         description="Characters of a request's texts, as they are streamed, that wait "
-        "for a caller who does not read, beside 192 kB in its connection; beyond: "
+        "for a caller who does not read, beside 48 kB in its connection; beyond: "
         "dropped.",
     )
     timeout_ms: int = Field(

@@ -36,7 +36,7 @@ from service.web.http.response import CONTINUE, Header, write_error
 
 ASGI = {"version": "3.0", "spec_version": "2.4"}
 NEVER = float("inf")
-STREAM_BYTES = 65_536  # of a stream, that the system keeps until they are read; twice
+STREAM_BYTES = 16_384  # of a stream that wait here to be read; in the system twice that
 HANG_UP_S = 0.5  # a caller that has ended its side is asked whether it is still there
 
 
@@ -372,7 +372,8 @@ class Connection(asyncio.Protocol):
             await self._drained
 
     def narrow(self) -> None:
-        """Let little of what the caller does not read wait in the system."""
+        """Let little of what the caller does not read wait here and in the system."""
+        self._transport.set_write_buffer_limits(high=STREAM_BYTES)
         found = self._transport.get_extra_info("socket")
         found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STREAM_BYTES)
 
