@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from service.contract.policy import FILENAME, LABEL, STABLE
 from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionStatus
@@ -80,7 +80,7 @@ class Administration:
             said.loaded.add(version)
         before = self._said(name)
         self._try_again(name, {version} if version else None)
-        await self._follow({name: said})
+        await self._follow({name: said}, [(name, version)])
         try:
             found = self._catalog.find(name, version)
         except ModelNotReady as error:
@@ -190,7 +190,7 @@ class Administration:
         for name, config in configs.items():
             self._try_again(name, config.named)
         await self._follow(
-            {name: self._beside(name, configs[name]) for name in configs}
+            {name: self._beside(name, configs[name]) for name in configs}, wanted
         )
         problems = [
             _why(self._catalog, name, version)
@@ -267,12 +267,28 @@ class Administration:
             ):
                 self._statuses.remove((name, each.version))
 
-    async def _follow(self, said: Mapping[str, ModelOverrides]) -> None:
-        """Have memory follow what is said of models now."""
+    async def _follow(
+        self,
+        said: Mapping[str, ModelOverrides],
+        wanted: Iterable[tuple[str, int | None]] = (),
+    ) -> None:
+        """Have memory follow what is said of models now.
+
+        Args:
+            said: What is said of each.
+            wanted: What is to be loaded by it; no version means any. What was draining,
+                so that it could not be, may be gone by the end: it is tried once more.
+        """
         for name, overrides in said.items():
             self._policies.overrides.put(name, overrides)
         await self._reconcile()
+        if not all(self._is_known(*each) for each in wanted):
+            await self._reconcile()
         self._statuses.publish()
+
+    def _is_known(self, name: str, version: int | None) -> bool:
+        known = [each.version for each in self._versions(name)]
+        return bool(known) if version is None else version in known
 
     @property
     def _catalog(self) -> Catalog:

@@ -12,15 +12,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
 from service.contract.policy import Canary, ModelPolicy
+from service.engine.administration import Administration
 from service.engine.canary import VersionChooser
 from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionStatus
 from service.engine.commands import Command, ModelConfig, Outcome
+from service.engine.disk import Scan, VersionFolder
 from service.engine.engine import Engine
 from service.engine.labels import describe, resolve
 from service.engine.overrides import MOST_BYTES, ModelOverrides, Overrides
 from service.engine.policies import PolicySource
+from service.engine.statuses import Statuses
 from service.errors import (
     DeadlineExceeded,
     InvalidInput,
@@ -30,6 +34,7 @@ from service.errors import (
     QueueFull,
     VersionNotFound,
 )
+from service.metrics import Metrics
 from tests.engine.test_engine import engine_of, multiply, occupy, run, states
 from tests.versions import until, write_version
 
@@ -712,3 +717,26 @@ def test_commands_that_are_too_many_hold_and_do_not_outlive_the_engine(
     os.close(file)
     assert again.unloaded() == ["times"]
     assert again.of("more") == ModelOverrides()
+
+
+def test_a_load_is_tried_again_once_what_was_draining_is_gone(tmp_path: Path) -> None:
+    policies = PolicySource(tmp_path, 1, Overrides(None))
+    statuses = Statuses(Metrics(CollectorRegistry()), policies)
+    scan = Scan(versions={"times": {1: VersionFolder(tmp_path, "as", "it lies")}})
+    looks: list[dict[int, VersionState]] = []
+
+    async def reconcile() -> Scan:
+        """The first look finds it draining, the second ends without it."""
+        if len(looks) == 0:
+            statuses.set(("times", 1), DRAINING, fingerprint="as")
+        elif len(looks) == 1:
+            statuses.remove(("times", 1))
+        else:
+            statuses.set(("times", 1), READY, fingerprint="as")
+        looks.append({key[1]: each.state for key, each in statuses.known().items()})
+        return scan
+
+    administration = Administration(policies, statuses, reconcile)
+    command = Command(action="load", model="times")
+    assert asyncio.run(administration.carry_out(command)).default_version == 1
+    assert looks == [{1: DRAINING}, {}, {1: READY}]
