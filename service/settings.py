@@ -108,8 +108,8 @@ class Settings(BaseSettings):
     )
     cache: Path | None = Field(
         Path("~/.cache/servery"),
-        description="Folder for what was compiled, so that a second start is quick; "
-        "empty = none.",
+        description="Folder for what was compiled, so that a second start is quick, on "
+        "a disk of the machine; empty = none.",
     )
     tensorflow_threads: int = Field(
         0,
@@ -126,7 +126,7 @@ class Settings(BaseSettings):
     )
 
     versions_kept: int = Field(
-        2, ge=1, le=32, description="Newest versions of each model to hold in memory."
+        1, ge=1, le=32, description="Newest versions of each model to hold in memory."
     )
     poll_seconds: float = Field(
         2.0,

@@ -70,6 +70,12 @@ def fixed_rows(folder: Path) -> None:
     save(folder, lambda x: {"y": x + 1}, Spec([2, 3], "float32", "x"))
 
 
+def turned(folder: Path) -> None:
+    """Turned round along two axes at once."""
+    spec = Spec([None, 2, 4, 5], "float32", "x")
+    save(folder, lambda x: {"y": tf.reverse(x, [1, -1])}, spec)
+
+
 def no_rows(folder: Path) -> None:
     """A vector of three, no batch dimension."""
     save(folder, lambda x: {"y": x * x}, Spec([3], "float32", "x"))

@@ -87,7 +87,7 @@ class Multiplier:
     """What `MultiplierLoader` loads. Blocks in `run` while `free` is not set."""
 
     in_process = alive = True
-    bfloat16 = ()
+    bfloat16 = divided = ()
 
     def __init__(self, factor: int, contract: Contract):
         self.factor, self.contract = factor, contract

@@ -97,7 +97,7 @@ class LoadedVersion:
         self.batchers = {
             signature: Batcher(
                 partial(self._run, signature),
-                _batch_sizes(contract, signature, settings),
+                _batch_sizes(model, signature, settings),
                 settings.max_queue_rows,
                 self._metrics[signature],
                 version=contract.version,
@@ -250,9 +250,9 @@ def _batch_tracer(
     return BatchTracer(tracer, contract.name, contract.version, signature)
 
 
-def _batch_sizes(
-    contract: Contract, signature: str, settings: Settings
-) -> tuple[int, ...]:
-    sizes = contract.sizes(signature)
+def _batch_sizes(model: Model, signature: str, settings: Settings) -> tuple[int, ...]:
+    sizes = model.contract.sizes(signature)
+    if signature in model.divided:
+        sizes = tuple(range(1, sizes[-1] + 1))
     most = settings.max_batch_rows or max(sizes)
     return tuple(size for size in sizes if size <= most) or sizes[:1]

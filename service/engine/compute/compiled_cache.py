@@ -33,7 +33,7 @@ from service.engine.compute.runtime import Loaded
 
 logger = logging.getLogger(__name__)
 
-LAYOUT = 3  # of an entry; another one is another key
+LAYOUT = 5  # of an entry; another one is another key
 RECORD = "record.json"
 KEPT_S = 30 * 24 * 3600  # since an entry was used last
 KEY = re.compile("[0-9a-f]{32}")

@@ -61,6 +61,11 @@ class WatchedModel:
         """See `Model`."""
         return self._model.bfloat16
 
+    @property
+    def divided(self) -> Collection[str]:
+        """See `Model`."""
+        return self._model.divided
+
     def run(self, signature: str, tensors: Tensors) -> Tensors:
         """Compute; see `Model`."""
         outputs = self._model.run(signature, tensors)

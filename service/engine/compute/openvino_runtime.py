@@ -5,15 +5,22 @@
                                     └▶ …  for the most      ─┘
 
 A shape that is fixed computes faster than a free one, by 15 to 50 %, and memory grows
-with every new shape that a free one meets. So there is one for each batch size; of a
-heavy version, whose weights each of them lays out anew, there is one for a single row.
+with every new shape that a free one meets. So there is one for each batch size, up to
+what the processor's caches hold of all that is computed on the way: a larger batch is
+no faster than its parts. A heavy version, whose weights each of them lays out anew, has
+one for a single row.
+
+What was compiled is mapped, not read: pages that are needed no more once weights are
+laid out go back to the system.
 """
 
+import math
+import mmap
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +30,8 @@ sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
 
 import numpy as np
 import openvino as ov
-from openvino import properties
+from openvino import opset8, properties
+from openvino.frontend.tensorflow import ConversionExtension
 from openvino.properties import hint
 
 from service.contract.compilation import Precision
@@ -43,11 +51,13 @@ from service.engine.batching.tensors import (
 )
 
 HEAVY_BYTES = 20_000_000  # of weights: more than the processor's caches hold
-LANES = 2  # batches of a light version that are computed at once, each by one thread
+MOST_BYTES = 20_000_000  # computed on the way from a batch to its answer: as above
+LANES = 2  # batches that are computed at once, each by one thread, unless rows go alone
 NOISE = ("Exception from", "Check '", "FrontEnd API failed", "Summary:")
 MOST_CHARACTERS = 200
 RANDOM = frozenset({"Multinomial", "RandomUniform"})
 TYPES: dict[Precision, ov.Type] = {"float32": ov.Type.f32, "bfloat16": ov.Type.bf16}
+MADV_PAGEOUT = 21  # Linux 5.4 and later; Python has no name for it
 ABILITY = "BF16"  # as OpenVINO names that of the processor
 WHOLE = 0  # in place of a batch size, of what is not batched
 
@@ -60,7 +70,7 @@ class OpenVINORuntime:
     """Compiles versions, and loads what was compiled. One a process.
 
     Args:
-        threads: Threads for one batch of a heavy version; a light one's has one.
+        threads: Threads for a row that is computed alone; a batch has one.
     """
 
     def __init__(self, threads: int):
@@ -89,6 +99,7 @@ class OpenVINORuntime:
         if precisions is None:
             precisions = dict.fromkeys(contract.signatures, "float32")
         self._check_able(precisions)
+        self._core.add_extension(ConversionExtension("ReverseV2", _reverse))
         for number, (name, signature) in enumerate(contract.signatures.items()):
             if name not in precisions:
                 continue
@@ -100,10 +111,12 @@ class OpenVINORuntime:
                     if _count_bytes(graph) > HEAVY_BYTES:
                         _save(graph, cache / f"{number}.xml")  # in either precision
                         continue
-                for size in _sizes(contract, name):
-                    blob = self._fix(graph, signature, size, precision).export_model()
-                    path = cache / _name_blob(number, size, precision)
-                    path.write_bytes(blob.getvalue())
+                sizes = _fitting(contract, name, graph)
+                alone = _is_alone(contract, name, sizes)
+                for size in sizes:
+                    made = self._fix(graph, signature, size, precision, alone=alone)
+                    path = _blob(cache, number, size, precision)
+                    path.write_bytes(made.export_model().getvalue())
             except RuntimeError as error:
                 raise CannotCompile(_summarise(error)) from error
 
@@ -133,8 +146,8 @@ class OpenVINORuntime:
             except RuntimeError as error:
                 raise CannotCompile(_summarise(error)) from error
             compiled[name] = {
-                size: Compiled(each, signature, precision)
-                for size, each in found.items()
+                size: Compiled(made, signature, precision, file)
+                for size, (made, file) in found.items()
             }
         return OpenVINOModel(contract, compiled)
 
@@ -145,20 +158,26 @@ class OpenVINORuntime:
         cache: Path,
         number: int,
         precision: Precision,
-    ) -> dict[int, ov.CompiledModel]:
-        """One signature at every size; of a heavy one, which is only read, at one."""
+    ) -> dict[int, tuple[ov.CompiledModel, "MappedFile"]]:
+        """One signature at every size, or for a row; a heavy one was only read."""
         heavy = cache / f"{number}.xml"
         sizes = _sizes(contract, name)
         if heavy.exists():
-            graph = self._core.read_model(heavy)
-            size = WHOLE if WHOLE in sizes else 1
+            file = MappedFile(heavy.with_suffix(".bin"))
+            graph = self._core.read_model(heavy.read_bytes(), file.tensor)
             signature = contract.signatures[name]
-            return {size: self._fix(graph, signature, size, precision, heavy=True)}
-        blobs = {size: cache / _name_blob(number, size, precision) for size in sizes}
-        config = self._config(precision)
+            size = WHOLE if WHOLE in sizes else 1
+            made = self._fix(graph, signature, size, precision, alone=True)
+            return {size: (made, file)}
+        blobs = {size: _blob(cache, number, size, precision) for size in sizes}
+        blobs = {size: blob for size, blob in blobs.items() if blob.exists()}
+        if not blobs:
+            raise FileNotFoundError(f"{name} is not in {cache}")
+        config = self._config(precision, alone=_is_alone(contract, name, blobs))
+        files = {size: MappedFile(blob) for size, blob in blobs.items()}
         return {
-            size: self._core.import_model(blob.read_bytes(), "CPU", config)
-            for size, blob in blobs.items()
+            size: (self._core.import_model(file.tensor, "CPU", config), file)
+            for size, file in files.items()
         }
 
     def _fix(
@@ -168,12 +187,12 @@ class OpenVINORuntime:
         size: int,
         precision: Precision,
         *,
-        heavy: bool = False,
+        alone: bool = False,
     ) -> ov.CompiledModel:
         """Compiled for one size."""
         model = graph.clone()
         model.reshape({spec.name: _shape(spec, size) for spec in signature.inputs})
-        config = self._config(precision, heavy=heavy)
+        config = self._config(precision, alone=alone)
         return self._core.compile_model(model, "CPU", config)
 
     def _check_able(self, precisions: Mapping[str, Precision]) -> None:
@@ -183,7 +202,7 @@ class OpenVINORuntime:
             raise CannotCompile("OpenVINO has no bfloat16 on this processor")
 
     def _config(
-        self, precision: Precision, *, heavy: bool = False
+        self, precision: Precision, *, alone: bool = False
     ) -> dict[str, object]:
         """Threads are said, for OpenVINO sees cores that a container may not use.
 
@@ -192,9 +211,36 @@ class OpenVINORuntime:
         return {
             hint.inference_precision: TYPES[precision],
             hint.enable_cpu_pinning: False,  # models would share one core
-            properties.num_streams: 1 if heavy else LANES,
-            properties.inference_num_threads: self._threads if heavy else LANES,
+            properties.num_streams: 1 if alone else LANES,
+            properties.inference_num_threads: self._threads if alone else LANES,
         }
+
+
+class MappedFile:
+    """A file in the cache, of which only those pages are in memory that are needed.
+
+    Args:
+        path: Where it is.
+
+    Attributes:
+        tensor: Its bytes. What OpenVINO makes of them needs this as long as it lives.
+
+    Raises:
+        CannotCompile: It is empty.
+    """
+
+    def __init__(self, path: Path):
+        with path.open("rb") as file:
+            if not path.stat().st_size:
+                raise CannotCompile(f"{path.name} is empty")
+            self._mapping = mmap.mmap(file.fileno(), 0, mmap.MAP_PRIVATE)
+        content = np.frombuffer(self._mapping, np.uint8)
+        self.tensor = ov.Tensor(content, shared_memory=True)
+
+    def release(self) -> None:
+        """Give its pages back to the system, which reads again what is asked for."""
+        with suppress(OSError):
+            self._mapping.madvise(MADV_PAGEOUT)
 
 
 class Compiled:
@@ -204,6 +250,7 @@ class Compiled:
         model: What OpenVINO has made of it.
         signature: See there.
         precision: What it was told to compute in.
+        file: What its weights are in.
 
     Raises:
         CannotCompile: It computes in another one.
@@ -214,6 +261,7 @@ class Compiled:
         model: ov.CompiledModel,
         signature: Signature,
         precision: Precision = "float32",
+        file: MappedFile | None = None,
     ):
         found = model.get_property(hint.inference_precision)
         if found != TYPES[precision]:
@@ -236,6 +284,9 @@ class Compiled:
             if dtype != spec.dtype:
                 raise CannotCompile(f"{spec.name} would be {dtype}, not {spec.dtype}")
         self._idle: list[_Request] = []
+        self._file = file  # the last, which goes last
+        if file is not None:
+            file.release()
 
     def run(self, tensors: Tensors) -> Tensors:
         """Compute; whoever else does so meanwhile has another request."""
@@ -278,6 +329,7 @@ class OpenVINOModel:
         in_process: It computes here, so a quick batch may run in the event loop.
         alive: As long as this process is.
         bfloat16: Signatures that compute in it.
+        divided: Signatures whose large batches are computed in parts.
     """
 
     in_process = alive = True
@@ -287,6 +339,11 @@ class OpenVINOModel:
     ):
         self.contract = contract
         self._compiled = compiled
+        self.divided = tuple(
+            name
+            for name, sizes in compiled.items()
+            if contract.batches(name) and {*sizes} != {*contract.sizes(name)}
+        )
         self.bfloat16 = tuple(
             name
             for name, sizes in compiled.items()
@@ -294,13 +351,17 @@ class OpenVINOModel:
         )
 
     def run(self, signature: str, tensors: Tensors) -> Tensors:
-        """Compute a batch of one of the contract's sizes, or what is not batched."""
+        """Compute a batch of one of the contract's sizes, or any; see `Model`."""
         size = count_rows(tensors) if self.contract.batches(signature) else WHOLE
         compiled = self._compiled[signature]
         if size in compiled:
             return compiled[size].run(tensors)
-        rows = (slice_rows(tensors, row, row + 1) for row in range(size))
-        return merge_rows([compiled[1].run(row) for row in rows])
+        return merge_rows(
+            [
+                compiled[count].run(slice_rows(tensors, first, first + count))
+                for first, count in _divide(size, compiled)
+            ]
+        )
 
     def warm(self) -> float:
         """Run every signature at every size once, for what is made at the first run."""
@@ -316,6 +377,17 @@ class OpenVINOModel:
         return time.perf_counter() - began
 
 
+def _reverse(node: Any) -> list[ov.Output]:
+    """What turns a tensor round along any number of axes; OpenVINO's own takes one."""
+    tensor = node.get_input(0)
+    rank = tensor.get_partial_shape().rank.get_length()
+    steps = np.ones(rank, np.int64)
+    steps[node.get_input(1).get_node().get_vector()] = -1
+    ends, ignored = np.zeros(rank, np.int64), [1] * rank
+    turned = opset8.strided_slice(tensor, ends, ends, steps, ignored, ignored)
+    return list(turned.outputs())
+
+
 def _positions(ports: Iterable[Any]) -> dict[str, int]:
     """Of inputs or outputs, by each of their names."""
     return {name: at for at, port in enumerate(ports) for name in port.names}
@@ -326,9 +398,10 @@ def _shape(spec: TensorSpec, size: int) -> list[int]:
     return sizes if size == WHOLE else [size, *sizes[1:]]
 
 
-def _name_blob(number: int, size: int, precision: Precision) -> str:
+def _blob(cache: Path, number: int, size: int, precision: Precision) -> Path:
+    """Where a signature is that was compiled for a size."""
     other = "" if precision == "float32" else f"-{precision}"
-    return f"{number}-{size}{other}.blob"
+    return cache / f"{number}-{size}{other}.blob"
 
 
 def _sizes(contract: Contract, name: str) -> tuple[int, ...]:
@@ -353,6 +426,44 @@ def _count_bytes(graph: ov.Model) -> int:
     """Of its constants, nearly all of which are weights."""
     constants = (op for op in graph.get_ops() if op.get_type_name() == "Constant")
     return sum(op.get_byte_size() for op in constants)
+
+
+def _fitting(contract: Contract, name: str, graph: ov.Model) -> Collection[int]:
+    """The sizes of batches of which the caches hold all that is computed on the way."""
+    sizes = _sizes(contract, name)
+    if WHOLE in sizes:
+        return sizes
+    row = _count_computed(graph, contract.signatures[name])
+    fitting = tuple(size for size in sizes if size * row <= MOST_BYTES)
+    return sizes if fitting == sizes else {1, *fitting}
+
+
+def _is_alone(contract: Contract, name: str, sizes: Collection[int]) -> bool:
+    """Whether rows are computed one by one, though batches could be."""
+    return {*sizes} == {1} != {*_sizes(contract, name)}
+
+
+def _divide(size: int, sizes: Collection[int]) -> Iterator[tuple[int, int]]:
+    """The first row and the number of each part of a batch."""
+    first = 0
+    while first < size:
+        count = max(each for each in sizes if each <= size - first)
+        yield first, count
+        first += count
+
+
+def _count_computed(graph: ov.Model, signature: Signature) -> int:
+    """Bytes of all that is computed of a row, where that is known beforehand."""
+    model = graph.clone()
+    model.reshape({spec.name: _shape(spec, 1) for spec in signature.inputs})
+    made: Iterator[int] = (
+        output.get_element_type().size * math.prod(output.get_shape())
+        for op in model.get_ops()
+        if op.get_type_name() != "Constant"
+        for output in op.outputs()
+        if output.get_partial_shape().is_static
+    )
+    return sum(made)
 
 
 @contextmanager

@@ -28,6 +28,13 @@ class Model(Protocol):
     def bfloat16(self) -> Collection[str]:
         """Signatures that compute in it."""
 
+    @property
+    def divided(self) -> Collection[str]:
+        """Signatures whose large batches are computed in parts.
+
+        A batch of theirs may have any number of rows up to the largest size.
+        """
+
     def run(self, signature: str, tensors: Tensors, /) -> Tensors:
         """Compute one batch, or one request that is not batched.
 

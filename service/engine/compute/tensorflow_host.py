@@ -193,9 +193,11 @@ class HostedModel:
         contract: What it promises; after `warm`, with what was found to be otherwise.
         traces: How often its functions were traced; never grows after loading.
         bfloat16: Signatures that compute in it.
+        divided: None: batches are computed whole.
     """
 
     in_process = False
+    divided = ()
 
     def __init__(
         self,

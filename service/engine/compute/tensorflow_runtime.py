@@ -143,9 +143,11 @@ class TensorFlowModel:
     Attributes:
         contract: What it promises; after `warm`, with what was found to be otherwise.
         bfloat16: Signatures that compute in it.
+        divided: None: batches are computed whole.
     """
 
     in_process = alive = True
+    divided = ()
 
     def __init__(
         self,

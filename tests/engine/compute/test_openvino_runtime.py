@@ -73,6 +73,43 @@ def executed(model: OpenVINOModel, size: int) -> set[str]:
 
 
 @needs_bfloat16
+def test_what_caches_do_not_hold_is_computed_in_parts(
+    openvino: OpenVINORuntime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = ARTIFACTS / "spoken" / "1"
+    contract = few_sizes(folder, "spoken")
+    monkeypatch.setattr("service.engine.compute.openvino_runtime.MOST_BYTES", 10**9)
+    whole = compiled_by(openvino, folder, contract, tmp_path)
+    monkeypatch.undo()
+    (tmp_path / "parts").mkdir()
+    divided = compiled_by(openvino, folder, contract, tmp_path / "parts")
+    names = [file.name for file in sorted((tmp_path / "parts").iterdir())]
+    assert names == ["0-1.blob", "0-3.blob"]
+    assert (whole.divided, divided.divided) == ((), ("serving_default",))
+    golden = read_golden(folder / FILENAME, contract.signatures)
+    assert golden is not None
+    inputs = golden.samples["serving_default"].inputs
+    for rows in (1, 3, 7, 8):
+        given = tuple(each[:rows] for each in inputs)
+        expected = whole.run("serving_default", tuple(each[:8] for each in inputs))
+        for one, other in zip(
+            expected, divided.run("serving_default", given), strict=True
+        ):
+            assert difference(one[:rows], other) <= TOLERANCE
+
+
+def test_what_turns_tensors_round_along_several_axes_is_compiled(
+    openvino: OpenVINORuntime, tmp_path: Path
+) -> None:
+    folder = tmp_path / "turned" / "1"
+    saved_models.turned(folder)
+    contract = few_sizes(folder, "turned")
+    compiled = compiled_by(openvino, folder, contract, tmp_path)
+    x = np.arange(3 * 2 * 4 * 5, dtype=np.float32).reshape(3, 2, 4, 5)
+    (found,) = compiled.run("serving_default", (x,))
+    assert np.array_equal(found, x[:, ::-1, :, ::-1])
+
+
 @pytest.mark.parametrize("heavy_bytes", [0, 10**9], ids=["heavy", "light"])
 def test_what_computes_in_bfloat16_is_what_was_told_to(
     heavy_bytes: int,

@@ -28,7 +28,7 @@ class DeadlyModel:
     """Multiplies; dies as its folder's `deadly` says: `{"when": …, "how": …}`."""
 
     in_process = alive = True
-    bfloat16 = ()
+    bfloat16 = divided = ()
 
     def __init__(self, folder: Path, contract: Any):
         self.contract = contract
