@@ -157,7 +157,7 @@ def test_of_good_temperatures_the_one_nearest_to_real_images_is_chosen() -> None
 
     chosen, tried = choose_temperature(measure, GOAL)
 
-    assert chosen == 1.1  # at 1.15, the category that fares worst is missed too often
+    assert chosen == 1.1  # at 1.2, the category that fares worst is missed too often
     assert list(tried) == [str(each) for each in TEMPERATURES]
 
 

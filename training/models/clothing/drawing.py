@@ -17,7 +17,7 @@ from training.models.clothing.integer_decoder import build_function
 from training.models.clothing.measures import compare
 from training.models.fashion_judge.judge import Judge
 
-TEMPERATURES = (0.8, 0.9, 1.0, 1.05, 1.1, 1.15, 1.2)
+TEMPERATURES = (*(each / 50 for each in range(15, 40)), 0.8, 0.9, 1.0, 1.1, 1.2)
 _NEIGHBOURHOOD = ("precision", "recall", "coverage")
 _CALIBRATION_ROWS = 2_000
 
