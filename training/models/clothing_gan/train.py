@@ -29,7 +29,7 @@ from training.models.fashion_judge.judge import Judge, load_judge
 
 log = logging.getLogger(__name__)
 
-GOAL = Goal(lowest=0.955, precision=0.855, recall=0.5)  # a hair above what is promised
+GOAL = Goal(lowest=0.95, precision=0.85, recall=0.5)
 QUICK = Recipe(epochs=2, train_rows=12_000, averaging=0.98)
 
 
