@@ -305,7 +305,10 @@ class Settings(BaseSettings):
         "closed, and where none is idle: 503.",
     )
     max_connections_per_address: int = Field(
-        1024, ge=1, description="The same, of those from one address."
+        1024,
+        ge=1,
+        description="The same, of those from one address that is no trusted proxy "
+        "(SERVERY_FORWARDED_ALLOW_IPS).",
     )
     head_timeout_s: float = Field(
         10.0,

@@ -76,6 +76,8 @@ class Connections:
     def add(self, connection: Connected, address: str) -> bool:
         """Take one in, if need be in place of the one that is idle for longest.
 
+        A trusted proxy's are those of many, so only the limit of all holds for them.
+
         Returns:
             Whether there is room for it; it is to be removed in either case.
         """
@@ -84,7 +86,8 @@ class Connections:
             self._plan(asyncio.get_running_loop())
         same = self._by_address.setdefault(address, {})
         crowded: dict[Connected, None] | None = None
-        if len(same) >= self.limits.connections_per_address:
+        is_crowded = len(same) >= self.limits.connections_per_address
+        if is_crowded and address not in self.proxies:
             crowded = same
         elif len(self._all) >= self.limits.connections:
             crowded = self._all

@@ -554,6 +554,19 @@ def test_connections_from_one_address_have_a_limit_of_their_own() -> None:
         assert refused(server) == (503, "too_many_connections")
 
 
+def test_a_trusted_proxy_brings_as_many_connections_as_all_may_have() -> None:
+    limits: dict[str, Any] = {"max_connections_per_address": 1, "max_connections": 2}
+    with (
+        Loopback(forwarded_allow_ips="127.0.0.1", **limits) as server,
+        server.wire() as one,
+        server.wire() as two,
+    ):
+        one.say(request(path=HOLD))
+        two.say(request(path=HOLD))
+        until(lambda: server.state.accounting.in_flight == 2)
+        assert refused(server) == (503, "too_many_connections")
+
+
 # Who is gone.
 
 
