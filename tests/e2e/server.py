@@ -20,12 +20,15 @@ from service.metrics import FLUSH_S
 class Server:
     """`servery serve` with these settings, in a process of its own.
 
+    It keeps two versions of a model, unless it is told otherwise: tests ask for both.
+
     Args:
         trusted: What its client needs for TLS: an SSLContext.
     """
 
     def __init__(self, log: Path, *, trusted: Any = True, **settings: Any):
         self.log = log
+        settings.setdefault("versions_kept", 2)
         self.grpc_port: int | None = settings.get("grpc_port")
         self.admin_port: int | None = settings.get("admin_port")
         self.trusted = trusted
