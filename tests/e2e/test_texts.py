@@ -54,6 +54,7 @@ def server(
         max_text_characters=1_000_000,
         max_texts=40,
         max_unread_characters=500,
+        max_timeout_ms=300_000,
     ) as server:
         server.wait_ready()
         yield server
