@@ -342,6 +342,18 @@ class ModelFailed(ServeryError):
     code = "model_failed"
 
 
+def forget_frames(error: BaseException) -> None:
+    """Let go of the calls that an error came through, once it is answered.
+
+    They hold the request, and by its future or its task the error itself: a cycle that
+    would keep the body in memory until the collector comes round.
+    """
+    each: BaseException | None = error
+    while each is not None:
+        each.__traceback__ = None
+        each = each.__context__
+
+
 def by_code(code: str) -> type[ServeryError]:
     """The class with this code; `ServeryError` where the code is unknown."""
     pending = [ServeryError]

@@ -26,7 +26,13 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from service.errors import DeadlineExceeded, MalformedBody, ServeryError, Unavailable
+from service.errors import (
+    DeadlineExceeded,
+    MalformedBody,
+    ServeryError,
+    Unavailable,
+    forget_frames,
+)
 from service.rpc.call import RpcCall
 from service.rpc.status import status_of
 from service.rpc.wire import check_work
@@ -187,6 +193,7 @@ def _network_of(peer: str) -> str:
 
 
 def _note(record: RequestRecord, error: ServeryError) -> ServeryError:
+    forget_frames(error)
     record.status, record.code = error.status, error.code
     return error
 

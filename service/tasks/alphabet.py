@@ -21,6 +21,12 @@ class Alphabet:
         for given, meant in task.replacements.items():
             self._numbers[given] = tuple(map(task.symbols.index, meant))
 
+    @property
+    def pattern(self) -> str:
+        """What every prompt matches, as JSON Schema says it: a pattern of ECMA-262."""
+        escaped = ["\\" + each if each in "\\]^-[" else each for each in self._numbers]
+        return f"^[{''.join(escaped)}]*$"
+
     def read(self, prompt: str, name: str = "prompt") -> tuple[int, ...]:
         """The numbers of a prompt's symbols, replacements in place of others.
 

@@ -82,7 +82,7 @@ class TextGenerator(Endpoint):
         task: Any = contract.task
         self.task: TextGeneration = task
         self.alphabet = Alphabet(task)
-        self.request = _request(task)
+        self.request = _request(task, self.alphabet)
         examples = task.examples
         usual = {"length": min(80, task.max_length), "seed": 7}
         self.example = examples[0].request if examples else usual
@@ -205,7 +205,7 @@ class GeneratedText(BaseModel):
     )
 
 
-def _request(task: TextGeneration) -> Any:
+def _request(task: TextGeneration, alphabet: Alphabet) -> Any:
     """The schema of a request to a model that declares this."""
     whole = WHOLE
     length = Field(
@@ -216,7 +216,12 @@ def _request(task: TextGeneration) -> Any:
         le=len(task.symbols),
         description="Draw from so many of the likeliest characters; omitted: from all.",
     )
-    prompt = Field("", max_length=task.max_prompt, description="How each text begins.")
+    prompt = Field(
+        "",
+        max_length=task.max_prompt,
+        description="How each text begins.",
+        json_schema_extra={"pattern": alphabet.pattern},
+    )
     fields: dict[str, Any] = {
         "prompt": (str, prompt),
         "length": (Annotated[int, length, whole], task.default_length),

@@ -1,6 +1,7 @@
 """Texts that nobody has written, by a model that only declares how it writes."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from service.contract.signature import Signature, TensorSpec
 from service.contract.table import TaskError
 from service.contract.task import TextGeneration, check_task
+from service.tasks.alphabet import Alphabet
 from tests.engine.texts.crowd import SIGNATURES
 from tests.models.predicting import Application, accepted, refused
 from tests.tasks.writers import TASK, compose, write_letters
@@ -95,6 +97,16 @@ def test_other_characters_are_replaced_as_declared(letters: Application) -> None
         for prompt in ("Wé…’", "we...")
     ]
     assert texts[0] == texts[1]
+
+
+def test_the_description_says_which_characters_it_knows() -> None:
+    symbols = "abew\n]\\^-[$."
+    task = TextGeneration.model_validate({**TASK, "symbols": symbols, "examples": []})
+    alphabet = Alphabet(task)
+    for code in range(0x2100):
+        character = chr(code)
+        is_known = character in symbols or character in task.replacements
+        assert bool(re.search(alphabet.pattern, f"a{character}b")) == is_known, code
 
 
 def test_events_tell_the_text_as_it_is_written(letters: Application) -> None:

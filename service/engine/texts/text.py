@@ -125,6 +125,7 @@ class Text:
         writing = self.writing
         writing.unsaid.append(Written(self.index, 0, logprob, reason))
         writing.texts.remove(self)
+        self.step = None
         queue_s, compute_s = writing.took
         writing.took = max(queue_s, self.queue_s), max(compute_s, self.compute_s)
         return reason

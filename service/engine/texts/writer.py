@@ -269,9 +269,11 @@ class TextWriter:
         """It takes no more room, and what of it waits for a batch waits no longer."""
         self._writings.discard(writing)
         self._room.release(writing.turn.caller, writing.request.count)
-        for text in writing.texts:
+        texts, writing.texts = writing.texts, []
+        for text in texts:
             if text.step is not None:
                 text.step.cancel()
+                text.step = None
         if not self._writings:
             self._is_idle.set()
 

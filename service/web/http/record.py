@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from service.access.caller import Caller
 from service.engine.batching.callers import Turn
-from service.errors import InvalidInput, ServeryError
+from service.errors import InvalidInput, ServeryError, forget_frames
 
 if TYPE_CHECKING:
     from service.drift.monitor import Outcome
@@ -191,6 +191,7 @@ class RequestRecord:
 
     def fail(self, error: ServeryError) -> bytes:
         """Note that the answer, which has begun, ends in `error`; as JSON."""
+        forget_frames(error)
         self.status, self.code = error.status, error.code
         return error_content(error, self.request_id)
 
@@ -255,15 +256,18 @@ async def respond(
     """
     try:
         return await work
-    except ClientDisconnectedError:
+    except ClientDisconnectedError as error:
+        forget_frames(error)
         record.close_early()
         return None
     except ServeryError as error:
+        forget_frames(error)
         return error_response(error, record)
-    except Exception:
+    except Exception as error:
         logger.exception("request %s failed", record.request_id, extra=record.extra)
         if record.status:
             raise  # the answer has begun: all that is left is to break it off
+        forget_frames(error)
         return error_response(ServeryError(INTERNAL), record)
 
 

@@ -1,15 +1,21 @@
 """What becomes of a request before any endpoint sees it."""
 
 import asyncio
+import gc
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pytest
 from prometheus_client import CollectorRegistry
 
 from service.engine.ipc.client import EngineClient
+from service.errors import DeadlineExceeded, ServeryError
 from service.metrics import Metrics
 from service.settings import Settings
 from service.web.app import create_app
+from service.web.http.record import RequestRecord, respond
 from service.web.state import AppState
 
 PATH = "/v1/predict/digits"
@@ -31,3 +37,38 @@ def test_a_request_that_is_turned_away_is_counted_for_its_route() -> None:
     labels = {"route": PATH, "status": "503", "model": ""}
     assert registry.get_sample_value("servery_request_seconds_count", labels) == 1
     assert registry.get_sample_value("servery_requests_in_flight_limit") == 1
+
+
+class Body:
+    """What a request holds."""
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize("error", [DeadlineExceeded("late"), ValueError("a bug")])
+def test_an_error_that_was_answered_keeps_nothing_of_its_request(
+    error: Exception, no_collector: None
+) -> None:
+    held: list[weakref.ref[Body]] = []
+
+    async def fail(record: RequestRecord, future: asyncio.Future[None]) -> None:
+        body = Body()
+        held.append(weakref.ref(body))
+        try:
+            await record.wait_for(future)
+        except ValueError as error:
+            raise ServeryError("of another") from error
+
+    async def ask() -> None:
+        record = RequestRecord("POST", PATH, PATH, {})
+        future = asyncio.get_running_loop().create_future()
+        future.set_exception(error)
+        await respond(fail(record, future), record)
+
+    asyncio.run(ask())
+    assert [each() for each in held] == [None]
