@@ -134,7 +134,7 @@ class Keeper:
             silent_s += CHECK_S
             if beats.read():
                 silent_s, limit_s = 0.0, self._silence_s
-                words.level = logging.WARNING
+                words.greets = False
         logger.error(
             "%s (%d) has been silent for %.0f s; killing it",
             *(self._handover.name, process.pid, silent_s),

@@ -18,16 +18,29 @@ class LastWords:
 
     Attributes:
         lines: The last of them.
-        level: At which they are logged. TensorFlow greets with some about drivers and
-            instructions that sound like errors where there is no GPU: while a process
-            starts, they are for nobody.
     """
 
     def __init__(self, name: str):
         self._name = name
         self._rest = b""
         self.lines: deque[str] = deque(maxlen=LAST_WORDS)
-        self.level = logging.DEBUG
+        self._greets = True
+
+    @property
+    def greets(self) -> bool:
+        """Whether it starts, or loads something.
+
+        TensorFlow greets with lines about drivers and instructions that sound like
+        errors where there is no GPU. They are for nobody, and no last words of a
+        process that has lived on.
+        """
+        return self._greets
+
+    @greets.setter
+    def greets(self, greets: bool) -> None:
+        if self._greets and not greets:
+            self.lines.clear()
+        self._greets = greets
 
     def feed(self, data: bytes) -> None:
         """More was written."""
@@ -48,4 +61,5 @@ class LastWords:
     def _log(self, line: bytes) -> None:
         if line.strip() and not line.startswith(MODULES):
             self.lines.append(line[:LINE_BYTES].decode(errors="replace"))
-            logger.log(self.level, "%s says: %s", self._name, self.lines[-1])
+            level = logging.DEBUG if self._greets else logging.WARNING
+            logger.log(level, "%s says: %s", self._name, self.lines[-1])

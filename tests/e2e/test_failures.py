@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ import httpx
 import numpy as np
 import pytest
 
+from benchmarks.processes import cpu_seconds
 from tests.e2e.conftest import to_base64, to_png
 from tests.e2e.server import Server, alive, suspend, until
 from tests.e2e.test_operations import metric
@@ -221,6 +223,14 @@ def test_a_server_without_models_takes_them_up_when_they_come(
     assert small.client.post(PATH, content=seven, headers=PNG).status_code == 200
 
 
+def rests(pid: int, seconds: float = 0.5) -> bool:
+    """Whether this process and those that it has started do nothing now."""
+    busy_s = [cpu_seconds(pid)]
+    time.sleep(seconds)
+    busy_s.append(cpu_seconds(pid))
+    return busy_s[1] - busy_s[0] < 0.1 * seconds
+
+
 def test_a_full_queue_answers_503_at_once_and_serves_the_rest(
     small: Server, sample: tuple[np.ndarray, np.ndarray]
 ) -> None:
@@ -238,6 +248,7 @@ def test_a_full_queue_answers_503_at_once_and_serves_the_rest(
         try:
             job = pool.submit(asyncio.run, flood())
             until(lambda: metric(small, "servery_requests_in_flight") == 40)
+            until(lambda: rests(small.child("web")))  # all is decoded, and sent
         finally:
             os.kill(engine, signal.SIGCONT)
         responses = job.result()

@@ -1,8 +1,9 @@
 """One who asks and one who does, in two processes: a request, then its answer, in turn.
 
     frame   = length (u64, of the body)  kind (u8)  body
-    LOAD    = JSON {folder, contract, precision}; FACTS or ERROR come back
+    LOAD    = JSON {folder, contract, precision, graphs}; FACTS or ERROR come back
     WARM    = nothing; FACTS or ERROR come back
+    SAVE    = a folder for graphs; FACTS or ERROR come back
     RUN     = name of the signature, tensors; OUTPUTS or ERROR come back
     FACTS   = JSON, see `Facts`
     OUTPUTS = tensors
@@ -34,6 +35,7 @@ class Kind(IntEnum):
     FACTS = 4
     OUTPUTS = 5
     ERROR = 6
+    SAVE = 7
 
 
 _KINDS = {kind.value: kind for kind in Kind}

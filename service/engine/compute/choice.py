@@ -41,6 +41,7 @@ from service.engine.compute.comparison import (
 )
 from service.engine.compute.compiled_cache import CompiledCache
 from service.engine.compute.compiler_process import CompilerProcess
+from service.engine.compute.kept_graphs import Host, KeptGraphs
 from service.engine.compute.live_check import Batch, WatchedModel
 from service.engine.compute.precision import TOLERANCE as BFLOAT16_TOLERANCE
 from service.engine.compute.precision import has_bfloat16
@@ -433,16 +434,17 @@ def _by_tensorflow(loaded: Loaded, reason: str, **facts: Any) -> Loaded:
     return loaded._replace(choice=choice)
 
 
-def make_chooser(settings: Settings, tensorflow: TensorFlow) -> RuntimeChooser:
+def make_chooser(settings: Settings, host: Host) -> RuntimeChooser:
     """The chooser that the settings ask for."""
     obstacle = None
     if settings.device != "cpu" and has_gpu():
         obstacle = "a GPU computes it"
     threads = settings.tensorflow_threads or available_cores()
+    cache = CompiledCache(_expand(settings.cache))
     return RuntimeChooser(
         CompilerProcess(threads),
-        tensorflow,
-        CompiledCache(_expand(settings.cache)),
+        host if obstacle is not None else KeptGraphs(host, cache),
+        cache,
         threads,
         wanted=settings.runtime,
         tolerance=settings.runtime_tolerance,

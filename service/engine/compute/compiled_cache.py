@@ -4,6 +4,8 @@
                    golden.npz       the samples that it is compared by
                    <signature>….    what was compiled
 
+Graphs that TensorFlow computes have an entry of their own: see `kept_graphs`.
+
 The key is made of the version's content and of all that changes what comes out:
 processor, runtimes, threads. An entry that is damaged is as if there were none. Several
 services may share a folder, and it may hold other things.
@@ -121,12 +123,30 @@ class CompiledCache:
                 _forget_unused(self._folder)
                 with _draft(self._folder) as draft:
                     loaded = decide(draft)
-                    _put(draft, self._folder / key, loaded)
+                    if loaded.choice is not None:
+                        if loaded.choice.name == "tensorflow":
+                            _empty(draft)  # what was compiled is of no use
+                        _put(draft, self._folder / key, loaded.choice)
                     return loaded
             except OSError as error:
                 logger.info("what was compiled cannot be kept: %s", error)
         with _draft(None) as draft:
             return decide(draft)
+
+    def store(
+        self, key: str, choice: RuntimeChoice, write: Callable[[Path], object]
+    ) -> None:
+        """Keep what `write` writes into a folder, where there is one for it.
+
+        Raises:
+            OSError: It cannot be written.
+            Exception: What `write` raises.
+        """
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with _draft(self._folder) as draft:
+                write(draft)
+                _put(draft, self._folder / key, choice)
 
 
 def describe_processor(cpuinfo: Path = CPUINFO) -> str:
@@ -179,15 +199,11 @@ def _draft(folder: Path | None) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _put(draft: Path, entry: Path, loaded: Loaded) -> None:
+def _put(draft: Path, entry: Path, choice: RuntimeChoice) -> None:
     """Put a draft in an entry's place, unless that fails: another one was quicker."""
-    if loaded.choice is None:
-        return
     try:
-        if loaded.choice.name == "tensorflow":  # what was compiled is of no use
-            _empty(draft)
         files = hash_files(draft)
-        record = Record(key=entry.name, choice=loaded.choice, files=files)
+        record = Record(key=entry.name, choice=choice, files=files)
         (draft / RECORD).write_text(record.model_dump_json(indent=2))
         draft.chmod(READABLE)
         shutil.rmtree(entry, ignore_errors=True)

@@ -232,6 +232,7 @@ class HostedProcess:
             before, looked = looked, time.monotonic()
             silent_s += min(looked - before, CHECK_S)
             if errors in found:
+                words.greets |= bool(self._loads)
                 data = _read(errors)
                 words.feed(data)
                 if not data:  # it was closed, which is nothing to wake up for
@@ -241,7 +242,7 @@ class HostedProcess:
                 if beat is None:
                     return
                 silent_s, limit_s = 0.0, self._settings.process_silence_s
-                words.level = logging.WARNING
+                words.greets = bool(self._loads)
                 self._on_drop(beat) if beat else None
                 self._ready.set()
             if silent_s >= (max(limit_s, START_S) if self._loads else limit_s):

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from service.contract.compilation import Precision, RuntimeChoice
 from service.contract.contract import Contract
@@ -54,6 +54,19 @@ class Model(Protocol):
 
     def warm(self) -> float:
         """Run every batch size once; seconds."""
+
+
+@runtime_checkable
+class GraphSource(Protocol):
+    """A model whose graphs can be written."""
+
+    def save(self, folder: Path, /) -> None:
+        """Write graphs that TensorFlow's library can compute alone.
+
+        Raises:
+            Exception: It has some that do not stand alone.
+            ProcessDied: The process in which it computes did.
+        """
 
 
 class Loaded(NamedTuple):

@@ -43,13 +43,19 @@ MODULE = "service.engine.compute.tensorflow_process"
 
 
 class Order(BaseModel):
-    """A version that is to be loaded."""
+    """A version that is to be loaded.
+
+    Attributes:
+        graphs: A folder with its graphs, if they were saved: then TensorFlow's library
+            is enough.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     folder: Path
     contract: Contract
     precision: Precision | None
+    graphs: Path | None
 
 
 class Facts(BaseModel):
@@ -112,7 +118,11 @@ class TensorFlowHost:
         return process.pid if process is not None and process.alive else None
 
     def load(
-        self, folder: Path, contract: Contract, precision: Precision | None = None
+        self,
+        folder: Path,
+        contract: Contract,
+        precision: Precision | None = None,
+        graphs: Path | None = None,
     ) -> "HostedModel":
         """Load a version and open all its signatures; `warm` it before use.
 
@@ -120,6 +130,7 @@ class TensorFlowHost:
             folder: Where it lies.
             contract: What it promises.
             precision: In place of the one that holds for all models.
+            graphs: A folder in which its graphs lie, by `HostedModel.save`.
 
         Raises:
             ProcessDied: The process did, of this or of something else, or it cannot be
@@ -130,7 +141,7 @@ class TensorFlowHost:
             process = self._living()
         process.wait_ready()
         number = next(self._numbers)
-        model = HostedModel(process, number, folder, contract, precision)
+        model = HostedModel(process, number, folder, contract, precision, graphs)
         self._models.add(model)
         return model
 
@@ -140,7 +151,7 @@ class TensorFlowHost:
             self._living()
 
     def release(self) -> None:
-        """End the process if no model lives in it: it holds half a gigabyte."""
+        """End the process if no model lives in it: it holds up to half a gigabyte."""
         with self._lock:
             if self._process is not None and not self._models:
                 self._process.end()
@@ -188,6 +199,7 @@ class HostedModel:
         folder: Where it lies.
         contract: What it promises.
         precision: See `TensorFlowHost.load`.
+        graphs: See there.
 
     Attributes:
         contract: What it promises; after `warm`, with what was found to be otherwise.
@@ -206,6 +218,7 @@ class HostedModel:
         folder: Path,
         contract: Contract,
         precision: Precision | None,
+        graphs: Path | None,
     ):
         self._process, self._number = process, number
         self._key = contract.name, contract.version
@@ -218,6 +231,7 @@ class HostedModel:
             folder=folder.absolute(),
             contract=contract.model_copy(update={"constants": {}}),  # endpoints' own
             precision=precision,
+            graphs=graphs,
         )
         self._learn(self._ask(Kind.LOAD, order.model_dump_json().encode()))
 
@@ -245,6 +259,15 @@ class HostedModel:
             ProcessDied: The process did.
         """
         return self._learn(self._ask(Kind.WARM))
+
+    def save(self, folder: Path) -> None:
+        """Have its graphs written, for a later `load` without Python's TensorFlow.
+
+        Raises:
+            HostedModelError: It has some that do not stand alone.
+            ProcessDied: The process did.
+        """
+        self._ask(Kind.SAVE, str(folder.absolute()).encode())
 
     def _learn(self, answer: memoryview) -> float:
         facts = Facts.model_validate_json(bytes(answer))

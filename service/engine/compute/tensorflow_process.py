@@ -2,10 +2,14 @@
 
 One thread for each channel: it loads the model that the channel is for, if it is its
 first, and computes what is asked in it. With its last channel a model goes.
+
+Of versions whose graphs were saved TensorFlow's library computes alone. Python's
+TensorFlow is imported for the first one that needs it.
 """
 
 import faulthandler
 import json
+import logging
 import os
 import signal
 import socket
@@ -16,24 +20,28 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from pathlib import Path
 from weakref import WeakValueDictionary
 
 import click
 
 from service.engine.compute.channel import Channel, Kind
 from service.engine.compute.hosted_process import BEAT, OPENING, HostedStart
-from service.engine.compute.runtime import Model, TensorFlow
+from service.engine.compute.runtime import GraphSource, Model, TensorFlow
 from service.engine.compute.tensorflow_host import Facts, Order
+from service.engine.compute.tensorflow_library import LibraryError, TensorFlowLibrary
 from service.engine.compute.threads import lower_priority
 from service.engine.ipc.frames import Bytes, pack_tensors, unpack_tensors, unpack_text
 from service.errors import InvalidInput
 from service.logs import configure_logging
-from service.processes.cores import take_short_turns
+from service.processes.cores import available_cores, take_short_turns
 from service.processes.descriptors import raise_descriptor_limit
 from service.processes.handover import BEAT_S
 from service.processes.memory import settle
 from service.processes.parent import die_with_parent
 from service.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)  # it ends with the engine
 
@@ -54,7 +62,7 @@ def main(name: str, start: str) -> None:
     settings = given.settings
     configure_logging(settings, name, dropped.add)
     control = socket.socket(fileno=given.control)
-    TensorFlowProcess(control, lambda: _make_runtime(settings), dropped.take).serve()
+    TensorFlowProcess(control, lambda: Runtimes(settings), dropped.take).serve()
 
 
 class TensorFlowProcess:
@@ -69,12 +77,12 @@ class TensorFlowProcess:
     def __init__(
         self,
         control: socket.socket,
-        make_runtime: Callable[[], TensorFlow],
+        make_runtime: Callable[[], "Runtimes"],
         take_dropped: Callable[[], int],
     ):
         self._control, self._make_runtime = control, make_runtime
         self._take_dropped = take_dropped
-        self._runtime: Future[TensorFlow] = Future()
+        self._runtime: Future[Runtimes] = Future()
         self._models: WeakValueDictionary[int, Model] = WeakValueDictionary()
         self._open: Counter[int] = Counter()  # channels, by model
         self._lock, self._settling = threading.Lock(), threading.Lock()
@@ -139,6 +147,8 @@ class TensorFlowProcess:
             if kind is Kind.LOAD:
                 model = self._models[number] = self._load(body)
             assert model is not None  # it is loaded first  # noqa: S101
+            if kind is Kind.SAVE:
+                _save(model, body)
             answer = _run(model, body) if kind is Kind.RUN else _learn(model, kind)
         except Exception as error:  # noqa: BLE001 - whoever asked is told
             channel.send(Kind.ERROR, _describe(error))
@@ -151,9 +161,49 @@ class TensorFlowProcess:
 
     def _load(self, body: memoryview) -> Model:
         order = Order.model_validate_json(bytes(body))
-        return self._runtime.result().load(
-            order.folder, order.contract, order.precision
-        )
+        return self._runtime.result().load(order)
+
+
+class Runtimes:
+    """TensorFlow's library, and Python's TensorFlow once a version needs it.
+
+    Args:
+        settings: Which say what they may use.
+    """
+
+    def __init__(self, settings: Settings):
+        self._settings, self._lock = settings, threading.Lock()
+        self._library: TensorFlowLibrary | None = None
+        self._python: TensorFlow | None = None
+        threads = settings.number_of_tensorflow_threads()
+        heavy_threads = settings.tensorflow_threads or available_cores()
+        try:
+            self._library = TensorFlowLibrary(threads, heavy_threads)
+        except (OSError, AttributeError) as error:  # another build than we know
+            logger.warning("there is no library of TensorFlow's: %s", error)
+
+    def load(self, order: Order) -> Model:
+        """Load a version, from its graphs where these were saved."""
+        if order.graphs is not None and self._library is not None:
+            try:
+                return self._library.load(order.graphs, order.contract, order.folder)
+            except (OSError, ValueError, LibraryError) as error:
+                logger.warning("%s cannot be opened: %s", order.graphs, error)
+        with self._lock:
+            if self._python is None:
+                self._python = _import_tensorflow(self._settings)
+        return self._python.load(order.folder, order.contract, order.precision)
+
+
+def _import_tensorflow(settings: Settings) -> TensorFlow:
+    from service.engine.compute.tensorflow_runtime import TensorFlowRuntime
+
+    return TensorFlowRuntime(
+        settings.device,
+        settings.number_of_tensorflow_threads(),
+        settings.tensorflow_threads or None,
+        "bfloat16" if settings.precision == "bfloat16" else "float32",
+    )
 
 
 class _Dropped:
@@ -179,6 +229,12 @@ def _run(model: Model, body: memoryview) -> tuple[Kind, *tuple[Bytes, ...]]:
     return Kind.OUTPUTS, *pack_tensors([outputs])
 
 
+def _save(model: Model, body: memoryview) -> None:
+    if not isinstance(model, GraphSource):
+        raise TypeError("expected a model that Python's TensorFlow has loaded")
+    model.save(Path(str(body, "utf-8")))
+
+
 def _learn(model: Model, kind: Kind) -> tuple[Kind, *tuple[Bytes, ...]]:
     """Warm a model if that is asked for, and say what is known of it."""
     seconds = model.warm() if kind is Kind.WARM else 0.0
@@ -196,17 +252,6 @@ def _describe(error: Exception) -> bytes:
     message = str(error) or type(error).__name__
     fault = isinstance(error, InvalidInput)
     return json.dumps({"message": message, "trace": trace, "fault": fault}).encode()
-
-
-def _make_runtime(settings: Settings) -> TensorFlow:
-    from service.engine.compute.tensorflow_runtime import TensorFlowRuntime
-
-    return TensorFlowRuntime(
-        settings.device,
-        settings.number_of_tensorflow_threads(),
-        settings.tensorflow_threads or None,
-        "bfloat16" if settings.precision == "bfloat16" else "float32",
-    )
 
 
 if __name__ == "__main__":

@@ -9,9 +9,8 @@ threads, computes in the thread that asks, and costs half of what calling a
 
 import logging
 import os
-import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,34 +19,27 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings of TensorFlow's o
 # waits behind what a heavy one has handed over.
 os.environ["TF_OVERRIDE_GLOBAL_THREADPOOL"] = "1"
 
-import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf.config_pb2 import CallableOptions
 from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
 
 from service.contract.compilation import Precision
 from service.contract.contract import Contract, as_contract
-from service.contract.dtypes import numpy_dtype
-from service.contract.inputs import arrange
 from service.contract.manifest import Manifest
 from service.contract.signature import Signature, TensorSpec
-from service.contract.warmup import WarmupError, read_warmup
 from service.engine.batching.tensors import Tensors
-from service.engine.compute.example_errors import explain
+from service.engine.compute.graph_files import write_graphs
 from service.engine.compute.precision import agree, draw_rows, has_bfloat16
+from service.engine.compute.session_model import (
+    CALLERS_THREAD,
+    HEAVY_BYTES,
+    Call,
+    SessionModel,
+)
 from service.engine.compute.tensorflow_graph import Graph, freeze
-from service.errors import InvalidInput, ServeryError
 from service.processes.cores import available_cores
 
 logger = logging.getLogger(__name__)
-
-HEAVY_BYTES = 20_000_000  # of weights: more than the processor's caches hold
-FREE_SIDES = (1, 32, 224)  # tried in turn for what an input leaves free
-OTHER_LENGTH = "its outputs have another length than its inputs"
-CALLERS_THREAD = -1  # TensorFlow's word for handing operations to no other thread
-
-Call = Callable[..., Sequence[Any]]
-"""An array for each input to an array for each output, in the manifest's order."""
 
 
 class SignatureError(ValueError):
@@ -125,7 +117,7 @@ class TensorFlowRuntime:
             logger.warning("bfloat16: expected a CPU that has it; staying in float32")
 
 
-class TensorFlowModel:
+class TensorFlowModel(SessionModel):
     """One version in memory, with a session for every signature.
 
     Args:
@@ -140,14 +132,8 @@ class TensorFlowModel:
     Raises:
         SignatureError: The SavedModel is not what the contract says.
 
-    Attributes:
-        contract: What it promises; after `warm`, with what was found to be otherwise.
-        bfloat16: Signatures that compute in it.
-        divided: None: batches are computed whole.
+    Attributes: see `SessionModel`.
     """
-
-    in_process = alive = True
-    divided = ()
 
     def __init__(
         self,
@@ -160,11 +146,9 @@ class TensorFlowModel:
         rounds: bool = False,
         folder: Path | None = None,
     ):
-        self._folder = folder
-        self.contract = as_contract(contract)
+        super().__init__(as_contract(contract), {}, tf.errors.OpError, folder)
         self._traces = 0
-        self.bfloat16: list[str] = []
-        self._calls: dict[str, Call] = {}
+        self._graphs: dict[str, Graph] = {}
         for name, signature in self.contract.signatures.items():
             function = self._trace(saved_model.signatures[name], name, signature)
             graph = None
@@ -177,6 +161,7 @@ class TensorFlowModel:
                 self._owner = saved_model  # of the variables that it goes on to use
                 self._calls[name] = _call_eagerly(function, device)
                 continue
+            self._graphs[name] = graph
             most = heavy_threads if graph.size > HEAVY_BYTES else threads
             largest = max(self.contract.sizes(name))
             rows = draw_rows(signature, largest) if rounds else None
@@ -191,69 +176,16 @@ class TensorFlowModel:
         """How often a function was traced; never grows after loading."""
         return self._traces
 
-    def run(self, signature: str, tensors: Tensors) -> Tensors:
-        """Compute in this thread; see `Model.run`."""
-        try:
-            return tuple(map(_as_array, self._calls[signature](*tensors)))
-        except tf.errors.InvalidArgumentError as error:
-            if (fault := explain(error.message)) is None:
-                raise
-            raise InvalidInput(fault) from error
-
-    def warm(self) -> float:
-        """Run every signature at every batch size, and return the seconds it took.
-
-        What keeps state is not run: callers would see that it was. A signature whose
-        outputs have another length than its inputs is found out here, and does not
-        batch from now on. Then the model's own warm-up requests are run.
+    def save(self, folder: Path) -> None:
+        """Write its graphs, for `TensorFlowLibrary` to open.
 
         Raises:
-            WarmupError: These cannot be read, or fail.
+            ValueError: It has one that is not constant, or computes in bfloat16.
+            OSError: The folder cannot be written.
         """
-        began = time.perf_counter()
-        for name, signature in self.contract.signatures.items():
-            if name in self.contract.stateful:
-                continue
-            sizes = self.contract.sizes(name) if self.contract.batches(name) else (1,)
-            for size in sizes:
-                if not self._warm(name, signature, size):
-                    break
-        if self._folder is not None:
-            self._run_requests(self._folder)
-        return time.perf_counter() - began
-
-    def _warm(self, name: str, signature: Signature, size: int) -> bool:
-        """Run a signature once, and say whether it is worth running at other sizes."""
-        error: Exception | None = None
-        for side in FREE_SIDES:
-            examples = tuple(_example(spec, size, side) for spec in signature.inputs)
-            try:
-                outputs = self.run(name, examples)
-            except (
-                tf.errors.OpError,
-                InvalidInput,
-            ) as reason:  # zeros of this size are not for it
-                error = reason
-                continue
-            lengths = {output.shape[:1] for output in outputs}
-            if self.contract.batches(name) and lengths != {(size,)}:
-                self.contract = self.contract.without_batching(name, OTHER_LENGTH)
-                return False
-            return True
-        logger.warning(
-            "%s %s could not be warmed up: %s", self.contract.name, name, error
-        )
-        return False
-
-    def _run_requests(self, folder: Path) -> None:
-        """Run the warm-up requests in a folder, but for what keeps state."""
-        for number, (name, inputs) in enumerate(read_warmup(folder), start=1):
-            if name in self.contract.stateful:
-                continue
-            try:
-                self.run(name, arrange(self.contract, name, inputs))
-            except (ServeryError, tf.errors.OpError) as error:
-                raise WarmupError(f"warm-up request {number}: {error}") from error
+        if self.bfloat16 or self._graphs.keys() != self.contract.signatures.keys():
+            raise ValueError("expected graphs that are constant, in float32")
+        write_graphs(folder, self._graphs)
 
     def _trace(self, saved: Any, name: str, signature: Signature) -> Any:
         """A concrete function: inputs by position, outputs as a list."""
@@ -326,35 +258,9 @@ def _check_signature(name: str, signature: Signature, saved: Mapping[str, Any]) 
         )
 
 
-def _as_array(value: Any) -> np.ndarray[Any, Any]:
-    """What a session gives, which for a scalar is no array."""
-    if isinstance(value, bytes):
-        return np.array(value, dtype=object)
-    return np.asarray(value)
-
-
 def _tensor_spec(spec: TensorSpec, *, batches: bool) -> Any:
     """TensorFlow's word for an input; of rows that are batched there are any number."""
     if spec.any_rank:
         return tf.TensorSpec(None, spec.dtype)
     shape = [None, *spec.shape[1:]] if batches else spec.shape
     return tf.TensorSpec(shape, spec.dtype)
-
-
-def _example(spec: TensorSpec, size: int, side: int) -> np.ndarray[Any, Any]:
-    """Zeros, or empty strings, of this input's form.
-
-    Args:
-        spec: The input.
-        size: Rows, where the first dimension is free.
-        side: Of every other dimension that is free.
-    """
-    if spec.any_rank:
-        shape = [size]
-    else:
-        shape = [side if dim is None else dim for dim in spec.shape]
-        if spec.has_rows:
-            shape[0] = size
-    if spec.dtype == "string":
-        return np.full(shape, b"", dtype=object)
-    return np.zeros(shape, dtype=numpy_dtype(spec.dtype))

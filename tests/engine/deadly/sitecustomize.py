@@ -58,7 +58,7 @@ class DeadlyRuntime:
     def __init__(self, *_: Any):
         pass
 
-    def load(self, folder: Path, contract: Any, precision: Any = None) -> DeadlyModel:
+    def load(self, folder: Path, contract: Any, *_: Any) -> DeadlyModel:
         return DeadlyModel(folder, contract)
 
     def start(self) -> None:
