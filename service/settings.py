@@ -301,8 +301,8 @@ class Settings(BaseSettings):
     max_connections: int = Field(
         2048,
         ge=1,
-        description="Connections to one HTTP process; beyond, the longest idle one is "
-        "closed, and where none is idle: 503.",
+        description="Connections to one HTTP process; beyond, one that has been idle "
+        "for a second is closed, and where there is none: 503.",
     )
     max_connections_per_address: int = Field(
         1024,

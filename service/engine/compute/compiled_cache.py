@@ -64,17 +64,13 @@ class CompiledCache:
         self._folder = folder
 
     def key(self, folder: Path, contract: Contract, *conditions: str) -> str:
-        """Of a version: another content, contract or condition gives another one."""
-        parts = (
-            str(LAYOUT),
-            version("openvino"),
-            _find_version("tensorflow", "tensorflow-cpu"),
-            describe_processor(),
-            *conditions,
-            contract.model_dump_json(),
-            _hash_content(folder),
-        )
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+        """Of what is compiled for this processor, by its content and conditions."""
+        runtimes = (version("openvino"), _find_tensorflow())
+        return _key(folder, contract, *runtimes, describe_processor(), *conditions)
+
+    def portable_key(self, folder: Path, contract: Contract, *conditions: str) -> str:
+        """Of what any processor takes."""
+        return _key(folder, contract, _find_tensorflow(), *conditions)
 
     def peek(self, key: str) -> RuntimeChoice | None:
         """What was decided, by an entry that may yet turn out to be damaged."""
@@ -163,9 +159,15 @@ def _read_record(entry: Path) -> Record:
     return Record.model_validate_json((entry / RECORD).read_bytes())
 
 
-def _find_version(*packages: str) -> str:
-    """Of the first package that is installed: TensorFlow has several."""
-    for package in packages:
+def _key(folder: Path, contract: Contract, *conditions: str) -> str:
+    content = (contract.model_dump_json(), _hash_content(folder))
+    parts = (str(LAYOUT), *conditions, *content)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def _find_tensorflow() -> str:
+    """The version of the first of its packages that is installed."""
+    for package in ("tensorflow", "tensorflow-cpu"):
         with suppress(PackageNotFoundError):
             return f"{package} {version(package)}"
     return "none"

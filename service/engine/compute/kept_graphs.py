@@ -57,7 +57,7 @@ class KeptGraphs:
         """Load a version; graphs are kept of those that compute in float32."""
         if precision != "float32":
             return self._host.load(folder, contract, precision)
-        key = self._cache.key(folder, contract, GRAPHS)
+        key = self._cache.portable_key(folder, contract, GRAPHS)
         found = self._cache.find(key)
         graphs = None if found is None else found[0]
         model = self._host.load(folder, contract, precision, graphs)

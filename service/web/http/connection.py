@@ -37,6 +37,7 @@ from service.web.http.response import CONTINUE, Header, write_error
 ASGI = {"version": "3.0", "spec_version": "2.4"}
 NEVER = float("inf")
 STREAM_BYTES = 16_384  # of a stream that wait here to be read; in the system twice that
+IN_USE_S = 1.0  # since its last answer, in which a connection makes no room for others
 HANG_UP_S = 0.5  # a caller that has ended its side is asked whether it is still there
 
 
@@ -80,6 +81,7 @@ class Connection(asyncio.Protocol):
         self._all, self._limits = connections, connections.limits
         self._phase = Phase.IDLE
         self._deadline = self._unread_deadline = NEVER
+        self._answered_at = -NEVER
         self._pending = b""  # received, and nobody's yet
         self._swallowed = self._unsent = 0
         self._is_paused = self._is_resting = self._is_lost = self.is_last = False
@@ -179,8 +181,14 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no part of a request is here, and no answer waits to be read."""
-        return self._phase is Phase.IDLE and not self._unsent
+        """Whether no part of a request is here, nor was a moment ago.
+
+        Who is overloaded and closes what is in use has its callers connect anew, which
+        costs more than what they ask for.
+        """
+        if self._phase is not Phase.IDLE or self._unsent:
+            return False
+        return self._loop.time() - self._answered_at > IN_USE_S
 
     def drop(self, reason: str) -> None:
         """Close it, without a word."""
@@ -451,8 +459,8 @@ class Connection(asyncio.Protocol):
         self._head = self._record = self._body = self._cycle = None
 
     def _await_next(self) -> None:
-        self._phase = Phase.IDLE
-        self._deadline = self._loop.time() + self._limits.keep_alive_s
+        self._phase, self._answered_at = Phase.IDLE, self._loop.time()
+        self._deadline = self._answered_at + self._limits.keep_alive_s
 
     def _give_up_request(self) -> None:
         """The rest of a request will not come."""

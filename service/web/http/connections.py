@@ -74,7 +74,7 @@ class Connections:
         return len(self._all)
 
     def add(self, connection: Connected, address: str) -> bool:
-        """Take one in, if need be in place of the one that is idle for longest.
+        """Take one in, if need be in place of an idle one, the oldest first.
 
         A trusted proxy's are those of many, so only the limit of all holds for them.
 

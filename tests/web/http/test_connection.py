@@ -547,6 +547,23 @@ def test_connections_have_a_limit_and_the_idle_make_room() -> None:
         until(lambda: len(server.connections) == 0)
 
 
+def test_what_is_in_use_makes_no_room() -> None:
+    with Loopback(max_connections=2) as server:
+        with server.wire() as one, server.wire() as two:
+            for each in (one, two):
+                assert each.say(get("/hello")).hear().status == 200
+            assert refused(server) == (503, "too_many_connections")
+            for each in (one, two):
+                assert each.say(get("/hello")).hear().status == 200
+            time.sleep(1.2)
+            assert two.say(get("/hello")).hear().status == 200
+            with server.wire() as new:
+                assert new.say(get("/hello")).hear().status == 200
+            assert one.is_closed()
+            assert two.say(get("/hello")).hear().status == 200
+        until(lambda: len(server.connections) == 0)
+
+
 def test_connections_from_one_address_have_a_limit_of_their_own() -> None:
     with Loopback(max_connections_per_address=1) as server, server.wire() as held:
         held.say(request(path=HOLD))
