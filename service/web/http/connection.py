@@ -116,7 +116,7 @@ class Connection(asyncio.Protocol):
         """More bytes have come."""
         if self._phase is Phase.CLOSING:
             self._swallowed += len(data)
-            if self._swallowed > self._limits.body_bytes:
+            if self._swallowed > 2 * self._limits.body_bytes:
                 self._transport.abort()
             return
         self._pending = self._pending + data if self._pending else data
