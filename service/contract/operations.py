@@ -74,17 +74,25 @@ TEXT_TABLES = frozenset(
 """Fill a table from a file: allowed from the model's own assets only."""
 
 _STATEFUL = """
-    Assign AssignAdd AssignAddVariableOp AssignSub AssignSubVariableOp
-    AssignVariableOp Barrier BarrierInsertMany BarrierTakeMany LookupTableImport
+    AccumulatorApplyGradient AccumulatorTakeGradient AddManySparseToTensorsMap
+    AddSparseToTensorsMap Assign AssignAdd AssignAddVariableOp AssignSub
+    AssignSubVariableOp AssignVariableOp Barrier BarrierInsertMany BarrierTakeMany
+    GetSessionHandle GetSessionHandleV2 Iterator IteratorV2 LookupTableImport
     LookupTableImportV2 LookupTableInsert LookupTableInsertV2 LookupTableRemoveV2
-    MapStage MapUnstage QueueDequeue QueueDequeueMany QueueDequeueManyV2
+    MapClear MapStage MapUnstage MapUnstageNoKey OneShotIterator OrderedMapClear
+    OrderedMapStage OrderedMapUnstage OrderedMapUnstageNoKey QueueDequeue
+    QueueDequeueMany QueueDequeueManyV2
     QueueDequeueUpToV2 QueueDequeueV2 QueueEnqueue QueueEnqueueMany
     QueueEnqueueManyV2 QueueEnqueueV2 ResourceCountUpTo ResourceScatterAdd
     ResourceScatterDiv ResourceScatterMax ResourceScatterMin ResourceScatterMul
     ResourceScatterNdAdd ResourceScatterNdMax ResourceScatterNdMin
     ResourceScatterNdSub ResourceScatterNdUpdate ResourceScatterSub
-    ResourceScatterUpdate ResourceStridedSliceAssign ScatterAdd ScatterSub
-    ScatterUpdate StackPopV2 StackPushV2 Stage Unstage
+    ResourceAccumulatorApplyGradient ResourceAccumulatorTakeGradient
+    ResourceScatterUpdate ResourceStridedSliceAssign ScatterAdd ScatterDiv ScatterMax
+    ScatterMin ScatterMul ScatterNdAdd ScatterNdMax ScatterNdMin ScatterNdSub
+    ScatterNdUpdate ScatterSub ScatterUpdate SparseAccumulatorApplyGradient
+    SparseAccumulatorTakeGradient StackPop StackPopV2 StackPush StackPushV2 Stage
+    StageClear TakeManySparseFromTensorsMap Unstage
 """
 
 STREAMS: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -99,10 +107,13 @@ STREAMS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 A value that ends with `://` stands for all that begin with it.
 """
 
+APPLIES = ("Apply", "ResourceApply", "ResourceSparseApply", "SparseApply")
+"""What the names of a training step's operations begin with."""
+
 STATEFUL = frozenset(_STATEFUL.split())
 """Operations by which one request may change what later ones see."""
 
 
 def writes_state(operation: str) -> bool:
     """Whether an operation changes variables or tables that outlive the request."""
-    return operation in STATEFUL or operation.startswith("ResourceApply")
+    return operation in STATEFUL or operation.startswith(APPLIES)

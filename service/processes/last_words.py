@@ -45,7 +45,7 @@ class LastWords:
     def feed(self, data: bytes) -> None:
         """More was written."""
         *lines, rest = (self._rest + data).split(b"\n")
-        self._rest = rest[-LINE_BYTES:]
+        self._rest = rest[:LINE_BYTES]  # by which it is known what it is
         for line in lines:
             self._log(line)
 

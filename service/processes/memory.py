@@ -9,14 +9,21 @@ import ctypes
 import gc
 import os
 import re
+import struct
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
-STATM, SMAPS = Path("/proc/self/statm"), Path("/proc/self/smaps")
-MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \S+ *(.*)")
-LIBRARY = ".so"  # in a path
+STATM, MAPS = Path("/proc/self/statm"), Path("/proc/self/maps")
+MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) \S+ \S+ +(/.*)")
+LARGE = re.compile(r"/lib(tensorflow|openvino)[^/]*$")
 MADV_DONTNEED = 4
+ELF_HEAD = struct.Struct(
+    "=5s27xQ14xHH4x2x"
+)  # magic, table of segments, their size, number
+ELF_SEGMENT = struct.Struct("=IIQQQQQQ")
+ELF_64, ELF_LOADED, ELF_WRITTEN = b"\x7fELF\x02", 1, 2
 M_MMAP_THRESHOLD = -3  # of mallopt(3)
 APART_BYTES = 1024 * 1024  # a block of this size is given back as soon as it is freed
 GROWTH_BYTES = 32 * 1024 * 1024
@@ -39,10 +46,11 @@ def give_back() -> None:
 
 
 def unmap_code() -> None:
-    """Let go of the pages of libraries; those that are needed again are found again.
+    """Let go of the code of large libraries; what is needed again is found again.
 
     TensorFlow's and OpenVINO's are 300 MB once loaded, of which computing needs 10.
-    What was written to stays, as it is in no file.
+    Only what no loader ever writes to is let go, by the libraries' own word: what was
+    written is in no file.
     """
     with suppress(OSError, AttributeError):  # the library is not glibc
         madvise = ctypes.CDLL(None, use_errno=True).madvise
@@ -52,15 +60,37 @@ def unmap_code() -> None:
 
 
 def _find_code() -> Iterator[tuple[int, int]]:
-    """Place and size of every mapping of a library that is just as in its file."""
-    start = size = 0
-    for line in SMAPS.read_text().splitlines():
-        if found := MAPPING.match(line):
-            start, end = int(found[1], 16), int(found[2], 16)
-            is_code = LIBRARY in found[4] and "w" not in found[3]
-            size = end - start if is_code else 0
-        elif size and line.split() == ["Anonymous:", "0", "kB"]:
-            yield start, size
+    """Place and size of every segment of such a library that is not written to."""
+    for line in MAPS.read_text().splitlines():
+        found = MAPPING.match(line)
+        if found is None or "w" in found[3] or not LARGE.search(found[5]):
+            continue
+        start, end, offset = (int(found[each], 16) for each in (1, 2, 4))
+        size = _read_segments(found[5]).get(offset, 0)
+        if size:
+            yield start, min(size, end - start)
+
+
+@cache
+def _read_segments(path: str) -> dict[int, int]:
+    """Of a library, bytes in whole pages by place in its file; see elf(5).
+
+    None of what is relocated: that lies in segments that are written to.
+    """
+    page = os.sysconf("SC_PAGE_SIZE")
+    with suppress(OSError, struct.error), Path(path).open("rb") as file:
+        head = file.read(ELF_HEAD.size)
+        magic, table, entry_size, count = ELF_HEAD.unpack(head)
+        if magic != ELF_64 or entry_size != ELF_SEGMENT.size:
+            return {}
+        file.seek(table)
+        entries = ELF_SEGMENT.iter_unpack(file.read(count * entry_size))
+        return {
+            offset - offset % page: (offset % page + size) // page * page
+            for kind, flags, offset, _, _, size, _, _ in entries
+            if kind == ELF_LOADED and not flags & ELF_WRITTEN
+        }
+    return {}
 
 
 def settle(*, retired: bool = False) -> None:

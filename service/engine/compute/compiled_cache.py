@@ -94,7 +94,8 @@ class CompiledCache:
         except (OSError, ValidationError):
             logger.warning("%s is damaged, and is made anew", entry)
             return None
-        del found[RECORD]
+        if found.pop(RECORD, None) is None:  # another service puts it there anew
+            return None
         if found != record.files or record.key != key:
             logger.warning("%s is damaged, and is made anew", entry)
             return None

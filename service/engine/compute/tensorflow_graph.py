@@ -9,12 +9,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.framework import op_def_registry
 from tensorflow.python.framework.convert_to_constants import (
     _FunctionConverterDataInEager,
     _replace_variables_by_constants,
 )
 
 VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
+HARMLESS = frozenset({
+    "AnonymousIterator", "AnonymousIteratorV2", "AnonymousIteratorV3", "Assert", "Case",
+    "HashTable", "HashTableV2", "If", "InitializeTable", "InitializeTableV2",
+    "LookupTableExport", "LookupTableExportV2", "LookupTableFind", "LookupTableFindV2",
+    "LookupTableSize", "LookupTableSizeV2", "MakeIterator", "Multinomial",
+    "ParameterizedTruncatedNormal", "PartitionedCall", "Print", "PrintV2",
+    "RandomGamma", "RandomPoisson", "RandomPoissonV2", "RandomShuffle",
+    "RandomStandardNormal", "RandomUniform", "RandomUniformInt", "ReduceDataset",
+    "StatefulPartitionedCall", "TruncatedNormal", "While",
+})  # fmt: skip
+"""Operations that count as stateful and keep nothing of what they are given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +46,17 @@ class Graph:
     outputs: list[str]
     fill: list[Any]
     size: int
+
+
+def find_keepers(graph: Graph) -> list[str]:
+    """Operations that may keep what one call gives them for later ones."""
+    definition = graph.graph.as_graph_def()
+    functions = definition.library.function
+    nodes = [*definition.node, *(node for each in functions for node in each.node_def)]
+    own = {each.signature.name for each in functions}
+    names = {node.op for node in nodes} - own - HARMLESS
+    found = ((name, op_def_registry.get(name)) for name in sorted(names))
+    return [name for name, known in found if known is None or known.is_stateful]
 
 
 def freeze(function: Any, device: str) -> Graph:

@@ -42,7 +42,8 @@ LIBRARIES = {
     "darwin": ("libtensorflow_framework.2.dylib", "libtensorflow_cc.2.dylib"),
 }
 STRING_BYTES = 24  # of a `TF_TString`, in which a tensor has each of its strings
-ALIGNMENT = 64  # bytes: arrays that are so aligned are read where they are
+ALIGNMENT = 64  # bytes, at which TensorFlow would put it
+MOST_DIGITS = 4  # of the number of an operation's output
 
 _types = load_module("tensorflow.core.framework.types_pb2")
 _config = load_module("tensorflow.core.protobuf.config_pb2")
@@ -64,7 +65,6 @@ class _Output(ctypes.Structure):
 
 
 _Deallocator = ctypes.CFUNCTYPE(None, c_void_p, c_size_t, c_void_p)
-_keep = _Deallocator(lambda *_: None)  # what is ours is freed by us
 
 _FUNCTIONS: dict[str, tuple[Any, ...]] = {  # result, arguments
     "TF_NewStatus": (c_void_p,),
@@ -92,6 +92,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {  # result, arguments
     "TF_NewTensor": (
         c_void_p, c_int, c_void_p, c_int, c_void_p, c_size_t, _Deallocator, c_void_p,
     ),
+    "TF_AllocateTensor": (c_void_p, c_int, c_void_p, c_int, c_size_t),
     "TF_DeleteTensor": (None, c_void_p),
     "TF_TensorData": (c_void_p, c_void_p),
     "TF_TensorByteSize": (c_size_t, c_void_p),
@@ -99,10 +100,52 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {  # result, arguments
     "TF_NumDims": (c_int, c_void_p),
     "TF_Dim": (c_int64, c_void_p, c_int),
     "TF_StringInit": (None, c_void_p),
-    "TF_StringAssignView": (None, c_void_p, c_char_p, c_size_t),
+    "TF_StringCopy": (None, c_void_p, c_char_p, c_size_t),
+    "TF_StringDealloc": (None, c_void_p),
     "TF_StringGetDataPointer": (c_void_p, c_void_p),
     "TF_StringGetSize": (c_size_t, c_void_p),
 }  # fmt: skip
+QUICK = frozenset({
+    "TF_AllocateTensor", "TF_Dim", "TF_GetCode", "TF_NumDims", "TF_StringCopy",
+    "TF_StringDealloc", "TF_StringGetDataPointer", "TF_StringGetSize", "TF_StringInit",
+    "TF_TensorByteSize", "TF_TensorData", "TF_TensorType",
+})  # fmt: skip
+"""Functions that are over before another thread could use the interpreter."""
+
+
+class _Functions:
+    """The library's functions, by their names."""
+
+    def __init__(self, path: Path):
+        releasing = ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
+        holding = ctypes.PyDLL(str(path), ctypes.RTLD_GLOBAL)
+        for name, (result, *arguments) in _FUNCTIONS.items():
+            function = getattr(holding if name in QUICK else releasing, name)
+            function.restype, function.argtypes = result, arguments
+            setattr(self, name, function)
+        self.free_strings = _Deallocator(self._free_strings)
+        self._spaces: dict[int, np.ndarray] = {}  # of tensors of strings, by place
+
+    def make_strings(self, strings: Sequence[bytes]) -> int:
+        """Where copies of these lie, until `free_strings` is called of it."""
+        size = len(strings) * STRING_BYTES
+        space = np.zeros(size + ALIGNMENT, np.uint8)
+        first = place = space.ctypes.data + -space.ctypes.data % ALIGNMENT
+        functions: Any = self
+        for each in strings:
+            functions.TF_StringInit(place)
+            functions.TF_StringCopy(place, each, len(each))
+            place += STRING_BYTES
+        self._spaces[first] = space
+        return first
+
+    def _free_strings(self, first: int | None, size: int, _: Any) -> None:
+        """Called when nothing refers to a tensor of strings any more."""
+        if first is not None:
+            functions: Any = self
+            for place in range(first, first + size, STRING_BYTES):
+                functions.TF_StringDealloc(place)
+            self._spaces.pop(first, None)
 
 
 class TensorFlowLibrary:
@@ -123,12 +166,9 @@ class TensorFlowLibrary:
         if found is None or not found.submodule_search_locations or not names:
             raise FileNotFoundError("TensorFlow's library")
         folder = Path(found.submodule_search_locations[0])
-        for name in names:
-            library = ctypes.CDLL(str(folder / name), ctypes.RTLD_GLOBAL)
-        for name, (result, *arguments) in _FUNCTIONS.items():
-            function = getattr(library, name)
-            function.restype, function.argtypes = result, arguments
-        self._library: Any = library
+        for name in names:  # the last one has the functions, and needs the others
+            ctypes.CDLL(str(folder / name), ctypes.RTLD_GLOBAL)
+        self._library: Any = _Functions(folder / names[-1])
 
     def load(self, graphs: Path, contract: Contract, folder: Path) -> SessionModel:
         """Open a session for every signature of a version; `warm` it before use.
@@ -167,10 +207,7 @@ class _Session:
             self._import(graph, path.read_bytes())
             self._inputs = self._find(graph, file.inputs)
             self._outputs = self._find(graph, file.outputs)
-            fill = [
-                library.TF_GraphOperationByName(graph, name.encode())
-                for name in file.fill
-            ]
+            fill = [self._find_operation(graph, name) for name in file.fill]
             self._session = self._open(graph, _make_config(threads))
         finally:
             library.TF_DeleteGraph(graph)  # lives as long as its session
@@ -181,10 +218,13 @@ class _Session:
     def run(self, *arrays: np.ndarray) -> Sequence[np.ndarray]:
         """An array for each input to an array for each output."""
         library = self._library
-        kept: list[Any] = []  # what tensors only point to
+        if len(arrays) != len(self._inputs):
+            raise LibraryError(
+                f"expected {len(self._inputs)} inputs, received {len(arrays)}"
+            )
         tensors: list[int] = []
         try:
-            tensors.extend(self._to_tensor(array, kept) for array in arrays)
+            tensors.extend(map(self._to_tensor, arrays))
             found = self._run(self._inputs, tensors, self._outputs, ())
         finally:
             for tensor in tensors:
@@ -242,43 +282,44 @@ class _Session:
         found = (_Output * len(names))()
         for place, name in enumerate(names):
             operation, _, index = name.partition(":")
-            there = self._library.TF_GraphOperationByName(graph, operation.encode())
-            if there is None:
-                raise ValueError(f"expected {operation!r} in the graph")
-            found[place] = _Output(there, int(index))
+            if not index.isdigit() or len(index) > MOST_DIGITS:
+                raise ValueError(f"expected the output of an operation, has {name!r}")
+            found[place] = _Output(self._find_operation(graph, operation), int(index))
         return found
 
-    def _to_tensor(self, array: np.ndarray, kept: list[Any]) -> int:
-        """A tensor that points to what is in `kept` as long as it lives."""
+    def _find_operation(self, graph: int, name: str) -> int:
+        found: int | None = self._library.TF_GraphOperationByName(graph, name.encode())
+        if found is None:
+            raise ValueError(f"expected {name!r} in the graph")
+        return found
+
+    def _to_tensor(self, array: np.ndarray) -> int:
+        """A tensor with a copy of an array, which TensorFlow may keep."""
+        library = self._library
         name = STRING if array.dtype.kind in "SU" else dtype_name(array.dtype)
-        if name == STRING:
-            content = self._to_strings(array, kept)
-        else:
-            content = np.ascontiguousarray(array)
-        kept.append(content)
-        sizes = (c_int64 * array.ndim)(*array.shape)
+        if name not in ENUMS:
+            raise LibraryError(f"no tensor can be made of {array.dtype}")
         number = _types.DataType.Value(ENUMS[name])
-        place, size = content.ctypes.data, content.nbytes
-        tensor: int | None = self._library.TF_NewTensor(
-            number, sizes, array.ndim, place, size, _keep, None
-        )
+        sizes = (c_int64 * array.ndim)(*array.shape)
+        if name == STRING:
+            strings = [_as_bytes(each) for each in array.ravel().tolist()]
+            first, size = library.make_strings(strings), len(strings) * STRING_BYTES
+            tensor = library.TF_NewTensor(
+                *(number, sizes, array.ndim, first, size, library.free_strings, None)
+            )
+        else:
+            native = array if array.dtype.isnative else array.astype(numpy_dtype(name))
+            content = np.ascontiguousarray(native)
+            tensor = library.TF_AllocateTensor(
+                number, sizes, array.ndim, content.nbytes
+            )
         if tensor is None:
             raise LibraryError(f"no tensor can be made of {name} {array.shape}")
-        return tensor
-
-    def _to_strings(self, array: np.ndarray, kept: list[Any]) -> np.ndarray:
-        """The strings of a tensor, which point to the bytes of ours."""
-        space = np.zeros(array.size * STRING_BYTES + ALIGNMENT, np.uint8)
-        first = -space.ctypes.data % ALIGNMENT
-        content = space[first : first + array.size * STRING_BYTES]
-        place, library = content.ctypes.data, self._library
-        for each in array.ravel().tolist():
-            data = each if isinstance(each, bytes) else str(each).encode()
-            kept.append(data)
-            library.TF_StringInit(place)
-            library.TF_StringAssignView(place, data, len(data))
-            place += STRING_BYTES
-        return content
+        if name != STRING and content.nbytes:
+            place = library.TF_TensorData(tensor)
+            ctypes.memmove(place, content.ctypes.data, content.nbytes)
+        found: int = tensor
+        return found
 
     def _to_array(self, tensor: int) -> np.ndarray:
         """A copy of what is in a tensor."""
@@ -288,15 +329,16 @@ class _Session:
         place, size = library.TF_TensorData(tensor), library.TF_TensorByteSize(tensor)
         name = DTYPES[_types.DataType.Name(library.TF_TensorType(tensor))]
         if name != STRING:
-            content = ctypes.string_at(place, size) if size else b""
-            return np.frombuffer(content, numpy_dtype(name)).reshape(shape)
+            array = np.empty(shape, numpy_dtype(name))
+            if size:
+                ctypes.memmove(array.ctypes.data, place, size)
+            return array
         found = np.empty(size // STRING_BYTES, object)
         for number in range(len(found)):
             string = place + number * STRING_BYTES
-            found[number] = ctypes.string_at(
-                library.TF_StringGetDataPointer(string),
-                library.TF_StringGetSize(string),
-            )
+            length = library.TF_StringGetSize(string)
+            first = library.TF_StringGetDataPointer(string)
+            found[number] = (ctypes.c_char * length).from_address(first).raw
         return found.reshape(shape)
 
     @contextmanager
@@ -311,6 +353,14 @@ class _Session:
                 raise LibraryError(message)
         finally:
             library.TF_DeleteStatus(status)
+
+
+def _as_bytes(value: Any) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode()
+    raise LibraryError(f"expected strings, received {type(value).__name__}")
 
 
 def _close(library: Any, session: int) -> None:

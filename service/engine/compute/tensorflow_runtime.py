@@ -36,7 +36,7 @@ from service.engine.compute.session_model import (
     Call,
     SessionModel,
 )
-from service.engine.compute.tensorflow_graph import Graph, freeze
+from service.engine.compute.tensorflow_graph import Graph, find_keepers, freeze
 from service.processes.cores import available_cores
 
 logger = logging.getLogger(__name__)
@@ -180,11 +180,15 @@ class TensorFlowModel(SessionModel):
         """Write its graphs, for `TensorFlowLibrary` to open.
 
         Raises:
-            ValueError: It has one that is not constant, or computes in bfloat16.
+            ValueError: It has one that is not constant or may keep what it is given, or
+                computes in bfloat16.
             OSError: The folder cannot be written.
         """
         if self.bfloat16 or self._graphs.keys() != self.contract.signatures.keys():
             raise ValueError("expected graphs that are constant, in float32")
+        for name, graph in self._graphs.items():
+            if found := find_keepers(graph):
+                raise ValueError(f"{name}: expected nothing that is kept, has {found}")
         write_graphs(folder, self._graphs)
 
     def _trace(self, saved: Any, name: str, signature: Signature) -> Any:

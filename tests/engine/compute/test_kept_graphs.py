@@ -9,6 +9,7 @@ import pytest
 
 from service.contract.contract import from_saved_model
 from service.contract.saved_model import read_saved_model
+from service.engine.compute import compiled_cache
 from service.engine.compute.compiled_cache import CompiledCache
 from service.engine.compute.kept_graphs import KeptGraphs
 from service.engine.compute.runtime import Model
@@ -101,6 +102,21 @@ def test_graphs_that_vanish_meanwhile_are_no_error(loads: Loads) -> None:
     loads.hosts.append(host)
     model = host.load(version, contract, "float32", loads.folder / "nowhere")
     assert answer(model) == [2.5, 3, 4.5]
+
+
+def test_an_entry_that_another_service_replaces_is_none(
+    loads: Loads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads.load("half_plus_two")
+    (entry,) = [each.parent for each in loads.cache.glob("*/0.pb")]
+    cache = CompiledCache(loads.cache)
+    assert cache.find(entry.name) is not None
+
+    def hash_what_is_gone(folder: Path) -> dict[str, str]:
+        return {}
+
+    monkeypatch.setattr(compiled_cache, "hash_files", hash_what_is_gone)
+    assert cache.find(entry.name) is None
 
 
 def test_without_a_cache_nothing_is_written(tmp_path: Path) -> None:

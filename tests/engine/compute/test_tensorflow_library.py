@@ -1,6 +1,7 @@
 """TensorFlow's library alone: the same answers as by all of TensorFlow."""
 
 import gc
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -139,6 +140,79 @@ def test_examples_that_cannot_be_parsed_are_their_callers_fault(
     model = load(library, write("parse", tmp_path, parse))
     with pytest.raises(InvalidInput, match="expected serialized examples"):
         model.run(DEFAULT, (texts(b"none"),))
+
+
+def keeps_what_comes(folder: Path) -> None:
+    """Gives what an earlier call brought: an operation holds on to its tensor."""
+
+    def call(x: Any) -> dict[str, Any]:
+        kept: dict[str, Any] = {"dtypes": [x.dtype], "shared_name": "kept"}
+        put = tf.raw_ops.OrderedMapStage(
+            key=tf.constant(1, tf.int64), indices=[0], values=[x], **kept
+        )
+        with tf.control_dependencies([put]):
+            found = tf.raw_ops.OrderedMapPeek(
+                key=tf.constant(1, tf.int64), indices=[0], **kept
+            )
+            return {"y": tf.reshape(found[0], tf.shape(x))}
+
+    save(folder, call, tf.TensorSpec([None], "string", "x"))
+
+
+def test_what_keeps_tensors_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"constant|OrderedMapStage"):
+        write("keeps", tmp_path, keeps_what_comes)
+
+
+def draws(folder: Path) -> None:
+    """Random, with branches and a loop: stateful by name, and keeps nothing."""
+
+    def call(x: Any) -> dict[str, Any]:
+        drawn = tf.random.uniform(tf.shape(x))
+        looped = tf.while_loop(lambda n, _: n < 3, lambda n, y: (n + 1, y + x), (0, x))
+        larger = tf.cond(tf.reduce_sum(x) > 0, lambda: looped[1], lambda: -x)
+        return {"y": larger + tf.floor(drawn)}
+
+    save(folder, call, tf.TensorSpec([None], "float32", "x"))
+
+
+def test_what_only_draws_branches_and_loops_is_written(
+    library: TensorFlowLibrary, tmp_path: Path
+) -> None:
+    model = load(library, write("draws", tmp_path, draws))
+    assert model.run(DEFAULT, (floats(1, 2),))[0].tolist() == [4, 8]
+    assert model.run(DEFAULT, (floats(-1, -2),))[0].tolist() == [1, 2]
+
+
+def test_arrays_of_the_wrong_number_or_kind_are_refused(
+    library: TensorFlowLibrary, tmp_path: Path
+) -> None:
+    model = load(library, write("two_inputs", tmp_path))
+    name, size = texts(b"you"), np.array([[1, 2]])
+    for wrong in ((), (name,), (name, size, size), (name, size) * 25):
+        with pytest.raises(LibraryError, match="expected 2 inputs"):
+            model.run(DEFAULT, wrong)
+    with pytest.raises(LibraryError, match="expected strings, received NoneType"):
+        model.run(DEFAULT, (np.array([None], object), size))
+    with pytest.raises(LibraryError, match="no tensor can be made of datetime64"):
+        model.run(DEFAULT, (name, np.array([["2026-11-27"]], "datetime64[D]")))
+    swapped = size.astype(size.dtype.newbyteorder())
+    for names in (name, np.array([b"you"]), np.array(["you"])):
+        double, greeting = model.run(DEFAULT, (names, swapped))
+        assert (double.tolist(), greeting.tolist()) == ([[2, 4]], [b"hello you"])
+
+
+@pytest.mark.parametrize("field", ["inputs", "outputs", "fill"])
+@pytest.mark.parametrize("name", ["nowhere:0", "nowhere", "Identity:4294967296"])
+def test_names_that_are_not_in_the_graph_are_refused(
+    library: TensorFlowLibrary, field: str, name: str, tmp_path: Path
+) -> None:
+    graphs = write("half_plus_two", tmp_path)
+    facts = json.loads((graphs / "graphs.json").read_text())
+    facts[DEFAULT][field] = [name]
+    (graphs / "graphs.json").write_text(json.dumps(facts))
+    with pytest.raises(ValueError, match="expected"):
+        load(library, graphs)
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "other"])
