@@ -74,4 +74,5 @@ if __name__ == "sitecustomize":  # and not imported by a test
     if os.environ.get("DEADLY_IN") == "engine":
         module = types.ModuleType("service.engine.compute.tensorflow_host")
         module.TensorFlowHost = DeadlyRuntime  # type: ignore[attr-defined]
+        module.HostedModelError = RuntimeError  # type: ignore[attr-defined]
     sys.modules[module.__name__] = module
