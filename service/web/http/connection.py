@@ -10,7 +10,6 @@ for it. Each phase but ANSWER, which is the application's, has a clock.
 
 import asyncio
 import socket
-import time
 from enum import Enum, auto
 from typing import Any, cast
 
@@ -265,7 +264,6 @@ class Connection(asyncio.Protocol):
         """A head is whole: see what is to come."""
         record = self._record = RequestRecord(head.method, "", "unmatched", head.fields)
         record.cors = self._all.origins.answer(head.fields)
-        record.started -= self._all.behind_s
         record.peer = self._find_peer(head)
         try:
             head.check()
@@ -326,8 +324,7 @@ class Connection(asyncio.Protocol):
 
     def _start(self, head: RequestHead, record: RequestRecord, body: bytes) -> None:
         """The request is whole: have it answered."""
-        is_full = self._all.state.is_full_for(head.method, self._path, record.asker)
-        if is_full or self._is_late(head, record):
+        if self._all.state.is_full_for(head.method, self._path, record.asker):
             self._refuse(Unavailable(FULL), is_whole=True)
             return
         self._phase = Phase.ANSWER
@@ -337,16 +334,6 @@ class Connection(asyncio.Protocol):
         task = self._loop.create_task(work)
         self._server_state.tasks.add(task)
         task.add_done_callback(self._finish)
-
-    def _is_late(self, head: RequestHead, record: RequestRecord) -> bool:
-        """Whether a request has waited to be read for longer than its caller waits.
-
-        An answer would be for nobody, and take the time of those that are in time.
-        """
-        if not self._all.behind_s or head.method != "POST":
-            return False
-        waits_s = self._limits.body_seconds(head.fields)
-        return time.monotonic() > record.started + waits_s
 
     def _scope(
         self, head: RequestHead, record: RequestRecord, body: bytes

@@ -17,7 +17,6 @@ logger = logging.getLogger(__name__)
 
 WARN_EVERY_S = 10.0
 TICK_S = 0.25  # how late a connection's time may be found to be up
-BEHIND_S = 0.05  # from which it counts that a tick comes late
 LATE_S = 1.0  # this process itself stood still: nobody's time is up for that
 LOOKED_AT = 64  # of the oldest connections, for one that is idle
 WHY_DROPPED = (
@@ -52,8 +51,6 @@ class Connections:
         bodies: Bytes of requests, held until their answer, where one read was not
             enough; by whom they come from.
         unsent_bytes: Of answers, held for callers who do not read.
-        behind_s: How long what is read now has waited for that, as far as is known:
-            as long as the clock's last tick has. 0 unless more comes than can be read.
     """
 
     def __init__(self, app: RequestMiddleware, state: AppState, limits: HttpLimits):
@@ -63,7 +60,7 @@ class Connections:
         self.origins = state.origins
         share = state.settings.max_caller_share
         self.bodies = Shares(limits.buffered_body_bytes, share)
-        self.unsent_bytes, self.behind_s = 0, 0.0
+        self.unsent_bytes = 0
         self._all: dict[Connected, None] = {}
         self._by_address: dict[str, dict[Connected, None]] = {}
         self._metrics = state.metrics
@@ -136,9 +133,7 @@ class Connections:
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        late_s = now - self._ticks_at
-        self.behind_s = late_s if late_s > BEHIND_S else 0.0
-        if late_s < LATE_S:
+        if now - self._ticks_at < LATE_S:
             for connection in list(self._all):
                 connection.check_time(now)
         self._memory.check()

@@ -60,7 +60,7 @@ class RequestRecord:
         is_rpc: Whether it came by gRPC.
 
     Attributes:
-        started: `time.monotonic()` when its head had come, as far as is known.
+        started: `time.monotonic()` when its head had come.
         seconds: From then to the end of the answer.
         caller: Whose API key was shown, where keys are asked for.
         peer: The network from which it comes.

@@ -5,7 +5,6 @@ import json
 import socket
 import ssl
 import threading
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -123,16 +122,6 @@ class Loopback:
         self._loop.call_soon_threadsafe(work)
         self._loop.call_soon_threadsafe(done.set)
         assert done.wait(30)
-
-    def slow_down(self, seconds: float, times: int) -> None:
-        """Have the loop take so long for each of its turns; does not wait for it."""
-
-        def stand_still(left: int) -> None:
-            time.sleep(seconds)
-            if left:
-                self._loop.call_soon(stand_still, left - 1)
-
-        self._loop.call_soon_threadsafe(stand_still, times - 1)
 
     def wire(self, trusted: ssl.SSLContext | None = None) -> "Wire":
         """A new connection, with TLS where it is said whom to trust."""

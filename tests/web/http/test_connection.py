@@ -564,22 +564,6 @@ def test_what_is_in_use_makes_no_room() -> None:
         until(lambda: len(server.connections) == 0)
 
 
-def test_what_waited_too_long_to_be_read_is_not_answered_any_more() -> None:
-    with Loopback() as server, server.wire() as hasty, server.wire() as patient:
-        for each in (hasty, patient):
-            assert each.say(request()).hear().status == 200
-        server.slow_down(0.6, times=4)
-        time.sleep(0.9)  # as long as it has taken to know
-        hasty.say(request(b"seven", "X-Request-Timeout-Ms: 300"))
-        patient.say(request(b"seven"))
-        heard = hasty.hear()
-        assert (heard.status, heard.body["code"]) == (503, "unavailable")
-        assert patient.hear().status == 200
-        until(lambda: server.connections.behind_s == 0)
-        hasty.say(request(b"seven", "X-Request-Timeout-Ms: 300"))
-        assert hasty.hear().status == 200
-
-
 def test_connections_from_one_address_have_a_limit_of_their_own() -> None:
     with Loopback(max_connections_per_address=1) as server, server.wire() as held:
         held.say(request(path=HOLD))
