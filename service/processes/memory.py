@@ -7,6 +7,7 @@ fit. And the code of a library stays mapped that only its start needed.
 
 import ctypes
 import gc
+import mmap
 import os
 import re
 import struct
@@ -18,7 +19,6 @@ from pathlib import Path
 STATM, MAPS = Path("/proc/self/statm"), Path("/proc/self/maps")
 MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) \S+ \S+ +(/.*)")
 LARGE = re.compile(r"/lib(tensorflow|openvino)[^/]*$")
-MADV_DONTNEED = 4
 ELF_HEAD = struct.Struct(
     "=5s27xQ14xHH4x2x"
 )  # magic, table of segments, their size, number
@@ -56,7 +56,7 @@ def unmap_code() -> None:
         madvise = ctypes.CDLL(None, use_errno=True).madvise
         madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
         for start, size in _find_code():
-            madvise(start, size, MADV_DONTNEED)
+            madvise(start, size, mmap.MADV_DONTNEED)
 
 
 def _find_code() -> Iterator[tuple[int, int]]:

@@ -55,7 +55,7 @@ from service.settings import Settings
 logger = logging.getLogger(__name__)
 
 PROCESSORS_DIFFER = 10  # times the tolerance is TensorFlow's own, on another machine
-MOST_SLOWER = 1.2  # times as long as TensorFlow, whose process takes 500 MB
+MOST_SLOWER = 1.2  # times as long as TensorFlow, whose process takes 200 MB or more
 DISTRUSTED = "compiled, it answered a live batch otherwise"
 NOT_BY_TENSORFLOW = "bfloat16 is asked for, and TensorFlow stays in float32"
 OTHERWISE = "TensorFlow found its signatures to be otherwise than they say"

@@ -4,13 +4,16 @@ graphs.json   inputs, outputs and size of each, by signature
 0.pb, 1.pb …  a GraphDef for each signature
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
 from service.contract.signature import Frozen
+
+if TYPE_CHECKING:  # it imports TensorFlow
+    from service.engine.compute.tensorflow_graph import Graph
 
 FILENAME = "graphs.json"
 
@@ -33,34 +36,10 @@ class GraphFile(Frozen):
     size: int
 
 
-class OpenGraph(Protocol):
-    """A graph as `tensorflow_graph` has it."""
-
-    @property
-    def graph(self) -> Any:
-        """A `tf.Graph`."""
-
-    @property
-    def inputs(self) -> Sequence[str]:
-        """See `GraphFile`."""
-
-    @property
-    def outputs(self) -> Sequence[str]:
-        """See `GraphFile`."""
-
-    @property
-    def fill(self) -> Sequence[Any]:
-        """Operations that fill its lookup tables."""
-
-    @property
-    def size(self) -> int:
-        """See `GraphFile`."""
-
-
 _FILES = TypeAdapter(dict[str, GraphFile])
 
 
-def write_graphs(folder: Path, graphs: Mapping[str, OpenGraph]) -> None:
+def write_graphs(folder: Path, graphs: Mapping[str, "Graph"]) -> None:
     """Write graphs into a folder, by signature.
 
     Raises:

@@ -39,6 +39,7 @@ class Graph:
         outputs: Names of its outputs' tensors.
         fill: Operations that fill its lookup tables, to be run once.
         size: Bytes, nearly all of them weights.
+        keepers: Operations that may keep what one call gives them for later ones.
     """
 
     graph: Any
@@ -46,17 +47,7 @@ class Graph:
     outputs: list[str]
     fill: list[Any]
     size: int
-
-
-def find_keepers(graph: Graph) -> list[str]:
-    """Operations that may keep what one call gives them for later ones."""
-    definition = graph.graph.as_graph_def()
-    functions = definition.library.function
-    nodes = [*definition.node, *(node for each in functions for node in each.node_def)]
-    own = {each.signature.name for each in functions}
-    names = {node.op for node in nodes} - own - HARMLESS
-    found = ((name, op_def_registry.get(name)) for name in sorted(names))
-    return [name for name, known in found if known is None or known.is_stateful]
+    keepers: list[str]
 
 
 def freeze(function: Any, device: str) -> Graph:
@@ -76,7 +67,8 @@ def freeze(function: Any, device: str) -> Graph:
         function, lower_control_flow=False, aggressive_inlining=False
     )
     definition, _ = _replace_variables_by_constants(variables)
-    _check_constant(definition)
+    operations = _find_operations(definition)
+    _check_constant(operations)
     resources = {
         f"{node.name}:0"
         for node in definition.node
@@ -95,14 +87,27 @@ def freeze(function: Any, device: str) -> Graph:
     captured = len(function.captured_inputs)
     inputs = [each.name for each in function.inputs[: len(function.inputs) - captured]]
     outputs = [each.name for each in function.outputs]
-    return Graph(graph, inputs, outputs, fill, definition.ByteSize())
+    size, keepers = definition.ByteSize(), _find_keepers(operations)
+    return Graph(graph, inputs, outputs, fill, size, keepers)
 
 
-def _check_constant(definition: Any) -> None:
-    """Fail where variables are left, as those of TensorFlow 1 are."""
+def _find_operations(definition: Any) -> set[str]:
+    """Of a graph and of its functions, which count as none themselves."""
     functions = definition.library.function
     nodes = [*definition.node, *(node for each in functions for node in each.node_def)]
-    left = sorted({node.op for node in nodes if node.op in VARIABLES})
+    return {node.op for node in nodes} - {each.signature.name for each in functions}
+
+
+def _find_keepers(operations: set[str]) -> list[str]:
+    found = {name: op_def_registry.get(name) for name in operations - HARMLESS}
+    return sorted(
+        name for name, known in found.items() if known is None or known.is_stateful
+    )
+
+
+def _check_constant(operations: set[str]) -> None:
+    """Fail where variables are left, as those of TensorFlow 1 are."""
+    left = sorted(operations.intersection(VARIABLES))
     if left:
         raise ValueError(f"expected constants for all variables, received {left}")
 

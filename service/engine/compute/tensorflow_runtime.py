@@ -36,7 +36,7 @@ from service.engine.compute.session_model import (
     Call,
     SessionModel,
 )
-from service.engine.compute.tensorflow_graph import Graph, find_keepers, freeze
+from service.engine.compute.tensorflow_graph import Graph, freeze
 from service.processes.cores import available_cores
 
 logger = logging.getLogger(__name__)
@@ -187,8 +187,9 @@ class TensorFlowModel(SessionModel):
         if self.bfloat16 or self._graphs.keys() != self.contract.signatures.keys():
             raise ValueError("expected graphs that are constant, in float32")
         for name, graph in self._graphs.items():
-            if found := find_keepers(graph):
-                raise ValueError(f"{name}: expected nothing that is kept, has {found}")
+            if graph.keepers:
+                kept = f"expected nothing that is kept, received {graph.keepers}"
+                raise ValueError(f"{name}: {kept}")
         write_graphs(folder, self._graphs)
 
     def _trace(self, saved: Any, name: str, signature: Signature) -> Any:
