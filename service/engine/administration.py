@@ -91,14 +91,13 @@ class Administration:
 
     async def _unload(self, command: Command) -> str:
         name, version = command.model, command.version
-        said, model = self._said(name), self._catalog.model(name)
+        await self._look_for(name, version)
+        said = self._said(name)
         if version is None:
             said.unloaded, said.loaded = True, set()
             await self._follow({name: said})
             return f"{name} is unloaded until it is loaded, or the service starts anew"
-        if version not in [each.version for each in model.versions]:
-            self._catalog.find(name, version)  # which raises
-        wanted = {**self._policies.of(name).labels, **model.labels}
+        wanted = {**self._policies.of(name).labels, **self._labels(name)}
         names = [label for label, each in wanted.items() if each == version]
         if names:
             raise InvalidInput(
@@ -299,6 +298,9 @@ class Administration:
 
     def _versions(self, name: str) -> tuple[VersionStatus, ...]:
         return self._catalog.models[name].versions if self._knows(name) else ()
+
+    def _labels(self, name: str) -> Mapping[str, int]:
+        return self._catalog.models[name].labels if self._knows(name) else {}
 
     def _said(self, name: str) -> ModelOverrides:
         return self._policies.overrides.of(name).model_copy(deep=True)

@@ -503,11 +503,14 @@ def test_what_is_unloaded_stays_unloaded_until_it_is_loaded(tmp_path: Path) -> N
             await engine.reconcile()
             assert states(engine) == {1: READY}
             assert "unloaded: version 2" in notes(engine)
-            with pytest.raises(VersionNotFound):
-                await tell(engine, "unload", version=2)
+            await tell(engine, "unload", version=2)  # which it is already
+            assert states(engine) == {1: READY}
+            with pytest.raises(VersionNotFound, match="there are: 1, 2"):
+                await tell(engine, "unload", version=3)
             await tell(engine, "unload")
             await until(lambda: states(engine) == {})
             await engine.reconcile()
+            await tell(engine, "unload")
             with pytest.raises(ModelNotReady, match="was unloaded"):
                 engine.catalog.find("times", None)
             await tell(engine, "load", version=2)

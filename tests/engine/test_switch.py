@@ -25,7 +25,12 @@ SWITCHES = 50
 
 
 async def keep_asking(engine: Engine, stop: asyncio.Event) -> tuple[int, set[int]]:
-    """Unversioned requests, one after the other: how many, and who answered."""
+    """Unversioned requests, one after the other: how many, and who answered.
+
+    After each it waits a moment: callers that never do leave the interpreter to the
+    threads that read the disk five milliseconds late each time, and a switch then
+    takes seconds.
+    """
     asked, versions = 0, set()
     while not stop.is_set():
         rows = (np.array([7]),)
@@ -35,6 +40,7 @@ async def keep_asking(engine: Engine, stop: asyncio.Event) -> tuple[int, set[int
         assert int(answer.outputs[0][0]) == 7 * answer.version  # its own factor
         asked += 1
         versions.add(answer.version)
+        await asyncio.sleep(0.001)
     return asked, versions
 
 
