@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from service.contract.policy import FILENAME, LABEL, STABLE
 from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionStatus
@@ -26,6 +26,7 @@ from service.errors import (
 logger = logging.getLogger(__name__)
 
 MOST_LOGGED = 2000  # characters of a command
+LOOK_S = 0.02  # between two looks whether what drains is gone
 
 
 class Administration:
@@ -269,21 +270,31 @@ class Administration:
     async def _follow(
         self,
         said: Mapping[str, ModelOverrides],
-        wanted: Iterable[tuple[str, int | None]] = (),
+        wanted: Sequence[tuple[str, int | None]] = (),
     ) -> None:
         """Have memory follow what is said of models now.
 
         Args:
             said: What is said of each.
-            wanted: What is to be loaded by it; no version means any. What was draining,
-                so that it could not be, may be gone by the end: it is tried once more.
+            wanted: What is to be loaded by it; no version means any. What is draining,
+                and can be taken back no more, is loaded when it is gone.
         """
         for name, overrides in said.items():
             self._policies.overrides.put(name, overrides)
         await self._reconcile()
+        while any(self._is_draining(*each) for each in wanted):  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_S)
         if not all(self._is_known(*each) for each in wanted):
             await self._reconcile()
         self._statuses.publish()
+
+    def _is_draining(self, name: str, version: int | None) -> bool:
+        states = {
+            each.state
+            for each in self._versions(name)
+            if version in (None, each.version)
+        }
+        return states == {VersionState.DRAINING}
 
     def _is_known(self, name: str, version: int | None) -> bool:
         known = [each.version for each in self._versions(name)]

@@ -24,6 +24,7 @@ from service.web.app import create_app
 from service.web.http.connection import Connection
 from service.web.http.connections import Connections
 from service.web.http.limits import HttpLimits
+from service.web.http.server import Server
 from service.web.http.tls import Handshake
 from service.web.state import AppState
 
@@ -87,7 +88,7 @@ def main(name: str, handover: str) -> None:
         exporting.close(server.left_s)
 
 
-class _DrainingServer(uvicorn.Server):
+class _DrainingServer(Server):
     """On SIGTERM: readiness red, serve on for the drain delay, then finish and end."""
 
     def __init__(

@@ -521,6 +521,30 @@ def test_what_is_unloaded_stays_unloaded_until_it_is_loaded(tmp_path: Path) -> N
     run(test)
 
 
+def test_what_is_loaded_while_it_drains_is_loaded_when_it_is_gone(
+    tmp_path: Path,
+) -> None:
+    publish(tmp_path, 1)
+
+    async def test() -> None:
+        async with engine_of(tmp_path) as (engine, loader):
+            old = loader.loaded["times", 1]
+            (waiting,) = await occupy(engine, old, 7)
+            await tell(engine, "unload")
+            await asyncio.sleep(0.1)  # past being taken back
+            assert states(engine) == {1: DRAINING}
+            loading = asyncio.create_task(tell(engine, "load"))
+            await asyncio.sleep(0.1)
+            assert not loading.done()
+            old.free.set()
+            assert await waiting == 7
+            assert (await loading).default_version == 1
+            assert loader.loaded["times", 1] is not old
+            assert await multiply(engine, 7) == 7
+
+    run(test)
+
+
 def test_a_version_that_is_leaving_is_taken_back_at_once(tmp_path: Path) -> None:
     publish(tmp_path, 1, 2)
     write_policy(tmp_path, "labels = {stable = 1}")

@@ -368,11 +368,7 @@ def test_many_at_once_leave_it_as_the_last_one_says(operator: Operator) -> None:
     acts = [operator.load, operator.unload, lambda: operator.configure(config(2))]
     with ThreadPoolExecutor(12) as threads:
         for done in [threads.submit(acts[number % 3]) for number in range(24)]:
-            try:
-                done.result()
-            except grpc.RpcError as error:  # what was unloaded has yet to go
-                assert error.code() is UNAVAILABLE
-                assert "draining" in error.details()
+            done.result()
     until(lambda: "UNLOADING" not in operator.states().values())
     operator.load()
     assert ready(operator) == {2}

@@ -72,11 +72,10 @@ class Connection(asyncio.Protocol):
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
         *,
         connections: Connections,
     ):
-        self._loop = _loop or asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         self._server_state, self._app_state = server_state, app_state
         self._all, self._limits = connections, connections.limits
         self._phase = Phase.IDLE

@@ -35,14 +35,13 @@ class Handshake(asyncio.Protocol):
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
         *,
         connections: Connections,
     ):
-        self._loop = _loop or asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         self._all, self._others = connections, server_state.connections
         self._connection = Connection(
-            config, server_state, app_state, _loop, connections=connections
+            config, server_state, app_state, connections=connections
         )
         self._early = b""  # came before TLS could take it
         self._task: asyncio.Task[None] | None = None

@@ -30,6 +30,7 @@ from service.web.http.connections import Connections
 from service.web.http.direct import DirectEndpoints
 from service.web.http.limits import HttpLimits
 from service.web.http.middleware import RequestMiddleware
+from service.web.http.server import Server
 from service.web.http.tls import Handshake
 from service.web.state import AppState
 
@@ -83,7 +84,7 @@ class Loopback:
             lifespan="on",
             timeout_graceful_shutdown=5,
         )
-        self.server = uvicorn.Server(config)
+        self.server = Server(config)
         listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
         self.port = listener.getsockname()[1]
         self._thread = threading.Thread(target=self.server.run, args=([listener],))

@@ -14,10 +14,10 @@ def test_uvicorn_still_makes_connections_as_ours_expects() -> None:
             "connection.py, which adds itself, its tasks and the date from there"
         )
     source = inspect.getsource(uvicorn.Server.startup)
-    for argument in ("config=", "server_state=", "app_state=", "_loop="):
-        assert argument in source, (
-            f"uvicorn does not pass {argument} to its protocol any more: see the "
-            "constructor of Connection in service/web/http/connection.py"
+    for used in ("self.lifespan.state", "config.http_protocol_class", "in sockets:"):
+        assert used in source, (
+            f"uvicorn's Server starts without {used} now: see service/web/http/"
+            "server.py, which does the rest of it"
         )
 
 

@@ -1,0 +1,91 @@
+"""uvicorn's server, which here takes every connection that waits as soon as it looks.
+
+Since libuv 1.45 its own listeners take one connection in a turn of the loop. A loop
+that many requests keep busy has ten turns a second: whoever connects would wait for
+seconds, with their request long sent, before anybody knew of them.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+
+import uvicorn
+
+logger = logging.getLogger(__name__)
+
+AT_A_TIME = 64  # connections taken in one turn
+PAUSE_S = 1.0  # after the system had none to give
+
+
+class Server(uvicorn.Server):
+    """Serves on sockets that listen already, each by a `Listener`."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, then take connections."""
+        await super().startup(sockets=[])
+        protocol = partial(
+            cast(Callable[..., asyncio.Protocol], self.config.http_protocol_class),
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        listeners = [Listener(each, protocol) for each in sockets or ()]
+        self.servers = cast(list[Any], listeners)
+
+
+class Listener:
+    """Takes what connects to a socket, until it is closed.
+
+    Args:
+        listening: The socket. Who gave it closes it.
+        protocol: Makes what speaks with one that has connected.
+    """
+
+    def __init__(
+        self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol]
+    ):
+        listening.setblocking(False)
+        self._listening, self._protocol = listening, protocol
+        self._loop = asyncio.get_running_loop()
+        self._tasks = set[asyncio.Task[Any]]()
+        self._resume: asyncio.TimerHandle | None = None
+        self._listen()
+
+    def close(self) -> None:
+        """Take nothing more."""
+        self._loop.remove_reader(self._listening)
+        if self._resume is not None:
+            self._resume.cancel()
+
+    async def wait_closed(self) -> None:
+        """It is closed at once."""
+
+    def _listen(self) -> None:
+        self._resume = None
+        self._loop.add_reader(self._listening, self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(AT_A_TIME):
+            try:
+                accepted, _ = self._listening.accept()
+            except BlockingIOError:
+                return
+            except ConnectionError:  # gone already
+                continue
+            except OSError as error:
+                logger.error("cannot take connections: %s", error)
+                self._loop.remove_reader(self._listening)
+                self._resume = self._loop.call_later(PAUSE_S, self._listen)
+                return
+            task = self._loop.create_task(self._open(accepted))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _open(self, accepted: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._protocol, accepted)
+        except OSError:  # gone meanwhile
+            accepted.close()
