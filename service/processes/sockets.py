@@ -1,8 +1,11 @@
 """The sockets that the supervisor holds, so that they outlive who accepts from them."""
 
+import fcntl
 import os
 import secrets
 import socket
+import sys
+import termios
 from ipaddress import ip_address
 
 BACKLOG = 2048
@@ -86,6 +89,12 @@ def is_ours(connection: socket.socket) -> bool:
     size = 12  # struct ucred: process, user, group
     peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
     return int.from_bytes(peer[4:8], "little") == os.geteuid()
+
+
+def unread_bytes(connection: socket.socket) -> int:
+    """How much has come that nobody has read."""
+    size = fcntl.ioctl(connection, termios.FIONREAD, bytes(4))
+    return int.from_bytes(size, sys.byteorder)
 
 
 def _bind(host: str, port: int, *, shared: bool) -> socket.socket:

@@ -77,7 +77,7 @@ def main(name: str, handover: str) -> None:
         server_header=False,
         timeout_graceful_shutdown=round(settings.drain_timeout_s),
     )
-    server = _DrainingServer(config, state, given.beat)
+    server = _DrainingServer(config, connections, given.beat)
     gc.collect()
     gc.freeze()
     listeners = [given.listener]
@@ -92,11 +92,13 @@ class _DrainingServer(Server):
     """On SIGTERM: readiness red, serve on for the drain delay, then finish and end."""
 
     def __init__(
-        self, config: uvicorn.Config, state: AppState, beat: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        connections: Connections,
+        beat: Callable[[], None],
     ):
-        super().__init__(config)
-        self._beat = beat
-        self._state = state
+        super().__init__(config, connections)
+        self._beat, self._state = beat, connections.state
         self._leave_at = float("inf")
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

@@ -25,7 +25,7 @@ from service.errors import (
     Unavailable,
 )
 from service.web.http.accounting import FULL
-from service.web.http.connections import Connections
+from service.web.http.connections import NO_ROOM, Connections
 from service.web.http.cycle import Cycle
 from service.web.http.forwarded import network_of, strip_prefix
 from service.web.http.head import RequestHead
@@ -108,7 +108,7 @@ class Connection(asyncio.Protocol):
         self._deadline = self._loop.time() + self._limits.head_s
         if not self._all.add(self, self._address):
             self._all.count_dropped("too_many")
-            self._refuse(TooManyConnections("Too many connections; try again soon."))
+            self._refuse(TooManyConnections(NO_ROOM))
 
     def data_received(self, data: bytes) -> None:
         """More bytes have come."""

@@ -2,15 +2,22 @@
 
 import asyncio
 import logging
+import socket
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
 from typing import Protocol
 
 from service.access.shares import Shares
+from service.errors import TooManyConnections
 from service.processes.memory import MemoryWatch
+from service.processes.sockets import unread_bytes
 from service.web.http.forwarded import TrustedProxies
 from service.web.http.limits import HttpLimits
 from service.web.http.middleware import RequestMiddleware
+from service.web.http.record import RequestRecord
+from service.web.http.response import Header, write_error
 from service.web.state import AppState
 
 logger = logging.getLogger(__name__)
@@ -19,6 +26,8 @@ WARN_EVERY_S = 10.0
 TICK_S = 0.25  # how late a connection's time may be found to be up
 LATE_S = 1.0  # this process itself stood still: nobody's time is up for that
 LOOKED_AT = 64  # of the oldest connections, for one that is idle
+NO_ROOM = "Too many connections; try again soon."
+MOST_UNREAD = 65_536  # bytes of a request that is turned away
 WHY_DROPPED = (
     "crowded", "failed", "handshake", "idle", "slow_body", "slow_handshake",
     "slow_head", "too_many", "unread",
@@ -84,19 +93,53 @@ class Connections:
         if not self._is_ticking:
             self._is_ticking = True
             self._plan(asyncio.get_running_loop())
-        same = self._by_address.setdefault(address, {})
-        crowded: dict[Connected, None] | None = None
-        is_crowded = len(same) >= self.limits.connections_per_address
-        if is_crowded and address not in self.proxies:
-            crowded = same
-        elif len(self._all) >= self.limits.connections:
-            crowded = self._all
-        has_room = crowded is None or self._make_room(crowded)
+        crowd = self._crowd(address)
+        idle = _find_idle(crowd) if crowd is not None else None
+        if idle is not None:
+            idle.drop("crowded")
+        has_room = crowd is None or idle is not None
         if not has_room:
             self._warn(address)
-        self._all[connection] = same[connection] = None
+        self._all[connection] = None
+        self._by_address.setdefault(address, {})[connection] = None
         self._metrics.connections.inc()
         return has_room
+
+    def turn_away(
+        self, accepted: socket.socket, address: str, headers: Iterable[Header]
+    ) -> bool:
+        """Refuse a caller who has asked already and for whom there is no room.
+
+        In a flood of connections this costs a third of what it does to make one of each
+        and have it refuse. Where nothing or much has come, or TLS is to say it, that is
+        still the way: to close what is unread may take the answer with it.
+
+        Args:
+            accepted: The connection, which is closed.
+            address: Where it comes from.
+            headers: What the server says in each answer.
+
+        Returns:
+            Whether that was done.
+        """
+        crowd = self._crowd(address)
+        if crowd is None or _find_idle(crowd) is not None or self.state.certificates:
+            return False
+        come = unread_bytes(accepted)
+        if not 0 < come <= MOST_UNREAD:
+            return False
+        record = RequestRecord("", "", "malformed", {})
+        error = TooManyConnections(NO_ROOM)
+        record.status, record.code = error.status, error.code
+        with suppress(OSError):  # gone already
+            accepted.recv(come, socket.MSG_DONTWAIT)
+            answer = write_error(error, headers, record, close=True)
+            accepted.send(answer, socket.MSG_DONTWAIT)
+        accepted.close()
+        self.accounting.note(record)
+        self.count_dropped("too_many")
+        self._warn(address)
+        return True
 
     def remove(self, connection: Connected, address: str) -> None:
         """It is closed."""
@@ -111,12 +154,13 @@ class Connections:
         """One was closed for a reason of ours."""
         self._metrics.connections_dropped.labels(reason).inc()
 
-    def _make_room(self, among: dict[Connected, None]) -> bool:
-        for connection in islice(among, LOOKED_AT):
-            if connection.is_idle:
-                connection.drop("crowded")
-                return True
-        return False
+    def _crowd(self, address: str) -> dict[Connected, None] | None:
+        """Those of whom one has to go before one from there may come, if one has to."""
+        same = self._by_address.get(address, {})
+        is_crowded = len(same) >= self.limits.connections_per_address
+        if is_crowded and address not in self.proxies:
+            return same
+        return self._all if len(self._all) >= self.limits.connections else None
 
     def _warn(self, address: str) -> None:
         now = time.monotonic()
@@ -140,3 +184,7 @@ class Connections:
         self._is_ticking = bool(self._all)  # without connections the clock stands
         if self._is_ticking:
             self._plan(loop)
+
+
+def _find_idle(crowd: Iterable[Connected]) -> Connected | None:
+    return next((each for each in islice(crowd, LOOKED_AT) if each.is_idle), None)

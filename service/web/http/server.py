@@ -14,6 +14,8 @@ from typing import Any, cast
 
 import uvicorn
 
+from service.web.http.connections import Connections
+
 logger = logging.getLogger(__name__)
 
 AT_A_TIME = 64  # connections taken in one turn
@@ -21,7 +23,16 @@ PAUSE_S = 1.0  # after the system had none to give
 
 
 class Server(uvicorn.Server):
-    """Serves on sockets that listen already, each by a `Listener`."""
+    """Serves on sockets that listen already, each by a `Listener`.
+
+    Args:
+        config: With a protocol for each connection.
+        connections: All of them.
+    """
+
+    def __init__(self, config: uvicorn.Config, connections: Connections):
+        super().__init__(config)
+        self._connections = connections
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then take connections."""
@@ -32,8 +43,14 @@ class Server(uvicorn.Server):
             server_state=self.server_state,
             app_state=self.lifespan.state,
         )
-        listeners = [Listener(each, protocol) for each in sockets or ()]
+        listeners = [
+            Listener(each, protocol, self._turn_away) for each in sockets or ()
+        ]
         self.servers = cast(list[Any], listeners)
+
+    def _turn_away(self, accepted: socket.socket, address: str) -> bool:
+        headers = self.server_state.default_headers
+        return self._connections.turn_away(accepted, address, headers)
 
 
 class Listener:
@@ -42,13 +59,19 @@ class Listener:
     Args:
         listening: The socket. Who gave it closes it.
         protocol: Makes what speaks with one that has connected.
+        turn_away: Asked first, with the address of its other end, whether it is closed
+            already.
     """
 
     def __init__(
-        self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol]
+        self,
+        listening: socket.socket,
+        protocol: Callable[[], asyncio.Protocol],
+        turn_away: Callable[[socket.socket, str], bool],
     ):
         listening.setblocking(False)
         self._listening, self._protocol = listening, protocol
+        self._turn_away = turn_away
         self._loop = asyncio.get_running_loop()
         self._tasks = set[asyncio.Task[Any]]()
         self._resume: asyncio.TimerHandle | None = None
@@ -70,7 +93,7 @@ class Listener:
     def _accept(self) -> None:
         for _ in range(AT_A_TIME):
             try:
-                accepted, _ = self._listening.accept()
+                accepted, address = self._listening.accept()
             except BlockingIOError:
                 return
             except ConnectionError:  # gone already
@@ -80,6 +103,8 @@ class Listener:
                 self._loop.remove_reader(self._listening)
                 self._resume = self._loop.call_later(PAUSE_S, self._listen)
                 return
+            if self._turn_away(accepted, str(address[0])):
+                continue
             task = self._loop.create_task(self._open(accepted))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

@@ -84,7 +84,7 @@ class Loopback:
             lifespan="on",
             timeout_graceful_shutdown=5,
         )
-        self.server = Server(config)
+        self.server = Server(config, self.connections)
         listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
         self.port = listener.getsockname()[1]
         self._thread = threading.Thread(target=self.server.run, args=([listener],))

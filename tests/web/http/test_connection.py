@@ -564,6 +564,42 @@ def test_what_is_in_use_makes_no_room() -> None:
         until(lambda: len(server.connections) == 0)
 
 
+@pytest.mark.parametrize("size", [5, 60_000, 500_000])
+def test_who_asks_before_there_is_a_connection_hears_that_there_is_no_room(
+    size: int,
+) -> None:
+    with Loopback(max_connections=2) as server:
+        with server.wire() as one, server.wire() as two:
+            for held in (one, two):
+                held.say(request(path=HOLD))
+            until(lambda: server.state.accounting.in_flight == 2)
+            standing_still = threading.Thread(
+                target=server.call, args=(lambda: time.sleep(0.5),)
+            )
+            standing_still.start()
+            with server.wire() as new:
+                new.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1_000_000)
+                new.say(request(b"x" * size))
+                heard = new.hear()
+                standing_still.join()
+                assert (heard.status, heard.body["code"]) == (
+                    503,
+                    "too_many_connections",
+                )
+                assert heard.headers["connection"] == "close"
+                assert heard.headers["retry-after"] == "1"
+                assert heard.headers["date"]
+                assert heard.headers["x-request-id"] == heard.body["request_id"]
+                assert new.is_closed()
+            assert dropped(server, "too_many") == 1
+            labels = {"reason": "too_many_connections"}
+            assert server.sample("servery_rejections_total", **labels) == 1
+            assert [line["code"] for line in server.log.lines] == [labels["reason"]]
+            server.free()
+            assert all(each.hear().status == 200 for each in (one, two))
+        until(lambda: len(server.connections) == 0)
+
+
 def test_connections_from_one_address_have_a_limit_of_their_own() -> None:
     with Loopback(max_connections_per_address=1) as server, server.wire() as held:
         held.say(request(path=HOLD))

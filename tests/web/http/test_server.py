@@ -75,7 +75,7 @@ def test_all_who_wait_are_taken_in_few_turns_of_a_busy_loop() -> None:
 
         listener = listening()
         callers = connect(listener, 5 * AT_A_TIME)
-        taking = Listener(listener, lambda: Seen(seen))
+        taking = Listener(listener, lambda: Seen(seen), lambda *_: False)
         be_busy()
         await until(lambda: len(seen) == len(callers))
         assert turns < 20  # three for each that is taken at a time, and a few
@@ -95,7 +95,7 @@ def test_where_the_system_has_nothing_left_it_is_tried_again(
     async def test() -> None:
         seen = list[Any]()
         listener = listening(Scarce)
-        taking = Listener(listener, lambda: Seen(seen))
+        taking = Listener(listener, lambda: Seen(seen), lambda *_: False)
         callers = connect(listener, 2)
         await until(lambda: len(seen) == 2)
         taking.close()
@@ -119,7 +119,7 @@ def test_who_has_gone_meanwhile_harms_nobody() -> None:
         for each in gone:  # reset, not closed
             each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             each.close()
-        taking = Listener(listener, lambda: Seen(seen))
+        taking = Listener(listener, lambda: Seen(seen), lambda *_: False)
         callers = connect(listener, 1)
         await until(lambda: any(not each.is_closing() for each in seen))
         taking.close()
