@@ -7,7 +7,7 @@ A request costs a tenth of a prediction if each is written down by itself.
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from service.access.shares import Shares
@@ -25,6 +25,9 @@ FULL = "Too many requests are under way; try again soon."
 OK = 200
 OUTCOMES = {OK: "ok", RateExceeded.status: "limited"}
 STAGES = ("decode", "queue", "compute", "encode")
+
+_Refused = defaultdict[tuple[str, str], list[str]]
+"""The names of those for whom there was no room, by route and code."""
 
 
 class Accounting:
@@ -58,7 +61,7 @@ class Accounting:
         self._metrics = metrics
         self._access_log, self._tracer, self._drift = access_log, tracer, drift
         self._finished: list[RequestRecord] = []
-        self._refused: defaultdict[str, list[str]] = defaultdict(list)
+        self._refused = _Refused(list)
         self._flush = DelayedCall(self.flush)
 
     def enter(self, record: RequestRecord) -> None:
@@ -109,13 +112,13 @@ class Accounting:
 
     def refuse(self, record: RequestRecord) -> None:
         """There was no room for this one; many of these make one line of the log."""
-        self._refused[record.route].append(record.request_id)
+        self._refused[record.route, record.code or ""].append(record.request_id)
         self._flush.plan()
 
     def flush(self) -> None:
         """Write down what is over, now; of the refused, how many."""
         finished, self._finished = self._finished, []
-        refused, self._refused = self._refused, defaultdict(list)
+        refused, self._refused = self._refused, _Refused(list)
         self._metrics.in_flight.set(self.in_flight)
         self._count(finished)
         if self._drift is not None:
@@ -177,12 +180,12 @@ class Accounting:
         if answered:
             metrics.version_answered.labels(*names).set(time.time())
 
-    def _count_refused(self, refused: Mapping[str, Sequence[str]]) -> None:
+    def _count_refused(self, refused: "_Refused") -> None:
         metrics, status = self._metrics, str(Unavailable.status)
-        for route, names in refused.items():
+        for (route, code), names in refused.items():
             seconds = metrics.request_seconds.labels(route, status, "")
             seconds.observe_all([0.0] * len(names))
-            metrics.rejections.labels(Unavailable.code).inc(len(names))
+            metrics.rejections.labels(code).inc(len(names))
 
     def _count_stages(self, answered: Sequence[RequestRecord]) -> None:
         for stage, histogram in self._metrics.stages.items():
@@ -216,7 +219,8 @@ def _count_key(metrics: Metrics, name: str, asked: RequestRecord) -> None:
         metrics.key_rows.labels(name).inc(asked.rows)
 
 
-def _refusals(route: str, names: Sequence[str]) -> dict[str, Any]:
+def _refusals(what: tuple[str, str], names: Sequence[str]) -> dict[str, Any]:
+    route, code = what
     return {
         "time": time.time(),
         "message": "refused",
@@ -224,5 +228,5 @@ def _refusals(route: str, names: Sequence[str]) -> dict[str, Any]:
         "request_ids": names,
         "path": route,
         "status": Unavailable.status,
-        "code": Unavailable.code,
+        "code": code,
     }

@@ -437,7 +437,7 @@ class Connection(asyncio.Protocol):
         self.is_last |= self._all.state.draining
         headers = self._server_state.default_headers
         self.write(write_error(error, headers, record, close=self.is_last))
-        if is_whole:
+        if is_whole or isinstance(error, TooManyConnections):
             self._all.accounting.refuse(record)
         else:
             self._all.accounting.note(record)

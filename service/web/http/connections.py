@@ -26,6 +26,7 @@ WARN_EVERY_S = 10.0
 TICK_S = 0.25  # how late a connection's time may be found to be up
 LATE_S = 1.0  # this process itself stood still: nobody's time is up for that
 LOOKED_AT = 64  # of the oldest connections, for one that is idle
+LOOK_AGAIN_S = 0.1  # after none of them was
 NO_ROOM = "Too many connections; try again soon."
 MOST_UNREAD = 65_536  # bytes of a request that is turned away
 WHY_DROPPED = (
@@ -76,7 +77,8 @@ class Connections:
         for reason in WHY_DROPPED:
             self._metrics.connections_dropped.labels(reason)  # from the start, at 0
         self._memory = MemoryWatch()
-        self._warn_again_at = 0.0
+        self._warn_again_at = self._look_again_at = 0.0
+        self._busy_crowd: dict[Connected, None] | None = None
         self._is_ticking, self._ticks_at = False, 0.0
 
     def __len__(self) -> int:
@@ -94,7 +96,7 @@ class Connections:
             self._is_ticking = True
             self._plan(asyncio.get_running_loop())
         crowd = self._crowd(address)
-        idle = _find_idle(crowd) if crowd is not None else None
+        idle = self._find_idle(crowd) if crowd is not None else None
         if idle is not None:
             idle.drop("crowded")
         has_room = crowd is None or idle is not None
@@ -123,7 +125,7 @@ class Connections:
             Whether that was done.
         """
         crowd = self._crowd(address)
-        if crowd is None or _find_idle(crowd) is not None or self.state.certificates:
+        if crowd is None or self.state.certificates or self._find_idle(crowd):
             return False
         come = unread_bytes(accepted)
         if not 0 < come <= MOST_UNREAD:
@@ -136,7 +138,7 @@ class Connections:
             answer = write_error(error, headers, record, close=True)
             accepted.send(answer, socket.MSG_DONTWAIT)
         accepted.close()
-        self.accounting.note(record)
+        self.accounting.refuse(record)
         self.count_dropped("too_many")
         self._warn(address)
         return True
@@ -162,6 +164,17 @@ class Connections:
             return same
         return self._all if len(self._all) >= self.limits.connections else None
 
+    def _find_idle(self, crowd: dict[Connected, None]) -> Connected | None:
+        """One that can go; where there was none a moment ago, nobody is looked at."""
+        now = time.monotonic()
+        if crowd is self._busy_crowd and now < self._look_again_at:
+            return None
+        for connection in islice(crowd, LOOKED_AT):
+            if connection.is_idle:
+                return connection
+        self._busy_crowd, self._look_again_at = crowd, now + LOOK_AGAIN_S
+        return None
+
     def _warn(self, address: str) -> None:
         now = time.monotonic()
         if now >= self._warn_again_at:
@@ -184,7 +197,3 @@ class Connections:
         self._is_ticking = bool(self._all)  # without connections the clock stands
         if self._is_ticking:
             self._plan(loop)
-
-
-def _find_idle(crowd: Iterable[Connected]) -> Connected | None:
-    return next((each for each in islice(crowd, LOOKED_AT) if each.is_idle), None)
