@@ -8,6 +8,7 @@ seconds, with their request long sent, before anybody knew of them.
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
@@ -18,7 +19,8 @@ from service.web.http.connections import Connections
 
 logger = logging.getLogger(__name__)
 
-AT_A_TIME = 64  # connections taken in one turn
+FEW, MANY = 4, 64  # connections taken in one turn
+TURN_S = 0.001  # of a turn, for each that is taken in the next
 PAUSE_S = 1.0  # after the system had none to give
 
 
@@ -56,6 +58,9 @@ class Server(uvicorn.Server):
 class Listener:
     """Takes what connects to a socket, until it is closed.
 
+    A few in a turn, for other processes may listen to the same socket, and each shall
+    have its share; more where a turn takes long.
+
     Args:
         listening: The socket. Who gave it closes it.
         protocol: Makes what speaks with one that has connected.
@@ -75,6 +80,7 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._tasks = set[asyncio.Task[Any]]()
         self._resume: asyncio.TimerHandle | None = None
+        self._left_at: float | None = None  # when some were left for another turn
         self._listen()
 
     def close(self) -> None:
@@ -91,7 +97,11 @@ class Listener:
         self._loop.add_reader(self._listening, self._accept)
 
     def _accept(self) -> None:
-        for _ in range(AT_A_TIME):
+        now, number = time.monotonic(), FEW
+        if self._left_at is not None:
+            number = min(MANY, max(FEW, int((now - self._left_at) / TURN_S)))
+            self._left_at = None
+        for _ in range(number):
             try:
                 accepted, address = self._listening.accept()
             except BlockingIOError:
@@ -108,6 +118,7 @@ class Listener:
             task = self._loop.create_task(self._open(accepted))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        self._left_at = now
 
     async def _open(self, accepted: socket.socket) -> None:
         try:
