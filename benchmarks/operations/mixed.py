@@ -33,7 +33,7 @@ OTHERS = {
     "writer": 0.1, "photo": 0.05, "cells": 0.05,
 }  # fmt: skip
 USUAL = 4.0  # the weight of what is in none of these tables
-MANY = {"clothing_vae"}  # whose signatures have to be named
+MANY = {"clothing_vae", "writer"}  # whose signatures have to be named
 OCTETS = "application/octet-stream"
 
 

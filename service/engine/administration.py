@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 
 from service.contract.policy import FILENAME, LABEL, STABLE
 from service.engine.catalog import Catalog, ModelStatus, VersionState, VersionStatus
@@ -26,6 +27,7 @@ from service.errors import (
 logger = logging.getLogger(__name__)
 
 MOST_LOGGED = 2000  # characters of a command
+MOST_DRAINING_S = 10.0  # that a load waits for what is draining
 LOOK_S = 0.02  # between two looks whether what drains is gone
 
 
@@ -277,16 +279,25 @@ class Administration:
         Args:
             said: What is said of each.
             wanted: What is to be loaded by it; no version means any. What is draining,
-                and can be taken back no more, is loaded when it is gone.
+                and can be taken back no more, is loaded when it is gone, if that is
+                soon: other commands wait.
         """
         for name, overrides in said.items():
             self._policies.overrides.put(name, overrides)
         await self._reconcile()
-        while any(self._is_draining(*each) for each in wanted):  # noqa: ASYNC110
-            await asyncio.sleep(LOOK_S)
-        if not all(self._is_known(*each) for each in wanted):
+        if any(self._is_draining(*each) for each in wanted):
+            await self._outlast(wanted)
+            await self._reconcile()
+        elif not all(self._is_known(*each) for each in wanted):
             await self._reconcile()
         self._statuses.publish()
+
+    async def _outlast(self, wanted: Sequence[tuple[str, int | None]]) -> None:
+        """Wait for what is draining to be gone."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MOST_DRAINING_S):
+                while any(self._is_draining(*each) for each in wanted):  # noqa: ASYNC110
+                    await asyncio.sleep(LOOK_S)
 
     def _is_draining(self, name: str, version: int | None) -> bool:
         states = {

@@ -14,6 +14,7 @@ from service.errors import TooManyConnections
 from service.processes.memory import MemoryWatch
 from service.processes.sockets import unread_bytes
 from service.web.http.forwarded import TrustedProxies
+from service.web.http.head import is_whole
 from service.web.http.limits import HttpLimits
 from service.web.http.middleware import RequestMiddleware
 from service.web.http.record import RequestRecord
@@ -72,6 +73,7 @@ class Connections:
         self.bodies = Shares(limits.buffered_body_bytes, share)
         self.unsent_bytes = 0
         self._all: dict[Connected, None] = {}
+        self._refused: dict[Connected, None] = {}  # those take nobody's room
         self._by_address: dict[str, dict[Connected, None]] = {}
         self._metrics = state.metrics
         for reason in WHY_DROPPED:
@@ -82,7 +84,7 @@ class Connections:
         self._is_ticking, self._ticks_at = False, 0.0
 
     def __len__(self) -> int:
-        return len(self._all)
+        return len(self._all) + len(self._refused)
 
     def add(self, connection: Connected, address: str) -> bool:
         """Take one in, if need be in place of an idle one, the oldest first.
@@ -99,22 +101,25 @@ class Connections:
         idle = self._find_idle(crowd) if crowd is not None else None
         if idle is not None:
             idle.drop("crowded")
-        has_room = crowd is None or idle is not None
-        if not has_room:
+        self._metrics.connections.inc()
+        if crowd is not None and idle is None:
             self._warn(address)
+            self._refused[connection] = None
+            return False
+        self._busy_crowd = None
         self._all[connection] = None
         self._by_address.setdefault(address, {})[connection] = None
-        self._metrics.connections.inc()
-        return has_room
+        return True
 
     def turn_away(
         self, accepted: socket.socket, address: str, headers: Iterable[Header]
     ) -> bool:
         """Refuse a caller who has asked already and for whom there is no room.
 
-        In a flood of connections this costs a third of what it does to make one of each
-        and have it refuse. Where nothing or much has come, or TLS is to say it, that is
-        still the way: to close what is unread may take the answer with it.
+        In a flood of connections this costs half of what it does to make one of each
+        and have it refuse. Where a request has not come to its end, or TLS is to say
+        it, that is still the way: to close while more comes may take the answer with
+        it.
 
         Args:
             accepted: The connection, which is closed.
@@ -130,11 +135,14 @@ class Connections:
         come = unread_bytes(accepted)
         if not 0 < come <= MOST_UNREAD:
             return False
+        with suppress(OSError):  # gone already
+            if not is_whole(accepted.recv(come, socket.MSG_DONTWAIT | socket.MSG_PEEK)):
+                return False
+            accepted.recv(come, socket.MSG_DONTWAIT)
         record = RequestRecord("", "", "malformed", {})
         error = TooManyConnections(NO_ROOM)
         record.status, record.code = error.status, error.code
-        with suppress(OSError):  # gone already
-            accepted.recv(come, socket.MSG_DONTWAIT)
+        with suppress(OSError):
             answer = write_error(error, headers, record, close=True)
             accepted.send(answer, socket.MSG_DONTWAIT)
         accepted.close()
@@ -145,12 +153,15 @@ class Connections:
 
     def remove(self, connection: Connected, address: str) -> None:
         """It is closed."""
+        self._metrics.connections.dec()
+        if connection in self._refused:
+            del self._refused[connection]
+            return
         del self._all[connection]
         same = self._by_address[address]
         del same[connection]
         if not same:
             del self._by_address[address]
-        self._metrics.connections.dec()
 
     def count_dropped(self, reason: str) -> None:
         """One was closed for a reason of ours."""
@@ -191,9 +202,9 @@ class Connections:
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         if now - self._ticks_at < LATE_S:
-            for connection in list(self._all):
+            for connection in [*self._all, *self._refused]:
                 connection.check_time(now)
         self._memory.check()
-        self._is_ticking = bool(self._all)  # without connections the clock stands
+        self._is_ticking = len(self) > 0  # without connections the clock stands
         if self._is_ticking:
             self._plan(loop)

@@ -29,6 +29,9 @@ HOST = re.compile(
     rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?"
 )
 TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+FRAMING = re.compile(
+    rb"\r\n(?:content-length|transfer-encoding)[ \t]*:[ \t]*([0-9]{0,9})", re.IGNORECASE
+)
 START_BYTES = 64  # of a head that comes in pieces: longer than any method
 ONLY_ONCE = (b"host", b"content-length", b"transfer-encoding")
 
@@ -231,6 +234,15 @@ class RequestHead:
                 "Transfer-Encoding: expected `chunked` alone, received "
                 f"{str(coding[:64], 'latin-1')!r}."
             )
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether a request has come to its end, as far as a glance at its head tells."""
+    head, end, body = data.partition(END)
+    framing = FRAMING.findall(head)
+    if not end or len(framing) > 1:
+        return False
+    return not framing or (framing[0] != b"" and len(body) >= int(framing[0]))
 
 
 def _is_known(method: bytes) -> bool:

@@ -6,7 +6,9 @@ seconds, with their request long sent, before anybody knew of them.
 """
 
 import asyncio
+import errno
 import logging
+import select
 import socket
 import time
 from collections.abc import Callable
@@ -21,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 FEW, MANY = 4, 64  # connections taken in one turn
 TURN_S = 0.001  # of a turn, for each that is taken in the next
+EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 PAUSE_S = 1.0  # after the system had none to give
 
 
@@ -49,6 +52,13 @@ class Server(uvicorn.Server):
             Listener(each, protocol, self._turn_away) for each in sockets or ()
         ]
         self.servers = cast(list[Any], listeners)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End; who is just being taken is there by then, to be told so."""
+        for each in self.servers:
+            each.close()
+            await each.wait_closed()
+        await super().shutdown(sockets)
 
     def _turn_away(self, accepted: socket.socket, address: str) -> bool:
         headers = self.server_state.default_headers
@@ -80,6 +90,8 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._tasks = set[asyncio.Task[Any]]()
         self._resume: asyncio.TimerHandle | None = None
+        self._poll = select.poll()
+        self._poll.register(listening, select.POLLIN)
         self._left_at: float | None = None  # when some were left for another turn
         self._listen()
 
@@ -90,7 +102,9 @@ class Listener:
             self._resume.cancel()
 
     async def wait_closed(self) -> None:
-        """It is closed at once."""
+        """Wait for those that have been taken, and are about to be there."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     def _listen(self) -> None:
         self._resume = None
@@ -100,15 +114,15 @@ class Listener:
         now, number = time.monotonic(), FEW
         if self._left_at is not None:
             number = min(MANY, max(FEW, int((now - self._left_at) / TURN_S)))
-            self._left_at = None
         for _ in range(number):
             try:
                 accepted, address = self._listening.accept()
             except BlockingIOError:
+                self._left_at = None
                 return
-            except ConnectionError:  # gone already
-                continue
             except OSError as error:
+                if error.errno not in EXHAUSTED:  # gone already
+                    continue
                 logger.error("cannot take connections: %s", error)
                 self._loop.remove_reader(self._listening)
                 self._resume = self._loop.call_later(PAUSE_S, self._listen)
@@ -118,7 +132,7 @@ class Listener:
             task = self._loop.create_task(self._open(accepted))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        self._left_at = now
+        self._left_at = now if self._poll.poll(0) else None
 
     async def _open(self, accepted: socket.socket) -> None:
         try:

@@ -73,7 +73,7 @@ class Handshake(asyncio.Protocol):
     @property
     def is_idle(self) -> bool:
         """Whether it may make room for another: it has asked nothing."""
-        return True
+        return not self._tcp.is_closing()
 
     def drop(self, reason: str) -> None:
         """Close it, without a word."""

@@ -5,12 +5,24 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from service.web.http.chunked import MOST_CHUNKS
-from tests.web.http.loopback import BIG, ECHO, HOLD, Heard, Loopback, chunked, request
+from service.web.http.forwarded import TrustedProxies
+from service.web.http.head import is_whole
+from tests.web.http.loopback import (
+    BIG,
+    ECHO,
+    HOLD,
+    SOON,
+    Heard,
+    Loopback,
+    chunked,
+    request,
+)
 
 MB = 1_000_000
 
@@ -598,6 +610,77 @@ def test_who_asks_before_there_is_a_connection_hears_that_there_is_no_room(
             server.free()
             assert all(each.hear().status == 200 for each in (one, two))
         until(lambda: len(server.connections) == 0)
+
+
+def test_who_is_refused_while_the_body_comes_can_send_it_and_hear_why() -> None:
+    with Loopback(max_connections=1) as server, server.wire() as one:
+        one.say(request(path=HOLD))
+        until(lambda: server.state.accounting.in_flight == 1)
+        standing_still = threading.Thread(
+            target=server.call, args=(lambda: time.sleep(0.3),)
+        )
+        standing_still.start()
+        whole = request(b"x" * 3_000_000)
+        with server.wire() as new:
+            new.say(whole[:1000])
+            standing_still.join()
+            time.sleep(0.2)
+            assert new.say(whole[1000:]).hear().status == 503
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        request(b"seven")[:-1],
+        request(b"seven")[:20],
+        request(b"", "Content-Length: 5", length=False),
+        request(b"", "Transfer-Encoding: chunked", length=False),
+        request(b"", "Content-Length: 9" + "9" * 50, length=False),
+        b"",
+    ],
+)
+def test_a_glance_tells_that_a_request_has_not_come_to_its_end(said: bytes) -> None:
+    assert not is_whole(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        request(b"seven"),
+        get("/hello"),
+        request(b"", "content-length:0", length=False),
+    ],
+)
+def test_a_glance_tells_that_a_request_is_whole(said: bytes) -> None:
+    assert is_whole(said)
+
+
+def test_those_that_are_refused_take_nobodys_room() -> None:
+    with Loopback(max_connections=4, max_connections_per_address=1) as server:
+        with ExitStack() as stack:
+            one = stack.enter_context(server.wire())
+            assert one.say(request(path=SOON)).hear().status == 200
+            silent = [stack.enter_context(server.wire()) for _ in range(8)]
+            assert all(each.hear().status == 503 for each in silent)  # they stay
+            assert len(server.connections) == 9
+            server.connections.proxies = TrustedProxies("127.0.0.1")  # another's, then
+            two = stack.enter_context(server.wire())
+            assert two.say(request(path=SOON)).hear().status == 200
+        until(lambda: len(server.connections) == 0)
+
+
+def test_where_there_is_room_again_the_idle_make_it_at_once() -> None:
+    with Loopback(max_connections=2) as server, server.wire() as one:
+        with server.wire() as two:
+            for each in (one, two):
+                assert each.say(request(path=SOON)).hear().status == 200
+            assert refused(server) == (503, "too_many_connections")
+        until(lambda: len(server.connections) == 1)
+        with server.wire() as silent:
+            until(lambda: len(server.connections) == 2)
+            with server.wire() as new:
+                assert new.say(request(path=SOON)).hear().status == 200
+            assert silent.is_closed()
 
 
 def test_connections_from_one_address_have_a_limit_of_their_own() -> None:

@@ -5,6 +5,7 @@ import errno
 import socket
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import uvloop
 from service.web.http import server as module
 from service.web.http.server import MANY, Listener
 from tests.versions import until
+from tests.web.http.loopback import Loopback
 
 PATIENCE_S = 30
 
@@ -107,6 +109,24 @@ def test_who_listens_beside_another_gets_a_share() -> None:
         close(listener, [same, *callers])
 
     run(test)
+
+
+def test_who_is_just_being_taken_does_not_hold_up_the_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with ExitStack() as stack, Loopback() as server:
+        server.state.draining = True
+
+        def end() -> None:
+            time.sleep(0.3)  # meanwhile they connect
+            server.server.should_exit = True
+            for _ in range(20):
+                server._loop.call_soon(time.sleep, 0.02)
+
+        server._loop.call_soon_threadsafe(end)
+        for _ in range(50):
+            stack.enter_context(server.wire())
+    assert "graceful shutdown exceeded" not in caplog.text
 
 
 def test_where_the_system_has_nothing_left_it_is_tried_again(
