@@ -71,7 +71,8 @@ def build(machine: str) -> bytes | None:
     if machine not in MACHINES:
         return None
     architecture, column = MACHINES[machine]
-    refused = [each[column] for each in NUMBERS.values() if each[column] is not None]
+    numbers = (each[column] for each in NUMBERS.values())
+    refused = [number for number in numbers if number is not None]
     program = [
         (_LOAD, 0, 0, _ARCH_AT),
         (_EQUAL, 1, 0, architecture),
