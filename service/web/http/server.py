@@ -1,4 +1,4 @@
-"""uvicorn's server, which here takes every connection that waits as soon as it looks.
+"""uvicorn's server, with our own way of taking connections.
 
 Since libuv 1.45 its own listeners take one connection in a turn of the loop. A loop
 that many requests keep busy has ten turns a second: whoever connects would wait for

@@ -5,6 +5,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -123,6 +124,10 @@ class Loopback:
         self._loop.call_soon_threadsafe(work)
         self._loop.call_soon_threadsafe(done.set)
         assert done.wait(30)
+
+    def stand_still(self, seconds: float) -> None:
+        """Have the loop do nothing for a while; does not wait for it."""
+        self._loop.call_soon_threadsafe(time.sleep, seconds)
 
     def wire(self, trusted: ssl.SSLContext | None = None) -> "Wire":
         """A new connection, with TLS where it is said whom to trust."""

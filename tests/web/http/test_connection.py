@@ -585,15 +585,11 @@ def test_who_asks_before_there_is_a_connection_hears_that_there_is_no_room(
             for held in (one, two):
                 held.say(request(path=HOLD))
             until(lambda: server.state.accounting.in_flight == 2)
-            standing_still = threading.Thread(
-                target=server.call, args=(lambda: time.sleep(0.5),)
-            )
-            standing_still.start()
+            server.stand_still(0.5)
             with server.wire() as new:
                 new.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1_000_000)
                 new.say(request(b"x" * size))
                 heard = new.hear()
-                standing_still.join()
                 assert (heard.status, heard.body["code"]) == (
                     503,
                     "too_many_connections",
@@ -616,15 +612,11 @@ def test_who_is_refused_while_the_body_comes_can_send_it_and_hear_why() -> None:
     with Loopback(max_connections=1) as server, server.wire() as one:
         one.say(request(path=HOLD))
         until(lambda: server.state.accounting.in_flight == 1)
-        standing_still = threading.Thread(
-            target=server.call, args=(lambda: time.sleep(0.3),)
-        )
-        standing_still.start()
+        server.stand_still(0.3)
         whole = request(b"x" * 3_000_000)
         with server.wire() as new:
             new.say(whole[:1000])
-            standing_still.join()
-            time.sleep(0.2)
+            time.sleep(0.5)
             assert new.say(whole[1000:]).hear().status == 503
 
 

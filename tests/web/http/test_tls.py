@@ -2,11 +2,9 @@
 
 import socket
 import ssl
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -126,11 +124,9 @@ def test_who_shakes_hands_counts_and_makes_room(pair: Pair, ca: Authority) -> No
 
 def test_many_who_come_at_once_do_not_all_take_the_place_of_one(pair: Pair) -> None:
     with secure(pair, max_connections=2) as server, ExitStack() as stack:
-        standing_still = Thread(target=server.call, args=(lambda: time.sleep(0.3),))
-        standing_still.start()
+        server.stand_still(0.3)
         for _ in range(20):
             stack.enter_context(tcp(server))
-        standing_still.join()
         until(lambda: dropped(server, "crowded") + dropped(server, "too_many") == 18)
         until(lambda: len(server.connections) == 2)
 
