@@ -1,5 +1,6 @@
 """The discriminator of both clothing generators, and what it tells them."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,22 +45,41 @@ def test_it_learns_to_tell_noise_from_clothes(
     assert float(told[-1]["generator"]) > float(told[0]["generator"])
 
 
+@pytest.mark.parametrize("named", [0.0, 0.5])
 def test_what_it_tells_the_generator_is_the_slope_of_the_generators_loss(
-    adversary: Adversary, pairs: tuple[Any, Any, Any]
+    named: float, pairs: tuple[Any, Any, Any]
 ) -> None:
+    adversary = Adversary(replace(TINY, named=named))
     real, noise, category = pairs
     with tf.GradientTape() as tape:
         tape.watch(noise)
-        lead = adversary.network([real, category]) - adversary.network(
-            [noise, category]
-        )
-        paid = tf.reduce_mean(tf.nn.softplus(lead))
+        real_score, _ = adversary.network([real, category])
+        score, logits = adversary.network([noise, category])
+        nats = tf.nn.softmax_cross_entropy_with_logits(category, logits)
+        paid = tf.reduce_mean(tf.nn.softplus(real_score - score))
+        paid += named * tf.reduce_mean(nats)
     expected = tape.gradient(paid, noise)
 
     slope, told = adversary.meet(LATER, *pairs)
 
     np.testing.assert_allclose(slope, expected, rtol=1e-3, atol=1e-8)
-    assert float(told["generator"]) == pytest.approx(float(paid), rel=1e-5)
+    told_paid = told["generator"] + named * told["named_drawn"]
+    assert float(told_paid) == pytest.approx(float(paid), rel=1e-5)
+
+
+def test_it_learns_to_name_the_category_of_real_images_if_asked(
+    pairs: tuple[Any, Any, Any],
+) -> None:
+    def learn(naming: float) -> tuple[float, float]:
+        tf.keras.utils.set_random_seed(1)
+        adversary = Adversary(replace(TINY, naming=naming))
+        told = [adversary.meet(LATER, *pairs)[1] for _ in range(30)]
+        return float(told[0]["named_real"]), float(told[-1]["named_real"])
+
+    first, last = learn(1.0)
+    assert first == pytest.approx(np.log(10), abs=0.2)
+    assert last < 0.9 * first
+    assert last < learn(0.0)[1]
 
 
 def test_the_penalty_is_due_every_few_steps_and_makes_slopes_gentle(
@@ -79,16 +99,19 @@ def test_it_asks_whether_the_image_is_of_the_category() -> None:
     discriminator = build_discriminator(TINY.widths, TINY.features)
     images = np.random.default_rng(0).random((10, 28, 28)).astype("f")
 
-    score = discriminator([images, one_hot(np.arange(10))]).numpy()
-    other = discriminator([images, one_hot(np.arange(10)[::-1])]).numpy()
+    score, logits = discriminator([images, one_hot(np.arange(10))])
+    other, same = discriminator([images, one_hot(np.arange(10)[::-1])])
 
     assert score.shape == (10, 1)
     assert np.abs(score - other).min() > 0
+    np.testing.assert_array_equal(logits, same)
+    fits = np.diag(logits) - np.diag(np.fliplr(logits))
+    np.testing.assert_allclose((score - other)[:, 0], fits, rtol=1e-3, atol=1e-6)
 
 
 def _steepness(adversary: Adversary, pairs: tuple[Any, Any, Any]) -> float:
     real, _, category = pairs
     with tf.GradientTape() as tape:
         tape.watch(real)
-        score = tf.reduce_sum(adversary.network([real, category]))
+        score = tf.reduce_sum(adversary.network([real, category])[0])
     return float(tf.norm(tape.gradient(score, real)))

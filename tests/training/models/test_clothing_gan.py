@@ -103,7 +103,7 @@ def test_each_epoch_is_kept_with_the_history_so_far(trained: Trained) -> None:
     kept = json.loads((trained.folder / HISTORY).read_text())
 
     assert kept == trained.history
-    assert set(kept) == {"generator", "discriminator"}
+    assert set(kept) == {"generator", "discriminator", "named_real", "named_drawn"}
     assert all(len(values) == TINY.epochs for values in kept.values())
     assert all(checkpoint(trained.folder, epoch).exists() for epoch in (1, 2))
     other = build_decoder(TINY.latent_dims, TINY.hidden, TINY.generator_widths)

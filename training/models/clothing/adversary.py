@@ -22,6 +22,9 @@ class AdversaryRecipe:
         rate: learning rate.
         penalty: weight of the squared gradient; see `Adversary`.
         penalty_every: steps from one penalty to the next, which weighs as many times.
+        naming: weight of the cross-entropy, in nats, with which it learns to name the
+            category of real images.
+        named: weight of the same at drawn ones, which the generator pays.
     """
 
     widths: tuple[int, int, int, int] = (32, 64, 96, 128)
@@ -29,6 +32,8 @@ class AdversaryRecipe:
     rate: float = 4e-4
     penalty: float = 0.5
     penalty_every: int = 16
+    naming: float = 0.0
+    named: float = 0.0
 
 
 class Adversary:
@@ -42,6 +47,10 @@ class Adversary:
     et al., "The GAN is dead; long live the GAN!", 2024), every few steps, which serves
     as well (Karras et al., "Analyzing and improving the image quality of StyleGAN",
     2020).
+
+    It may name the category too, by the logits that the projection has anyway: what
+    learns that a shirt is no coat can say so to the generator (Odena et al.,
+    "Conditional image synthesis with auxiliary classifier GANs", 2017).
 
     Args:
         recipe: of the network and of its steps.
@@ -71,23 +80,34 @@ class Adversary:
 
         Returns:
             The slope of the generator's loss at `drawn`, of its shape; and scalars:
-            `generator` and `discriminator`, what each of them pays, ln 2 for both if
-            nothing can be told.
+            `generator` and `discriminator`, what each of them pays for the pairs, ln 2
+            for both if nothing can be told; `named_real` and `named_drawn`, the
+            cross-entropy of the categories it names.
         """
         variables = [v.value for v in self.network.trainable_variables]
         images = tf.stop_gradient(tf.concat([real, drawn], 0))
         categories = tf.concat([category, category], 0)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
+        with tf.GradientTape(True, watch_accessed_variables=False) as tape:
             tape.watch([images, *variables])
-            scores = self.network([images, categories])
+            scores, logits = self.network([images, categories])
             lead = tf.subtract(*tf.split(scores, 2))
             loss = tf.reduce_mean(tf.nn.softplus(-lead))
-        at_images, *slopes = tape.gradient(loss, [images, *variables])
+            nats = tf.nn.softmax_cross_entropy_with_logits(categories, logits)
+            named_real, named_drawn = map(tf.reduce_mean, tf.split(nats, 2))
+            whole = loss + self._recipe.naming * named_real
+        at_images, *slopes = tape.gradient(whole, [images, *variables])
         self._improve(number, images, categories, slopes)
         factor = -tf.exp(tf.minimum(lead, _LARGEST_LEAD))  # σ(lead) / σ(−lead)
         slope = tf.split(at_images, 2)[1] * factor[..., None]
-        paid = tf.reduce_mean(tf.nn.softplus(lead))
-        return slope, {"generator": paid, "discriminator": loss}
+        if self._recipe.named:
+            at_drawn = tf.split(tape.gradient(named_drawn, images), 2)[1]
+            slope += self._recipe.named * at_drawn
+        return slope, {
+            "generator": tf.reduce_mean(tf.nn.softplus(lead)),
+            "discriminator": loss,
+            "named_real": named_real,
+            "named_drawn": named_drawn,
+        }
 
     def _improve(self, number: Any, images: Any, categories: Any, slopes: Any) -> None:
         variables = [v.value for v in self.network.trainable_variables]
@@ -107,7 +127,7 @@ class Adversary:
             outer.watch(variables)
             with tf.GradientTape(watch_accessed_variables=False) as inner:
                 inner.watch(images)
-                score = tf.reduce_sum(self.network([images, categories]))
+                score = tf.reduce_sum(self.network([images, categories])[0])
             squares = tf.square(inner.gradient(score, images))
             penalty = weight * tf.reduce_mean(tf.reduce_sum(squares, (1, 2)))
         return outer.gradient(
@@ -118,14 +138,15 @@ class Adversary:
 def build_discriminator(
     widths: tuple[int, int, int, int], features: int
 ) -> keras.Model:
-    """Build the discriminator: images and categories to a score.
+    """Build the discriminator: images and categories to a score, and to logits.
 
     A projection (Miyato and Koyama, "cGANs with projection discriminator", 2018)
     judges an image as one of a category. Nothing is normalised: the penalty on its
     gradient holds it back.
 
     Inputs are images (rows, 28, 28) float32, 0 to 1, and categories (rows, 10) float32,
-    one-hot. The score (rows, 1) is higher for what seems real.
+    one-hot. The score (rows, 1) is higher for what seems real; the logits (rows, 10) say
+    what it would be for each category, but for an addend.
 
     Args:
         widths: channels at 14×14, 7×7, 7×7 and 4×4.
@@ -143,10 +164,10 @@ def build_discriminator(
         x = layers.LeakyReLU(_LEAK, name=f"leak{number}")(x)
     x = layers.Dense(features, name="features")(layers.Flatten(name="flatten")(x))
     x = layers.LeakyReLU(_LEAK, name="leak_features")(x)
-    asked = layers.Dense(features, use_bias=False, name="asked")(category)
-    fits = layers.Dot(axes=1, name="fits")([x, asked])
+    logits = layers.Dense(CATEGORIES, use_bias=False, name="categories")(x)
+    fits = layers.Dot(axes=1, name="fits")([logits, category])
     score = layers.Add(name="score")([layers.Dense(1, name="real")(x), fits])
-    return keras.Model([image, category], score, name="discriminator")
+    return keras.Model([image, category], [score, logits], name="discriminator")
 
 
 def build_adam(rate: float, player: keras.Model, averaging: float | None = None) -> Any:

@@ -113,8 +113,8 @@ class AdversarialVae:
             category: float32 (batch_size, 10), one-hot, theirs.
 
         Returns:
-            Scalars: `generator` and `discriminator`, what each pays the other;
-            `reconstruction`, `kl` and `category` in nats an image.
+            Scalars: those of `Adversary.meet`, and `reconstruction`, `kl` and
+            `category` in nats an image.
         """
         variables = [v.value for v in self._both.trainable_variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
