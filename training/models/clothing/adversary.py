@@ -145,8 +145,8 @@ def build_discriminator(
     gradient holds it back.
 
     Inputs are images (rows, 28, 28) float32, 0 to 1, and categories (rows, 10) float32,
-    one-hot. The score (rows, 1) is higher for what seems real; the logits (rows, 10) say
-    what it would be for each category, but for an addend.
+    one-hot. The score (rows, 1) is higher for what seems real; the logits (rows, 10)
+    say what it would be for each category, but for an addend.
 
     Args:
         widths: channels at 14×14, 7×7, 7×7 and 4×4.

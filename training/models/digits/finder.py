@@ -41,6 +41,7 @@ class FinderRecipe:
         batch_size: scenes in one step.
         learning_rate: the highest; see `build_adamw`.
         weight_decay: likewise.
+        averaged: likewise.
     """
 
     scenes: int = 32_000
@@ -50,6 +51,7 @@ class FinderRecipe:
     batch_size: int = 16
     learning_rate: float = 3e-3
     weight_decay: float = 0.02
+    averaged: float | None = None
 
 
 def build_finder() -> Any:
@@ -93,18 +95,33 @@ def overlap_loss(truth: Any, found: Any) -> Any:
 
 
 def fit_finder(
-    training: Hand, validation: Hand, recipe: FinderRecipe, seed: int
+    training: Hand,
+    validation: Hand,
+    recipe: FinderRecipe,
+    seed: int,
+    model: Any = None,
 ) -> tuple[Any, dict[str, list[float]]]:
     """Train the finder on scenes with digits of `training`; keep the best epoch.
+
+    Args:
+        training: digits to write.
+        validation: others.
+        recipe: how.
+        seed: of the scenes and of their order.
+        model: a finder that has learnt before; None = a new one.
 
     Returns:
         The network, and its losses at each epoch.
     """
-    model = build_finder()
+    model = model or build_finder()
     steps = recipe.steps_per_epoch
     model.compile(
         optimizer=build_adamw(
-            recipe.learning_rate, recipe.weight_decay, recipe.epochs, steps
+            recipe.learning_rate,
+            recipe.weight_decay,
+            recipe.epochs,
+            steps,
+            recipe.averaged,
         ),
         loss={"ink": overlap_loss, "cores": overlap_loss},
     )

@@ -20,8 +20,8 @@ def mark(
 ) -> None:
     """What people draw around, under and beside what they write."""
     kind = random.random()
-    if kind > 0.52 or not writing.boxes:
-        if kind > 0.95:
+    if kind > 0.62 or not writing.boxes:
+        if kind > 0.96:
             _frame(random, picture, None)
         return
     boxes = np.array(writing.boxes, np.float32)
@@ -33,11 +33,11 @@ def mark(
         colour = papers.choose_ink(random, picture.mean(axis=(0, 1)))
     width = random.uniform(0.6, max(1.2, 0.06 * float(size.max())))
     shape = writing.shape
-    if kind < 0.15:
+    if kind < 0.25:
         mask = _ring(random, shape, middle, size, width)
-    elif kind < 0.36:
+    elif kind < 0.46:
         mask = _underline(random, shape, (left, right, bottom), size, width)
-    elif kind < 0.44:
+    elif kind < 0.54:
         _frame(random, picture, (middle, size))
         return
     else:
@@ -49,7 +49,9 @@ def _ring(
     random: Random, shape: tuple[int, int], middle: Place, size: Place, width: float
 ) -> Mask:
     turns = np.linspace(0, random.uniform(1.9, 2.25) * np.pi, 60) + random.uniform(0, 6)
-    radii = size / 2 * random.uniform(1.35, 2.1) + 2
+    tight = random.random() < 0.5  # it may touch what stands in it
+    ratio = random.uniform(1.05, 1.4) if tight else random.uniform(1.35, 2.1)
+    radii = size / 2 * ratio + 1
     if random.random() < 0.5:
         radii = np.full(2, radii.max())
     wobble = 1 + random.uniform(0, 0.06) * np.sin(2 * turns + random.uniform(0, 6))

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from service.contract.manifest import Training
 from service.contract.signature import TensorSpec
 from service.models.digits.finding import FINE
 from training.core import provenance
@@ -144,11 +145,58 @@ def train(options: RunOptions) -> None:
         recipe.epochs + recipe.settling,
         asdict(recipe) | {"temperature": temperature},
     )
+    trained = Trained(reader, finder, temperature, history, finder_history, ran)
+    export(trained, rows.validation, splits, other, recipe, options)
 
-    classifier = build_function(reader, temperature, splits.validation.inputs[:64])
-    threshold = choose_threshold(rows.validation, classify(classifier, rows.validation))
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training leaves.
+
+    Attributes:
+        reader: see `build_model`.
+        finder: see `build_finder`.
+        temperature: see `calibrate`.
+        history: of the reader, metric → value at each epoch; empty if it did not learn.
+        finder_history: likewise.
+        ran: for the manifest.
+    """
+
+    reader: Any
+    finder: Any
+    temperature: float
+    history: dict[str, list[float]]
+    finder_history: dict[str, list[float]]
+    ran: Training
+
+
+def export(
+    trained: Trained,
+    validation: Rows,
+    splits: Splits,
+    other: Hand,
+    recipe: Recipe,
+    options: RunOptions,
+) -> Path:
+    """Measure on the test images, and write the version.
+
+    Args:
+        trained: what is served.
+        validation: see `add_rows`.
+        splits: of MNIST.
+        other: whose scenes `golden.npz` carries.
+        recipe: what the baselines are trained by.
+        options: where to write, and with which seed.
+
+    Returns:
+        The version's folder.
+    """
+    reader, finder = trained.reader, trained.finder
+    sample = splits.validation.inputs[:64]
+    classifier = build_function(reader, trained.temperature, sample)
+    threshold = choose_threshold(validation, classify(classifier, validation))
     on_test = classify(classifier, splits.test)  # the only look at the test images
-    metrics = measure(splits.test, on_test, rows.validation, classifier, threshold)
+    metrics = measure(splits.test, on_test, validation, classifier, threshold)
     metrics["mflop"] = {
         DEFAULT_SIGNATURE: round(provenance.count_mflop(reader), 2),
         FIND: round(provenance.count_mflop(finder), 2),
@@ -157,8 +205,9 @@ def train(options: RunOptions) -> None:
     baselines = compare(classifier, reader.count_params(), splits, recipe, options.seed)
     metrics["baselines"] = [asdict(each) for each in baselines]
     scenes = draw_few_scenes(other, options.seed)
+    histories = trained.history, trained.finder_history
     folder = export_version(
-        describe(ran, metrics, threshold),
+        describe(trained.ran, metrics, threshold),
         {DEFAULT_SIGNATURE: classifier, FIND: build_finding(finder, scenes)},
         options.artifacts_dir,
         held_out={
@@ -166,10 +215,11 @@ def train(options: RunOptions) -> None:
                 {"images": splits.test.inputs}, splits.test.labels
             )
         },
-        reports=draw_reports(splits.test, on_test, history, finder_history)
+        reports=draw_reports(splits.test, on_test, *histories)
         | {"baselines.png": draw_baselines(baselines)},
     )
     log.info("Wrote %s: test accuracy %s", folder, metrics["test_read"]["accuracy"])
+    return folder
 
 
 def begin_with(model: Any, folder: Path) -> None:
@@ -183,17 +233,18 @@ def begin_with(model: Any, folder: Path) -> None:
 
 
 def mix_with(model: Any, folder: Path, share: float) -> None:
-    """Mix the weights of version 1 into those that were made of them.
+    """Mix the weights of a version into those that were made of them, or beside them.
 
     What was trained for photos has lost a little of what it began with; a mean of both
     has most of either (Wortsman et al., "Robust fine-tuning of zero-shot models",
-    2022). On the validation split a tenth leaves 20 errors on MNIST's images, nothing
-    24 and a fifth 19, of 5,000; on corrupted images 2.7 %, 2.7 % and 3.4 %.
+    2022). On the validation split a tenth of version 1 leaves 20 errors on MNIST's
+    images, nothing 24 and a fifth 19, of 5,000; on corrupted images 2.7 %, 2.7 % and
+    3.4 %.
 
     Args:
         model: see `build_model`.
-        folder: version 1's.
-        share: of its weights, 0 to 1. Those of "no digit" it has not.
+        folder: the version's.
+        share: of its weights, 0 to 1. Those of "no digit" version 1 has not.
     """
     known = {v.name.removesuffix(":0"): v for v in tf.saved_model.load(folder).weights}
     for weight in model.weights:
@@ -215,22 +266,32 @@ def add_rows(
 
     None of them is in both splits, and none in the test split.
     """
-    both = []
-    for who, images, share in ((hand, splits.train, 1), (other, splits.validation, 8)):
-        with tempfile.TemporaryDirectory() as folder:
-            scenes = draw_scenes(
-                who, recipe.cut // share, seed + 1 + share, Path(folder)
-            )
-            cut = cut_scenes(finder, scenes)
-        drawn = draw_rows(who, recipe.drawn // share, seed + share)
-        both.append(
-            Rows(
-                np.concatenate([images.inputs, cut.inputs, drawn.inputs]),
-                np.concatenate([images.labels, cut.labels, drawn.labels]),
-            )
-        )
-    training, validation = both
+    training = add_part(finder, hand, splits.train, recipe, seed, 1)
+    validation = add_part(finder, other, splits.validation, recipe, seed, 8)
     return Splits(training, validation, splits.test)
+
+
+def add_part(
+    finder: Any, hand: Hand, images: Rows, recipe: Recipe, seed: int, share: int
+) -> Rows:
+    """Put what the finder cuts out, and what is drawn, beside the images of a split.
+
+    Args:
+        finder: see `build_finder`.
+        hand: digits of that split.
+        images: MNIST's, of that split.
+        recipe: how many rows of either.
+        seed: of the scenes and of what is drawn.
+        share: by which their numbers are divided.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        scenes = draw_scenes(hand, recipe.cut // share, seed + 1 + share, Path(folder))
+        cut = cut_scenes(finder, scenes)
+    drawn = draw_rows(hand, recipe.drawn // share, seed + share)
+    return Rows(
+        np.concatenate([images.inputs, cut.inputs, drawn.inputs]),
+        np.concatenate([images.labels, cut.labels, drawn.labels]),
+    )
 
 
 def draw_few_scenes(hand: Hand, seed: int) -> npt.NDArray[np.uint8]:
