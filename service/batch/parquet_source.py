@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from service.batch.bulk import Records
 from service.batch.sources import (
     PART_BYTES,
     Chunk,
@@ -70,10 +71,7 @@ class ParquetSource:
         """What of each row is scored."""
         if self._takes.kind == "record":
             known = [each for each in self._takes.known if each in table.column_names]
-            return [
-                {name: _plain(value) for name, value in row.items()}
-                for row in table.select(known).to_pylist()
-            ]
+            return Records(table.select(known))
         values = table.column(self._column).to_pylist()
         if self._takes.kind == "file":
             values = [
@@ -172,8 +170,3 @@ def _is_file(kind: pa.DataType) -> bool:
         names = [kind.field(each).name for each in range(kind.num_fields)]
         return "bytes" in names and _is_file(kind.field("bytes").type)
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON would carry it: what is not a number is missing."""
-    return None if isinstance(value, float) and value != value else value

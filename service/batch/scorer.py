@@ -2,11 +2,13 @@
 
 rows ─ checked ─▶ groups ─ read_all ─ engine ─ predict ─▶ an outcome for each row
           └─ InvalidInput          └─ halves, until it is known whose fault it is
+
+Records of a Parquet file are read by columns first, in which case they need no check.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 from starlette.requests import Request
 
+from service.batch.bulk import Records, encode_records
 from service.batch.errors import BatchError
 from service.batch.sources import Stamp
 from service.batch.takes import Takes
@@ -29,8 +32,8 @@ from service.errors import (
 )
 from service.metrics import Metrics
 from service.settings import Settings
-from service.tasks.endpoint import TaskEndpoint, Wanted
-from service.tasks.tables import TableEndpoint
+from service.tasks.endpoint import Given, TaskEndpoint, Wanted
+from service.tasks.tables import DeclaredTable, TableEndpoint
 from service.web.api.model_call import ModelCall
 from service.web.app import create_api
 from service.web.http.body import validate
@@ -40,8 +43,13 @@ from service.web.state import AppState
 
 Outcome = dict[str, Any] | ServeryError
 
-GROUP_ROWS = 256  # of a table or of texts, that are asked together
-GROUP_FILES = 16  # that decoders take in one job, and digits without any
+GROUPED = {
+    "record": 1024,
+    "text": 256,
+    "file": 16,  # that decoders take in one job, and digits without any
+}
+"""Rows that are asked together."""
+
 GROUPS = 8  # under way at once
 PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # in which an engine comes back
 PATIENT = {
@@ -134,10 +142,9 @@ class Scorer:
         found = state.tasks.shipped.get(asked.model) or state.tasks.find(contract)
         assert isinstance(found, TaskEndpoint)  # it takes rows  # noqa: S101
         self.endpoint = found
-        is_file = takes.kind == "file"
-        if is_file:
+        if takes.kind == "file":
             state.decoders.start()
-        self._rows = GROUP_FILES if is_file else GROUP_ROWS
+        self._rows = GROUPED[takes.kind]
         self._places = asyncio.Semaphore(GROUPS)
         self._wanted = Wanted(asked.top_k)
 
@@ -158,6 +165,13 @@ class Scorer:
 
     async def _score_group(self, given: Sequence[Any]) -> list[Outcome]:
         async with self._places:
+            if isinstance(given, Records) and isinstance(self.endpoint, DeclaredTable):
+                columns = encode_records(self.endpoint, given)
+                if columns is not None:
+                    with suppress(
+                        InvalidInput, ModelFailed
+                    ):  # whose row it is, is told
+                        return [*await self._ask_patiently(Given([columns]))]
             rows = await self._read(given)
             good = [each for each in rows if not isinstance(each, ServeryError)]
             answers = iter(await self._answer(good) if good else [])
@@ -210,7 +224,7 @@ class Scorer:
         half = len(rows) // 2
         return [*await self._answer(rows[:half]), *await self._answer(rows[half:])]
 
-    async def _ask_patiently(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
+    async def _ask_patiently(self, rows: Sequence[Any] | Given) -> list[dict[str, Any]]:
         for pause_s in PAUSES_S:
             try:
                 return await self._ask(rows)
@@ -224,7 +238,7 @@ class Scorer:
                 f"{error.message}"
             ) from error
 
-    async def _ask(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
+    async def _ask(self, rows: Sequence[Any] | Given) -> list[dict[str, Any]]:
         """As `TaskEndpoint.answer` does, without a body."""
         path, accounting = (
             self.endpoint.path(self._asked.model),
@@ -235,7 +249,11 @@ class Scorer:
         accounting.enter(record)
         try:
             call = ModelCall(Request(scope), self._asked.model, self._asked.version)
-            given = await self.endpoint.read_all(call, rows)
+            given = (
+                rows
+                if isinstance(rows, Given)
+                else await self.endpoint.read_all(call, rows)
+            )
             _, predictions = await self.endpoint.compute(call, given, self._wanted)
             record.status = 200
             return predictions

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, Field
 
 from service.contract.contract import Contract
-from service.contract.scores import Scores, score
+from service.contract.scores import score
 from service.engine.batching.tensors import Tensors
 from service.errors import ModelFailed
 from service.tasks.endpoint import Given, TaskEndpoint, Wanted
@@ -77,7 +77,11 @@ def classify(
             f"{scores.shape[1]}."
         )
     top_k, threshold = wanted.top_k or task.top_k, getattr(task, "threshold", None)
-    found = [_classified(row, labels, top_k, threshold) for row in scores]
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :top_k].tolist()
+    found = [
+        _classified(*each, labels, threshold)
+        for each in zip(scores.tolist(), order, strict=True)
+    ]
     if task.warn_below is not None:
         for row, each in zip(scores, found, strict=True):
             if not row.max() >= task.warn_below:  # not a number, too
@@ -86,15 +90,17 @@ def classify(
 
 
 def _classified(
-    scores: Scores, labels: Sequence[str], top_k: int, threshold: float | None
+    scores: Sequence[float],
+    order: Sequence[int],
+    labels: Sequence[str],
+    threshold: float | None,
 ) -> dict[str, Any]:
-    order = np.argsort(-scores, kind="stable").tolist()
     best = order[0]
     if threshold is not None and len(scores) == 2:
         best = int(scores[1] >= threshold)
     named = [
-        {"label": labels[each], "score": finite(round(float(scores[each]), 6))}
-        for each in (best, *order[:top_k])
+        {"label": labels[each], "score": finite(round(scores[each], 6))}
+        for each in (best, *order)
     ]
     return {**named[0], "classes": named[1:]}
 

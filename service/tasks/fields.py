@@ -127,11 +127,11 @@ def _read_number(field: TableField, value: Any) -> float:
 
 
 def _is_within(field: TableField, value: float) -> bool:
-    low, high = _bounds(field)
+    low, high = bounds(field)
     return low <= value <= high and (field.kind == "number" or value == int(value))
 
 
-def _bounds(field: TableField) -> tuple[float, float]:
+def bounds(field: TableField) -> tuple[float, float]:
     """The least and the most that a number may be."""
     low = -LARGEST if field.minimum is None else max(field.minimum, -LARGEST)
     high = LARGEST if field.maximum is None else min(field.maximum, LARGEST)
@@ -165,7 +165,7 @@ def _schema(field: TableField, dtype: str) -> Schema:
         return {"enum": [*words, None] if field.optional else words, **described}
     kind: Schema = {"type": field.kind}
     if field.kind != "boolean":
-        (low, high), (least, most) = _bounds(field), number_range(dtype)
+        (low, high), (least, most) = bounds(field), number_range(dtype)
         read = int if field.kind == "integer" else float
         kind |= {"minimum": read(max(low, least)), "maximum": read(min(high, most))}
     if not field.optional:

@@ -30,6 +30,8 @@ from service.wording import show
 
 CSV = "text/csv"
 
+Column = Sequence[Any] | npt.NDArray[Any]
+
 
 class TableEndpoint(TaskEndpoint):
     """The half of an endpoint that reads records.
@@ -124,10 +126,21 @@ class TableEndpoint(TaskEndpoint):
         return validate({self._many: self.read_cells(lines)}, self.request)
 
     def _encode(self, records: Sequence[Record]) -> Tensors:
-        columns = list(zip(*(record.values() for record in records), strict=True))
+        columns = zip(*(record.values() for record in records), strict=True)
+        names = [field.name for field in self.fields]
+        return self.encode(dict(zip(names, columns, strict=True)))
+
+    def encode(self, columns: Mapping[str, Column]) -> Tensors:
+        """What the model takes of records.
+
+        Args:
+            columns: The values of each field, as `Record.values` has them.
+
+        Raises:
+            InvalidInput: A number is none that the model's dtype holds.
+        """
         named = {
-            field.name: _coded(field, column)
-            for field, column in zip(self.fields, columns, strict=True)
+            field.name: _coded(field, columns[field.name]) for field in self.fields
         }
         if len(self._inputs) == 1 and len(self._inputs[0].shape) == 2:
             (only,) = self._inputs
@@ -213,7 +226,7 @@ def _sample(field: TableField) -> Any:
     return round(middle) if field.kind == "integer" else middle
 
 
-def _coded(field: TableField, column: Sequence[Any]) -> Sequence[Any]:
+def _coded(field: TableField, column: Column) -> Column:
     """Words as the numbers that stand for them, where the model takes numbers."""
     if not field.codes:
         return column
@@ -221,7 +234,7 @@ def _coded(field: TableField, column: Sequence[Any]) -> Sequence[Any]:
     return [codes.get(value, value) for value in column]
 
 
-def _as_numbers(name: str, column: Sequence[Any], dtype: str) -> npt.NDArray[Any]:
+def _as_numbers(name: str, column: Column, dtype: str) -> npt.NDArray[Any]:
     """(rows,) of a dtype; a number that it cannot hold is refused, and never changed.
 
     Raises:
@@ -243,7 +256,7 @@ def _as_numbers(name: str, column: Sequence[Any], dtype: str) -> npt.NDArray[Any
     return np.array([*map(int, column)], kind) if kind.kind in "iu" else values
 
 
-def _as_input(column: Sequence[Any], spec: TensorSpec) -> npt.NDArray[Any]:
+def _as_input(column: Column, spec: TensorSpec) -> npt.NDArray[Any]:
     if spec.dtype == STRING:
         values = np.empty(len(column), dtype=object)
         values[:] = [str(value).encode() for value in column]
