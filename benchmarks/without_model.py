@@ -36,7 +36,7 @@ def main(folder: Path, port: int) -> None:
     from service.processes.handover import Handover
     from service.processes.samples import create_block
     from service.processes.sockets import listen
-    from service.web import __main__ as process
+    from service.web import process
 
     name = "http-0"
     handover = Handover(

@@ -46,7 +46,7 @@ def test_the_openapi_document_is_the_one_we_agreed_on() -> None:
 
 def test_http_processes_never_import_tensorflow() -> None:
     code = (
-        "import service.web.__main__, service.processes.supervisor\n"
+        "import service.web.process, service.processes.supervisor\n"
         "import service.rpc.server\n"
         "import service.web.api.routes\n"
         "from fastapi import FastAPI; service.web.api.routes.mount(FastAPI())\n"

@@ -93,7 +93,7 @@ def test_the_standard_can_switch_it_off(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_the_sdk_is_not_imported_without_it() -> None:
     code = (
-        "import service.web.__main__, service.engine.__main__, service.rpc.server\n"
+        "import service.web.process, service.engine.process, service.rpc.server\n"
         "from service.settings import Settings\n"
         "from service.tracing.start import check_tracing, start_exporting\n"
         "check_tracing(Settings())\n"
