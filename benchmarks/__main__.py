@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 import click
+import httpx
 
 from benchmarks.course import QUICK, Course, Opponent, Plan
 from benchmarks.facts import gather_facts
@@ -19,12 +20,14 @@ from benchmarks.load import LoadError, require_wrk
 from benchmarks.page import draw, render
 from benchmarks.peers.subjects import PEERS
 from benchmarks.peers.subjects import peers as peer_subjects
-from benchmarks.promises import contenders
+from benchmarks.promises import BFLOAT16_MODELS, contenders
 from benchmarks.results import Results, read_results
 from benchmarks.servers import ServerError, running
 from benchmarks.subjects import (
     ARTIFACTS,
+    BFLOAT16,
     DOCS,
+    FLOAT32,
     LOADS,
     cores,
     find_models,
@@ -33,11 +36,18 @@ from benchmarks.subjects import (
     servery,
     without_model,
 )
+from benchmarks.workloads import WORK, make_bodies
+from service.engine.compute.precision import has_bfloat16
 from service.engine.disk import find_versions
 
 FILE = Path(tempfile.gettempdir()) / "servery-benchmarks.json"
 IMPORT = "import os, tensorflow; os._exit(0)"  # what comes after the import is not it
-LARGE = frozenset({"photo"})  # the start of the others is measured
+SEVEN = {
+    *("digits", "sentiment", "party", "mammogram", "photo"),
+    *("clothing_vae", "clothing_gan"),
+}
+"""Models of which the start is measured."""
+
 NOT_BUILT = "its environment is not there; `make peers` builds it"
 NOT_THERE = "no version of it is among the artifacts; `make photo` or `make train`"
 Models = dict[str, Path]  # versions by name
@@ -79,14 +89,23 @@ def main(*, quick: bool, peers: bool, resume: bool) -> None:
         with tempfile.TemporaryDirectory(prefix="servery-bench-") as place:
             folder = Path(place)
             course = Course(plan, results, save, folder)
-            server, targets = servery(link(models, folder / "same"), models)
+            same = link(models, folder / "same")
+            server, targets = servery(same, models, environment=FLOAT32)
             others = list_opponents(course, models, peers=peers)
+            if has_bfloat16():
+                some = {
+                    name: models[name] for name in BFLOAT16_MODELS if name in models
+                }
+                others.append(course.server(servery(same, some, name=BFLOAT16)))
             ours = server, [*targets, raw()]
             course.run(ours, others, partial(contenders, results))
-            small = find_versions(ARTIFACTS).keys() - LARGE
-            small_folder = link(small, folder / "small")
+            seven = link(SEVEN & find_versions(ARTIFACTS).keys(), folder / "seven")
+            alone = link(["digits"], folder / "alone")
+            if len(results.starts) < plan.rounds:
+                measure_start(seven, folder)  # the first start compiles
             while len(results.starts) < plan.rounds:
-                results.starts.append(measure_start(small_folder, folder))
+                results.starts.append(measure_start(seven, folder))
+                results.firsts.append(measure_first(alone, folder))
                 save()
     except (LoadError, ServerError) as error:
         raise click.ClickException(str(error)) from error
@@ -121,6 +140,8 @@ def note_missing(results: Results, there: Iterable[str]) -> None:
 def _describe(results: Results, plan: Plan, models: Models, *, peers: bool) -> None:
     """The head of the page."""
     results.facts = gather_facts(models["digits"]) | {
+        "Precision": "Servery computes in float32, as the others do; "
+        f"`{BFLOAT16}` is the default where the processor has it",
         "Plain FastAPI": f"1 worker with {cores()} TensorFlow threads, and {cores()} "
         "workers with one each; uvloop, httptools, no access log",
         "Load": "wrk, one thread; 16 digits, 5 photos, 16 texts in turn; JSON, "
@@ -149,6 +170,27 @@ def measure_start(artifacts: Path, folder: Path) -> float:
     began = time.monotonic()
     with running(servery(artifacts)[0], folder):
         return time.monotonic() - began - import_s
+
+
+def measure_first(artifacts: Path, folder: Path) -> float:
+    """Seconds until digits, alone, has answered rightly.
+
+    Raises:
+        ServerError: It answers wrongly.
+    """
+    server, (target, *_) = servery(artifacts)
+    body = make_bodies(target)[0]
+    expected = (WORK[target.model]().truth or [{}])[0]
+    headers = {"content-type": target.media_type}
+    with httpx.Client(trust_env=False, headers=headers) as client:
+        began = time.monotonic()
+        with running(server, folder) as started:
+            answer = client.post(started.url(target.path), content=body).json()
+            took = time.monotonic() - began
+    received = answer["predictions"][0]
+    if received["digit"] != expected.get("digit"):
+        raise ServerError(f"digits: expected {expected}, received {received}")
+    return took
 
 
 def leave(number: int, frame: FrameType | None) -> None:

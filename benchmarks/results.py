@@ -58,8 +58,10 @@ class Results:
     # by server, cores that it kept busy while nobody asked; once or more
     idle: dict[str, list[float]] = field(default_factory=dict)
     memory: dict[str, Memory] = field(default_factory=dict)  # by server, after the load
-    # of the service: seconds until all small models answered, over `import tensorflow`
+    # of the service: seconds until the seven answered, over `import tensorflow`
     starts: list[float] = field(default_factory=list)
+    # likewise: until digits, alone, gave its first right answer
+    firsts: list[float] = field(default_factory=list)
     # who could not be measured, and why
     failed: dict[str, str] = field(default_factory=dict)
 

@@ -21,10 +21,12 @@ LOADS = {"digits": (1, 8, 32, 128), "photo": (1, 8), "sentiment": (1, 32)}
 """By model, the connections that are kept busy."""
 
 SERVERY = "Servery"
+BFLOAT16 = "Servery in bfloat16"
 RAW = "Servery, raw `image/png`"
 PLAIN = "plain FastAPI"
 WITHOUT_MODEL = "HTTP without a model"
 BARE = "bare model"
+FLOAT32 = {"SERVERY_PRECISION": "float32"}  # as the others compute
 JSON = "application/json"
 
 
@@ -92,14 +94,12 @@ def servery(
     program = str(Path(sys.executable).with_name("servery"))
     command = (program, "serve", "--port", "{port}", "--artifacts", str(artifacts))
     server = Server(name, command, "/readyz", environment=environment or {})
-    targets = [Target(SERVERY, "/v1/predict/digits")]
+    targets = [Target(name, "/v1/predict/digits")]
     for model, folder in (models or {}).items():
         if model != "digits":
             unwrap = partial(_number_classes, folder) if model == "photo" else bytes
             path = f"/v1/predict/{model}"
-            targets.append(
-                Target(f"{SERVERY}, {model}", path, model=model, unwrap=unwrap)
-            )
+            targets.append(Target(f"{name}, {model}", path, model=model, unwrap=unwrap))
     return server, targets
 
 
