@@ -153,11 +153,7 @@ def test_no_number_is_said_to_be_none(server: Server) -> None:
 @pytest.mark.parametrize(
     "write",
     [
-        pytest.param(
-            lambda: on_paper(letter("W", "futural")),
-            id="letter",
-            marks=pytest.mark.xfail(strict=True, reason="digits 4 reads it as 1"),
-        ),
+        pytest.param(lambda: on_paper(letter("W", "futural")), id="letter"),
         pytest.param(lambda: on_paper(letter("M", "futural")), id="another letter"),
         pytest.param(
             lambda: (DATA / "images" / "blank-paper.jpg").read_bytes(), id="nothing"

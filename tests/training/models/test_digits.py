@@ -4,6 +4,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
@@ -18,13 +19,15 @@ from training.datasets import mnist
 from training.datasets.fetch import DEFAULT_DATA_DIR
 from training.datasets.idx import ImageSet
 from training.metrics.classification import summarise_classifier
+from training.models.digits import further
 from training.models.digits import train as digits
 from training.models.digits.card import BATCH_SIZES, LABELS
 from training.models.digits.distortion import Distortion, distort
 from training.models.digits.finder import FinderRecipe
+from training.models.digits.further import FurtherRecipe
 from training.models.digits.train import Recipe, build_model, stream_distorted
 
-SHIPPED = Path(__file__).parents[3] / "artifacts" / "digits" / "4"
+SHIPPED = Path(__file__).parents[3] / "artifacts" / "digits" / "5"
 NOTHING = Distortion(degrees=0, zoom=0, shear=0, shift=0, elastic=0, stroke=0)
 
 
@@ -132,6 +135,53 @@ def test_training_writes_a_version_that_reads_like_the_model(
     wrong = probabilities.numpy().argmax(axis=1) != data.test_labels
     assert wrong.sum() == manifest.metrics["test"]["errors"] < 257 * 0.9
     assert sum(name.startswith("report/") for name in manifest.files) == 6
+
+
+@pytest.mark.slow
+def test_a_version_learns_on_from_the_one_before(
+    tmp_path: Path, mnist_sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, labels = mnist_sample.images, mnist_sample.labels.astype(np.uint8)
+    data = ImageSet(images, labels, images, labels)
+    rows = Recipe(
+        train_rows=157,
+        validation_rows=100,
+        traced=60,
+        cut=32,
+        drawn=16,
+        baseline_epochs=1,
+    )
+    recipe = FurtherRecipe(1, FinderRecipe(32, 16, 1, 2, averaged=0.5), rows=rows)
+    monkeypatch.setattr(further, "QUICK_RECIPE", recipe)
+    monkeypatch.setattr(further, "make_repeatable", keras.utils.set_random_seed)
+    monkeypatch.setattr(mnist, "load", lambda folder: data)
+
+    folder = further.train(RunOptions(quick=True, artifacts_dir=tmp_path))
+
+    manifest = read_manifest(folder)
+    verify_files(folder, manifest)
+    assert manifest.training is not None
+    assert manifest.training.hyperparameters["from_version"] == further.FROM
+    shipped = SHIPPED.parent / str(further.FROM)
+    ours, theirs = (
+        {each.name: each.numpy() for each in tf.saved_model.load(str(path)).weights}
+        for path in (folder, shipped)
+    )
+    assert ours.keys() == theirs.keys()
+    moved = {name for name, each in ours.items() if np.any(each != theirs[name])}
+    assert moved  # both networks
+    for name in (each for each in moved if ours[each].size > 100):
+        near = np.corrcoef(ours[name].ravel(), theirs[name].ravel())[0, 1]
+        assert near > 0.5, name  # by little: they are not new ones
+    right = read(folder, images) == labels
+    assert right.mean() > 0.97
+
+
+def read(folder: Path, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    served = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    probabilities = served(images=tf.constant(images))["probabilities"].numpy()
+    digits: npt.NDArray[np.int64] = probabilities[:, :10].argmax(axis=1)
+    return digits
 
 
 def test_the_shipped_files_are_those_of_the_manifest(manifest: Manifest) -> None:

@@ -25,11 +25,13 @@ def draw_reports(
     """Draw what is worth seeing: file name → PNG."""
     predictions, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     confusion = confusion_matrix(test.labels, predictions, labels=range(len(LABELS)))
-    learnt = (
-        {"learning_curves.png": plots.draw_learning_curves(history)} if history else {}
-    )
+    curves = {
+        f"{name}learning_curves.png": plots.draw_learning_curves(each)
+        for name, each in (("", history), ("finder_", finder_history))
+        if each
+    }
     return {
-        **learnt,
+        **curves,
         "confusion_matrix.png": plots.draw_confusion_matrix(confusion, LABELS),
         "worst_mistakes.png": plots.draw_worst_mistakes(
             test.inputs, test.labels, probabilities, LABELS
