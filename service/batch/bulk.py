@@ -47,7 +47,8 @@ class Records(Sequence[dict[str, Any]]):
         if isinstance(which, slice):
             start, stop, _ = which.indices(len(self))
             return Records(self.table.slice(start, stop - start))
-        return next(iter(self[which : which + 1]))
+        (row,) = Records(self.table.slice(range(len(self))[which], 1))
+        return row
 
 
 def encode_records(endpoint: DeclaredTable, records: Records) -> Tensors | None:
@@ -74,6 +75,8 @@ def _absent(field: TableField, rows: int) -> Values | None:
 
 
 def _read(field: TableField, column: pa.ChunkedArray) -> Values | None:
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
     kind = column.type
     if field.kind in ("number", "integer"):
         is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)

@@ -168,9 +168,8 @@ class Scorer:
             if isinstance(given, Records) and isinstance(self.endpoint, DeclaredTable):
                 columns = encode_records(self.endpoint, given)
                 if columns is not None:
-                    with suppress(
-                        InvalidInput, ModelFailed
-                    ):  # whose row it is, is told
+                    # of an error it is told below whose row it is
+                    with suppress(InvalidInput, ModelFailed):
                         return [*await self._ask_patiently(Given([columns]))]
             rows = await self._read(given)
             good = [each for each in rows if not isinstance(each, ServeryError)]

@@ -102,6 +102,25 @@ def test_a_column_that_may_be_missing_may_be_absent() -> None:
     assert ours[5].tolist() == [-1, -1, -1]
 
 
+def test_words_may_stand_in_a_dictionary() -> None:
+    words = pa.array(GOOD["heating"]).dictionary_encode()
+    records = Records(pa.table(GOOD | {"heating": words}))
+    ours, theirs = encode_records(endpoint(), records), by_rows(endpoint(), records)
+    assert ours is not None
+    assert theirs is not None
+    same(ours, theirs)
+
+
+def test_records_are_a_sequence() -> None:
+    records = Records(pa.table(GOOD))
+    assert len(records) == len([*records]) == 3
+    assert records[1] == [*records][1] == next(iter(records[1:]))
+    assert records[-1]["age"] == 3
+    assert records[1]["age"] is None  # not a number
+    with pytest.raises(IndexError):
+        records[3]
+
+
 @pytest.mark.parametrize(
     ("name", "values"),
     [
