@@ -135,7 +135,8 @@ def test_encoder_decoder_and_adversary_learn_and_the_averages_follow(
         ]
         assert all(moved), network.name
     assert set(told[0]) == {
-        *("generator", "discriminator", "reconstruction", "kl", "category")
+        *("generator", "discriminator", "named_real", "named_drawn"),
+        *("reconstruction", "kl", "category"),
     }
     first, last = (float(each["reconstruction"]) for each in (told[0], told[-1]))
     assert last < first
