@@ -18,9 +18,7 @@ from service.contract.table import TableField
 from service.engine.batching.tensors import Tensors
 from service.errors import InvalidInput
 from service.tasks.fields import bounds, missing
-from service.tasks.tables import DeclaredTable
-
-Values = Sequence[Any] | np.ndarray
+from service.tasks.tables import Column, DeclaredTable
 
 
 class Records(Sequence[dict[str, Any]]):
@@ -54,7 +52,7 @@ class Records(Sequence[dict[str, Any]]):
 def encode_records(endpoint: DeclaredTable, records: Records) -> Tensors | None:
     """What the model takes of these records; None if a value needs a closer look."""
     table = records.table.combine_chunks()
-    columns: dict[str, Values] = {}
+    columns: dict[str, Column] = {}
     for field in endpoint.fields:
         found = (
             _read(field, table.column(field.name))
@@ -70,11 +68,11 @@ def encode_records(endpoint: DeclaredTable, records: Records) -> Tensors | None:
         return None
 
 
-def _absent(field: TableField, rows: int) -> Values | None:
+def _absent(field: TableField, rows: int) -> Column | None:
     return [missing(field)] * rows if field.optional else None
 
 
-def _read(field: TableField, column: pa.ChunkedArray) -> Values | None:
+def _read(field: TableField, column: pa.ChunkedArray) -> Column | None:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     kind = column.type
@@ -91,7 +89,7 @@ def _read(field: TableField, column: pa.ChunkedArray) -> Values | None:
     return column.to_pylist() if words <= known else None
 
 
-def _read_numbers(field: TableField, column: pa.ChunkedArray) -> Values | None:
+def _read_numbers(field: TableField, column: pa.ChunkedArray) -> Column | None:
     low, high = bounds(field)
     if pa.types.is_integer(column.type) and not column.null_count:
         values = column.to_numpy()
@@ -110,7 +108,7 @@ def _read_numbers(field: TableField, column: pa.ChunkedArray) -> Values | None:
         within &= absent | (values == np.trunc(values))
     if not within.all():
         return None
-    filled: Values = np.where(absent, missing(field), values)
+    filled: Column = np.where(absent, missing(field), values)
     return filled
 
 

@@ -28,6 +28,17 @@ from training.models.digits.further import FurtherRecipe
 from training.models.digits.train import Recipe, build_model, stream_distorted
 
 SHIPPED = Path(__file__).parents[3] / "artifacts" / "digits" / "5"
+TINY = Recipe(
+    epochs=2,
+    settling=1,
+    validation_rows=100,
+    traced=60,
+    cut=32,
+    drawn=16,
+    batch_size=32,
+    finder=FinderRecipe(32, 16, 1, 2),
+    baseline_epochs=1,
+)
 NOTHING = Distortion(degrees=0, zoom=0, shear=0, shift=0, elastic=0, stroke=0)
 
 
@@ -107,18 +118,7 @@ def test_training_writes_a_version_that_reads_like_the_model(
     mnist_sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = ImageSet(*[mnist_sample.images, mnist_sample.labels] * 2)
-    tiny = Recipe(
-        epochs=2,
-        settling=1,
-        validation_rows=100,
-        traced=60,
-        cut=32,
-        drawn=16,
-        batch_size=32,
-        finder=FinderRecipe(32, 16, 1, 2),
-        baseline_epochs=1,
-    )
-    monkeypatch.setattr(digits, "QUICK", tiny)
+    monkeypatch.setattr(digits, "QUICK", TINY)
     monkeypatch.setattr(digits, "make_repeatable", keras.utils.set_random_seed)
     monkeypatch.setattr(mnist, "load", lambda folder: data)
 
@@ -143,15 +143,7 @@ def test_a_version_learns_on_from_the_one_before(
 ) -> None:
     images, labels = mnist_sample.images, mnist_sample.labels.astype(np.uint8)
     data = ImageSet(images, labels, images, labels)
-    rows = Recipe(
-        train_rows=157,
-        validation_rows=100,
-        traced=60,
-        cut=32,
-        drawn=16,
-        baseline_epochs=1,
-    )
-    recipe = FurtherRecipe(1, FinderRecipe(32, 16, 1, 2, averaged=0.5), rows=rows)
+    recipe = FurtherRecipe(1, FinderRecipe(32, 16, 1, 2, averaged=0.5), rows=TINY)
     monkeypatch.setattr(further, "QUICK_RECIPE", recipe)
     monkeypatch.setattr(further, "make_repeatable", keras.utils.set_random_seed)
     monkeypatch.setattr(mnist, "load", lambda folder: data)

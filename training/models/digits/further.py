@@ -32,7 +32,7 @@ from training.models.digits.train import (
     calibrate,
     export,
     mix_with,
-    trace_hand,
+    trace_hands,
 )
 
 FROM = 4  # the version that learns on
@@ -76,8 +76,7 @@ def train(options: RunOptions) -> Path:
     data = mnist.load(options.data_dir)
     splits = split_images(data, rows.validation_rows, rows.train_rows, options.seed)
     run = provenance.begin_run(options.seed)
-    few = splits.validation.pick(slice(None, None, 2))
-    hand, other = (trace_hand(part) for part in (splits.train.first(rows.traced), few))
+    hand, other = trace_hands(splits, rows.traced)
 
     seed = options.seed + FROM  # of scenes that version 4 has not met
     make_repeatable(seed)
@@ -93,7 +92,8 @@ def train(options: RunOptions) -> Path:
     ran = run.finish(
         (mnist.describe(splits.count()),),
         recipe.epochs,
-        asdict(recipe) | {"from_version": FROM, "temperature": temperature},
+        asdict(recipe)
+        | {"finder": how, "from_version": FROM, "temperature": temperature},
     )
     trained = Trained(reader, finder, temperature, {}, history, ran)
     return export(trained, validation, splits, other, rows, options)

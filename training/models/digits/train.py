@@ -124,10 +124,7 @@ def train(options: RunOptions) -> None:
     data = mnist.load(options.data_dir)
     splits = split_images(data, recipe.validation_rows, recipe.train_rows, options.seed)
     run = provenance.begin_run(options.seed)
-    few = splits.validation.pick(slice(None, None, 2))  # they are sorted by class
-    hand, other = (
-        trace_hand(part) for part in (splits.train.first(recipe.traced), few)
-    )
+    hand, other = trace_hands(splits, recipe.traced)
 
     make_repeatable(options.seed)
     finder, finder_history = fit_finder(hand, other, recipe.finder, options.seed)
@@ -257,6 +254,12 @@ def mix_with(model: Any, folder: Path, share: float) -> None:
 def trace_hand(rows: Rows) -> Hand:
     """Trace images, so that they can be written by any pen."""
     return Hand(rows.inputs, [trace(image) for image in rows.inputs], rows.labels)
+
+
+def trace_hands(splits: Splits, most: int) -> tuple[Hand, Hand]:
+    """Trace training images, `most` of them, and half of the validation images."""
+    few = splits.validation.pick(slice(None, None, 2))  # they are sorted by class
+    return trace_hand(splits.train.first(most)), trace_hand(few)
 
 
 def add_rows(
