@@ -14,12 +14,20 @@ from tests.e2e.conftest import ARTIFACTS
 from tests.e2e.server import Server
 
 with suppress(ImportError):  # then nothing here runs
-    from playwright.sync_api import Browser, Page, sync_playwright
+    from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 FAKES = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 Open = Callable[..., "Page"]
+
+
+def expect(part: "Locator") -> Any:
+    """What is to become true of a part of the page, waited for as all else is."""
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=30_000)
+    return expect(part)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.conftest import ARTIFACTS
-from tests.e2e.page.conftest import Open
+from tests.e2e.page.conftest import Open, expect
 from tests.e2e.server import Server, until
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def test_a_digit_that_is_drawn_is_read(visit: Open) -> None:
     draw_seven(page)
 
     expect_says(page, "digits", "That is a 7")
-    assert page.locator("#digits .columns .best .name").inner_text() == "7"
+    expect(page.locator("#digits .columns .best .name")).to_have_text("7")
     page.get_by_alt_text("The digit as the model sees it").wait_for()
     found = page.locator("#digits .found").bounding_box()
     sheet = page.locator("#digits canvas").bounding_box()
@@ -81,16 +81,18 @@ def test_a_picture_of_a_digit_is_read_and_the_call_is_shown_as_code(
     card = page.locator("#digits")
     for name in ("decode", "queue", "compute", "network"):
         card.locator(f".span.{name}").wait_for(state="attached")
-    assert "batch of 1 row" in card.locator(".legend").inner_text()
+    expect(card.locator(".legend")).to_contain_text("batch of 1 row")
     card.get_by_text("The same call as code").click()
     code = card.locator(".code code")
-    assert f"{server.url}/v1/predict/digits" in code.inner_text()
-    assert "--data-binary @photo-8-marker.jpg" in code.inner_text()
+    expect(code).to_be_visible()
+    expect(code).to_contain_text(f"{server.url}/v1/predict/digits")
+    expect(code).to_contain_text("--data-binary @photo-8-marker.jpg")
     card.get_by_label("Python").check()
-    assert code.inner_text().startswith("import httpx")
+    expect(code).to_have_text(re.compile("^import httpx"))
     card.get_by_role("button", name="Copy").click()
     card.get_by_role("button", name="Copied").wait_for()
-    assert page.evaluate("navigator.clipboard.readText()") == code.inner_text()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == code.inner_text()
 
 
 def test_a_picture_can_be_dropped_and_pasted(visit: Open) -> None:
@@ -118,7 +120,7 @@ def test_a_picture_without_a_digit_is_refused_in_the_servers_words(visit: Open) 
     alert.wait_for()
     page.locator("#digits .sample").first.click()
     expect_says(page, "digits", "That is a 7")
-    assert alert.count() == 0
+    expect(alert).to_have_count(0)
 
 
 def test_a_photo_is_taken_with_the_camera(visit: Open) -> None:
@@ -147,13 +149,13 @@ def test_a_text_is_judged_while_it_is_typed(visit: Open) -> None:
 
 def test_sixteen_votes_tell_a_party_and_which_of_them_spoke(visit: Open) -> None:
     page = bring(visit(), "party")
-    assert page.locator("#party fieldset").count() == 16
+    expect(page.locator("#party fieldset")).to_have_count(16)
     page.get_by_role("button", name="Nothing known").click()
     page.locator("#party .note", has_text="No vote is known").wait_for()
     freeze = page.get_by_role("group", name="physician fee freeze")
     freeze.get_by_role("radio", name="Yea").check()
     expect_says(page, "party", "A Republican")
-    assert "physician fee freeze" in page.locator("#party .loudest").inner_text()
+    expect(page.locator("#party .loudest")).to_contain_text("physician fee freeze")
     freeze.get_by_role("radio", name="Yea").press("ArrowRight")  # by the keyboard
     freeze.get_by_role("radio", name="unknown").press("ArrowRight")
     expect_says(page, "party", "A Democrat")
@@ -163,15 +165,15 @@ def test_a_mammogram_is_no_diagnosis_and_shows_its_scale(visit: Open) -> None:
     page = bring(visit(), "mammogram")
     expect_says(page, "mammogram", "about 8. were malignant")
     card = page.locator("#mammogram")
-    assert "no diagnosis" in card.locator(".notice").inner_text()
+    expect(card.locator(".notice")).to_contain_text("no diagnosis")
     card.get_by_label("Age", exact=True).fill("30")
     card.get_by_role("group", name="Shape").get_by_label("round", exact=True).check()
     card.get_by_role("group", name="Margin").get_by_label(
         "circumscribed", exact=True
     ).check()
     expect_says(page, "mammogram", r"about \d (was|were) malignant")
-    assert "Benign, by the line at 11 %" in card.locator(".hundred").inner_text()
-    assert card.locator(".ruler .band").count() == 1
+    expect(card.locator(".hundred")).to_contain_text("Benign, by the line at 11 %")
+    expect(card.locator(".ruler .band")).to_have_count(1)
     for group in ("Shape", "Margin", "Density"):
         card.get_by_role("group", name=group).get_by_label(
             "unknown", exact=True
@@ -189,7 +191,7 @@ def test_clothing_is_drawn_by_category_seed_and_number(visit: Open, model: str) 
     card.get_by_label("Seed").fill("99")
     card.get_by_label("How many").fill("100")
     expect_says(page, model, "100 drawings of one category, sandal, from seed 99")
-    assert card.locator(".garments img").count() == 100
+    expect(card.locator(".garments img")).to_have_count(100)
     first = card.locator(".garments img").first
     before = first.get_attribute("src")
     card.get_by_label("Temperature").fill("0")
@@ -210,9 +212,9 @@ def test_the_way_between_two_garments_is_a_slider(visit: Open) -> None:
     way.locator(SAYS, has_text="From bag to ankle-boot").wait_for()
     slider = page.get_by_label("Between the two garments")
     slider.fill("0")
-    assert way.locator(".between").get_attribute("alt") == "100 % bag"
+    expect(way.locator(".between")).to_have_attribute("alt", "100 % bag")
     slider.fill("32")
-    assert way.locator(".between").get_attribute("alt") == "100 % ankle-boot"
+    expect(way.locator(".between")).to_have_attribute("alt", "100 % ankle-boot")
 
 
 def test_ones_own_garment_goes_through_the_bottleneck(
@@ -226,7 +228,7 @@ def test_ones_own_garment_goes_through_the_bottleneck(
     own = page.locator("#clothing_vae .further").nth(1)
     own.locator("input[type=file]").first.set_input_files(file)
     own.locator(SAYS, has_text="Taken for: ankle-boot").wait_for()
-    assert own.locator(".stages img").count() == 2
+    expect(own.locator(".stages img")).to_have_count(2)
 
 
 @pytest.mark.skipif(not PHOTO.exists(), reason="photo is not built")
@@ -239,7 +241,7 @@ def test_a_photo_is_named_by_its_five_best(visit: Open, tmp_path: Path) -> None:
         page = bring(visit(started.url), "photo")
         page.get_by_role("button", name="A cat").click()
         expect_says(page, "photo", "cat")
-        assert page.locator("#photo .bars").first.locator("li").count() == 5
+        expect(page.locator("#photo .bars").first.locator("li")).to_have_count(5)
         page.locator("#photo .held .found").wait_for()
         page.locator("#answers li", has_text="cat").wait_for()
         page.context.close()

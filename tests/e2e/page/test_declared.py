@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.e2e.conftest import to_png
-from tests.e2e.page.conftest import Open
+from tests.e2e.page.conftest import Open, expect
 from tests.e2e.page.test_cards import bring, expect_says
 from tests.e2e.server import Server
 from tests.tasks import declared, tiny
@@ -84,9 +84,9 @@ def test_a_sound_is_heard_and_can_be_played(visit: Open, tmp_path: Path) -> None
         sound.write_bytes(encode(tone(hertz)))
         chooser.first.set_input_files(sound)
         expect_says(page, "sounds", f"^{label}: ")
-    assert card.locator(".bars li").count() == len(tiny.SOUNDS)
+    expect(card.locator(".bars li")).to_have_count(len(tiny.SOUNDS))
     player = card.locator("audio")
-    assert player.is_visible()
+    expect(player).to_be_visible()
     page.wait_for_function("() => document.querySelector('#sounds audio').duration > 0")
     assert player.evaluate("(audio) => audio.duration") == pytest.approx(0.5, abs=0.01)
 
@@ -111,7 +111,7 @@ def test_a_record_comes_to_a_number_with_its_unit(visit: Open) -> None:
     card.get_by_role("group", name="Heating").get_by_label("wood").check()
     card.get_by_role("group", name="Garden").get_by_label("yes", exact=True).check()
     expect_says(page, "house", r"^120,010 EUR\.")
-    assert card.locator(".numeral").inner_text() == "120,010"
+    expect(card.locator(".numeral")).to_have_text("120,010")
 
 
 def test_a_record_out_of_bounds_is_said_in_the_servers_words(visit: Open) -> None:

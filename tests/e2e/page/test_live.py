@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.page.conftest import Open
+from tests.e2e.page.conftest import Open, expect
 from tests.e2e.page.test_cards import bring, draw_seven, expect_says
 from tests.e2e.server import until
 
@@ -27,7 +27,7 @@ def test_two_hundred_requests_show_how_batches_are_formed(visit: Open) -> None:
     result.wait_for(timeout=60_000)
     told = result.inner_text()
     assert re.match(r"party, six at once: [\d,]+ requests a second", told)
-    assert live.locator(".squares [class^=rows-]").count() == 200
+    expect(live.locator(".squares [class^=rows-]")).to_have_count(200)
     row = live.locator("tr", has_text="party")
     until(lambda: " ms" in row.inner_text())
 
@@ -42,7 +42,7 @@ def test_the_last_answers_are_kept_in_this_browser_until_they_are_forgotten(
     page.reload()
     answers.locator("li", has_text="A 7").wait_for()
     answers.get_by_role("button", name="Forget them").click()
-    assert answers.locator("li").count() == 0
+    expect(answers.locator("li")).to_have_count(0)
     assert page.evaluate("localStorage.getItem('servery.answers')") == "[]"
 
 
@@ -58,8 +58,8 @@ def test_only_the_last_hundred_are_kept(visit: Open) -> None:
         }"""
     )
     rows = page.locator("#answers li")
-    assert rows.count() == 100
-    assert rows.filter(has_text="answer 129").count() == 1
+    expect(rows).to_have_count(100)
+    expect(rows.filter(has_text="answer 129")).to_have_count(1)
     assert rows.filter(has_text="answer 9").count() < 11  # the first ones are gone
 
 

@@ -11,7 +11,7 @@ import soundfile
 import soxr
 
 from tests.e2e.conftest import serving_alone
-from tests.e2e.page.conftest import Open, launched
+from tests.e2e.page.conftest import Open, expect, launched
 from tests.e2e.page.test_cards import bring, expect_says
 from tests.e2e.server import Server
 
@@ -54,8 +54,8 @@ def test_what_is_spoken_while_the_button_is_held_is_heard(visit: Open) -> None:
     page.mouse.up()
 
     expect_says(page, "spoken", "^7: ")
-    assert page.locator("#spoken .answer .bars li").count() == 10
-    assert page.locator("#spoken audio").is_visible()
+    expect(page.locator("#spoken .answer .bars li")).to_have_count(10)
+    expect(page.locator("#spoken audio")).to_be_visible()
     spectrogram = page.get_by_role("img", name="Spectrogram")
     spectrogram.wait_for()
     inked = spectrogram.evaluate(

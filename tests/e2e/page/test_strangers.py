@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import DIGITS, DIGITS_VERSIONS
-from tests.e2e.page.conftest import Open
+from tests.e2e.page.conftest import Open, expect
 from tests.e2e.page.test_cards import bring, expect_says
 from tests.e2e.server import Server, until
 
@@ -50,7 +50,7 @@ def test_declared_pictures_have_a_place_to_drop_them(
         PICTURES / "mnist-5-as-it-is.png"
     )
     expect_says(page, "numerals", "^5: ")
-    assert page.locator("#numerals .bars").first.locator("li").count() == 5
+    expect(page.locator("#numerals .bars").first.locator("li")).to_have_count(5)
 
 
 def test_a_declared_text_is_judged_while_it_is_typed(
@@ -66,7 +66,7 @@ def test_a_declared_generator_draws(visit: Open, strangers: Server) -> None:
     page.locator("#wardrobe").get_by_label("Label").select_option("bag")
     page.locator("#wardrobe").get_by_label("How many").fill("6")
     expect_says(page, "wardrobe", "6 images, from seed 7")
-    assert page.locator("#wardrobe").get_by_alt_text("bag").count() == 6
+    expect(page.locator("#wardrobe").get_by_alt_text("bag")).to_have_count(6)
 
 
 def test_a_model_of_tensors_has_an_editor_whose_example_works(
@@ -80,29 +80,29 @@ def test_a_model_of_tensors_has_an_editor_whose_example_works(
     expect_says(page, "waves", r"y = 0\.4")
     editor.fill('{"instances": [')
     assert card.get_by_role("button", name="Ask").is_disabled()
-    assert "Not JSON yet" in card.inner_text()
+    expect(card).to_contain_text("Not JSON yet")
 
 
 def test_a_broken_model_says_why(visit: Open, strangers: Server) -> None:
     page = visit(strangers.url)
     card = page.locator("#broken")
     card.locator(".problem", has_text="Version 1 failed: ").wait_for()
-    assert card.locator(".state").inner_text() == "failed"
+    expect(card.locator(".state")).to_have_text("failed")
 
 
 def test_a_missing_model_says_how_to_get_it(visit: Open) -> None:
     page = visit()  # of the service without photo
     card = page.locator("#photo")
     card.scroll_into_view_if_needed()
-    assert card.locator(".state").inner_text() == "missing"
-    assert card.locator("pre").inner_text() == "python -m training photo"
+    expect(card.locator(".state")).to_have_text("missing")
+    expect(card.locator("pre")).to_have_text("python -m training photo")
 
 
 def test_what_is_known_of_a_model_stands_on_its_card(visit: Open) -> None:
     card = bring(visit(), "digits").locator("#digits")
-    assert "Of 10,000 examples" in card.locator(".quality").inner_text()
-    assert "it got 40 wrong" in card.locator(".quality").inner_text()
-    assert "Guessing among 10 answers" in card.locator(".quality").inner_text()
+    expect(card.locator(".quality")).to_contain_text("Of 10,000 examples")
+    expect(card.locator(".quality")).to_contain_text("it got 40 wrong")
+    expect(card.locator(".quality")).to_contain_text("Guessing among 10 answers")
     card.get_by_text("How good is it?").click()
     plots = [*(DIGITS / str(max(DIGITS_VERSIONS)) / "report").glob("*.png")]
     assert card.locator(".plots img").count() == len(plots) > 3
