@@ -2,7 +2,6 @@
 
 import asyncio
 import faulthandler
-import gc
 import os
 import signal
 import socket
@@ -24,6 +23,7 @@ from service.metrics import Metrics
 from service.processes.cores import take_short_turns
 from service.processes.descriptors import raise_descriptor_limit
 from service.processes.handover import BEAT_S, Handover
+from service.processes.memory import start_collecting
 from service.tracing.start import start_exporting
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 @click.option("--handover", required=True)
 def main(name: str, handover: str) -> None:
     """Load the models and compute batches until SIGTERM."""
-    gc.freeze()  # what is imported stays
-    gc.enable()
+    start_collecting()
     given = Handover.model_validate_json(handover)
     metrics, log = given.begin()
     faulthandler.enable(all_threads=False)  # a fault's traceback is its last words

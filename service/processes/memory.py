@@ -27,6 +27,20 @@ ELF_64, ELF_LOADED, ELF_WRITTEN = b"\x7fELF\x02", 1, 2
 M_MMAP_THRESHOLD = -3  # of mallopt(3)
 APART_BYTES = 1024 * 1024  # a block of this size is given back as soon as it is freed
 GROWTH_BYTES = 32 * 1024 * 1024
+SELDOM = (50_000, 20, 20)  # of gc.set_threshold; Python's own first one is 700
+
+
+def start_collecting() -> None:
+    """Let the collector walk nothing of what there is now, and seldom what comes.
+
+    It walks what is new when that has grown by so many objects. A hundred requests
+    under way are ten thousand, none of them garbage: with Python's threshold they were
+    walked again and again, 13 of the 175 µs that a request costs an HTTP process. They
+    leave nothing large that refers to itself, and `MemoryWatch` sees to what does.
+    """
+    gc.freeze()
+    gc.set_threshold(*SELDOM)
+    gc.enable()
 
 
 def keep_large_blocks_apart() -> None:

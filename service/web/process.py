@@ -1,6 +1,5 @@
 """An HTTP process, from its start to its end."""
 
-import gc
 import socket
 import time
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from service.logs import AccessLog
 from service.processes.cores import take_short_turns
 from service.processes.descriptors import raise_descriptor_limit
 from service.processes.handover import Handover
-from service.processes.memory import keep_large_blocks_apart
+from service.processes.memory import keep_large_blocks_apart, start_collecting
 from service.tracing.start import start_exporting
 from service.web.app import create_app
 from service.web.http.connection import Connection
@@ -78,8 +77,7 @@ def main(name: str, handover: str) -> None:
         timeout_graceful_shutdown=round(settings.drain_timeout_s),
     )
     server = _DrainingServer(config, connections, given.beat)
-    gc.freeze()  # what is there stays
-    gc.enable()
+    start_collecting()
     listeners = [given.listener]
     if given.admin_listener is not None:
         listeners.append(given.admin_listener)

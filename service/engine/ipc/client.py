@@ -235,5 +235,5 @@ def _count_bytes(rows: Tensors) -> int:
 
 def _share_rows(tensors: Tensors) -> bool:
     """Whether all have a first dimension, and the same one."""
-    firsts = {each.shape[:1] for each in tensors}
-    return len(firsts) == 1 and () not in firsts
+    firsts = [each.shape[:1] for each in tensors]
+    return any(firsts) and firsts.count(firsts[0]) == len(firsts)

@@ -289,8 +289,9 @@ class ModelCall:
             ServeryError, ClientDisconnectedError: See `infer`.
         """
         self._take(sum(map(count_rows, groups)))
-        if len(groups) > 1:
-            self.pin()
+        if len(groups) == 1:
+            return await self._infer(groups[0], "serving_default")
+        self.pin()
         answers = [await self._infer(rows, "serving_default") for rows in groups]
         outputs = merge_rows([answer.outputs for answer in answers])
         return replace(answers[-1], outputs=outputs)

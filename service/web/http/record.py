@@ -15,7 +15,13 @@ from starlette.responses import Response
 
 from service.access.caller import Caller
 from service.engine.batching.callers import Turn
-from service.errors import InvalidInput, ServeryError, forget_frames
+from service.errors import (
+    EngineGone,
+    InvalidInput,
+    ModelNotReady,
+    ServeryError,
+    forget_frames,
+)
 
 if TYPE_CHECKING:
     from service.drift.monitor import Outcome
@@ -29,6 +35,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 INTERNAL = "Internal error; the log knows more by this id."
+PAUSE_S = 0.1  # before it is said that nothing is there yet; see `respond`
 CLIENT_CLOSED_REQUEST = 499  # nginx's number, for the log: nobody is there to read it
 
 _PROCESS = secrets.token_hex(4)
@@ -251,6 +258,9 @@ async def respond(
 ) -> Response | None:
     """What `work` answers, or the error that it ends with as an answer.
 
+    Who is told that the engine or a model is starting is told so after a pause: callers
+    who come again at once would take the cores on which it starts.
+
     Returns:
         None if nothing is to be sent: `work` has done it, or the caller has hung up.
     """
@@ -262,6 +272,8 @@ async def respond(
         return None
     except ServeryError as error:
         forget_frames(error)
+        if isinstance(error, EngineGone | ModelNotReady):
+            await asyncio.sleep(PAUSE_S)
         return error_response(error, record)
     except Exception as error:
         logger.exception("request %s failed", record.request_id, extra=record.extra)
