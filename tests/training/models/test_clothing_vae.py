@@ -27,7 +27,7 @@ from training.models.clothing_vae.learner import AdversarialVae, Recipe
 from training.models.clothing_vae.network import cross_entropy, divergence, draw
 from training.models.fashion_judge.judge import load_judge
 
-SHIPPED = Path(__file__).parents[3] / "artifacts" / "clothing_vae" / "2"
+SHIPPED = Path(__file__).parents[3] / "artifacts" / "clothing_vae" / "3"
 TINY = Recipe(
     epochs=1,
     batch_size=40,
