@@ -35,6 +35,26 @@ def test_garbage_in_cycles_is_given_back_when_the_process_has_grown() -> None:
     assert int(left) < 20
 
 
+REQUESTS = """
+import gc
+from service.processes.memory import start_collecting
+
+walks = []
+gc.callbacks.append(lambda phase, _: walks.append(phase))
+gc.disable()
+start_collecting()
+under_way = [[each] for each in range(20_000)]
+few = len(walks)
+under_way = [[each] for each in range(100_000)]
+print(few, len(walks) > 0)
+"""
+
+
+def test_what_is_under_way_is_not_walked_until_it_has_grown_a_lot() -> None:
+    told = subprocess.check_output([sys.executable, "-c", REQUESTS], text=True)
+    assert told.split() == ["0", "True"]
+
+
 def test_resident_bytes_are_those_of_this_process() -> None:
     assert 10_000_000 < resident_bytes() < 100_000_000_000
 

@@ -11,10 +11,17 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from service.engine.ipc.client import EngineClient
-from service.errors import DeadlineExceeded, ServeryError
+from service.errors import (
+    DeadlineExceeded,
+    EngineGone,
+    ModelNotReady,
+    QueueFull,
+    ServeryError,
+)
 from service.metrics import Metrics
 from service.settings import Settings
 from service.web.app import create_app
+from service.web.http import record as of_record
 from service.web.http.record import RequestRecord, respond
 from service.web.state import AppState
 
@@ -72,3 +79,31 @@ def test_an_error_that_was_answered_keeps_nothing_of_its_request(
 
     asyncio.run(ask())
     assert [each() for each in held] == [None]
+
+
+@pytest.mark.parametrize(
+    ("error", "waits"),
+    [
+        (EngineGone("The engine is starting."), True),
+        (ModelNotReady("digits is loading."), True),
+        (QueueFull("Too many rows wait."), False),
+        (ServeryError("a bug"), False),
+    ],
+)
+def test_only_who_is_told_that_something_starts_is_told_after_a_pause(
+    error: ServeryError, monkeypatch: pytest.MonkeyPatch, *, waits: bool
+) -> None:
+    monkeypatch.setattr(of_record, "PAUSE_S", 3600)
+
+    async def fail() -> None:
+        raise error
+
+    async def ask() -> bool:
+        record = RequestRecord("POST", PATH, PATH, {})
+        answer = asyncio.create_task(respond(fail(), record))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        answer.cancel()
+        return not answer.done()
+
+    assert asyncio.run(ask()) is waits
