@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 INTRODUCTION_S = 1.0  # that a start waits for an engine; it may be starting too
 RECONNECT_S = 0.05
 BULKY_BYTES = 1 << 16  # rows of more are not copied to travel with others
-WATCH_S = 0.25  # how often signs of the engine's life are looked for
+WATCH_S = 0.5  # how often signs of the engine's life are looked for
 
 
 class EngineClient:
