@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 INTRODUCTION_S = 1.0  # that a start waits for an engine; it may be starting too
 RECONNECT_S = 0.05
 BULKY_BYTES = 1 << 16  # rows of more are not copied to travel with others
-WATCH_S = 0.5  # how often signs of the engine's life are looked for
+LOOKS = 4  # for a sign of the engine's life, in the time after which it is missed
 
 
 class EngineClient:
@@ -179,6 +179,7 @@ class EngineClient:
 
     async def _watch(self, connection: ClientConnection) -> None:
         """Until the connection is lost: see whether the engine gives signs of life."""
+        look_s = self._silence_s / LOOKS
         while not connection.lost.is_set():
             silent_s = time.monotonic() - connection.heard
             responding = silent_s < self._silence_s
@@ -187,7 +188,7 @@ class EngineClient:
                     update={"responding": responding}
                 )
             with suppress(TimeoutError):
-                await asyncio.wait_for(connection.lost.wait(), WATCH_S)
+                await asyncio.wait_for(connection.lost.wait(), look_s)
 
     def _forget(self) -> None:
         self._connection = None
