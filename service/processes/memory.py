@@ -36,7 +36,8 @@ def start_collecting() -> None:
     It walks what is new when that has grown by so many objects. A hundred requests
     under way are ten thousand, none of them garbage: with Python's threshold they were
     walked again and again, 13 of the 175 µs that a request costs an HTTP process. They
-    leave nothing large that refers to itself, and `MemoryWatch` sees to what does.
+    leave nothing large that refers to itself; should one do so in an HTTP process,
+    `MemoryWatch` sees to it.
     """
     gc.freeze()
     gc.set_threshold(*SELDOM)

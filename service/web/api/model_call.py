@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.contract.contract import Contract
+from service.contract.task import SERVING
 from service.engine.batching.batcher import Answer
 from service.engine.batching.tensors import Tensors, count_rows, merge_rows
 from service.engine.texts.request import TextRequest
@@ -268,7 +269,7 @@ class ModelCall:
         stages["encode"] = stages.get("encode", 0.0) + took
         return result
 
-    async def infer(self, rows: Tensors, signature: str = "serving_default") -> Answer:
+    async def infer(self, rows: Tensors, signature: str = SERVING) -> Answer:
         """Have the engine compute `rows`; a caller that hangs up takes them back.
 
         Raises:
@@ -290,9 +291,9 @@ class ModelCall:
         """
         self._take(sum(map(count_rows, groups)))
         if len(groups) == 1:
-            return await self._infer(groups[0], "serving_default")
+            return await self._infer(groups[0], SERVING)
         self.pin()
-        answers = [await self._infer(rows, "serving_default") for rows in groups]
+        answers = [await self._infer(rows, SERVING) for rows in groups]
         outputs = merge_rows([answer.outputs for answer in answers])
         return replace(answers[-1], outputs=outputs)
 

@@ -258,8 +258,8 @@ async def respond(
 ) -> Response | None:
     """What `work` answers, or the error that it ends with as an answer.
 
-    Who is told that the engine or a model is starting is told so after a pause: callers
-    who come again at once would take the cores on which it starts.
+    Who is told that the engine or a model is not there is told so after a pause:
+    callers who come again at once would take the cores on which it starts.
 
     Returns:
         None if nothing is to be sent: `work` has done it, or the caller has hung up.

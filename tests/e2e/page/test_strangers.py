@@ -79,37 +79,48 @@ def test_a_model_of_tensors_has_an_editor_whose_example_works(
     card.get_by_role("button", name="Ask").click()
     expect_says(page, "waves", r"y = 0\.4")
     editor.fill('{"instances": [')
-    assert card.get_by_role("button", name="Ask").is_disabled()
-    expect(card).to_contain_text("Not JSON yet")
+    expect(card.get_by_role("button", name="Ask")).to_be_disabled()
+    expect(card).to_contain_text("Not JSON yet", use_inner_text=True)
 
 
 def test_a_broken_model_says_why(visit: Open, strangers: Server) -> None:
     page = visit(strangers.url)
     card = page.locator("#broken")
     card.locator(".problem", has_text="Version 1 failed: ").wait_for()
-    expect(card.locator(".state")).to_have_text("failed")
+    expect(card.locator(".state")).to_have_text("failed", use_inner_text=True)
 
 
 def test_a_missing_model_says_how_to_get_it(visit: Open) -> None:
     page = visit()  # of the service without photo
     card = page.locator("#photo")
     card.scroll_into_view_if_needed()
-    expect(card.locator(".state")).to_have_text("missing")
-    expect(card.locator("pre")).to_have_text("python -m training photo")
+    expect(card.locator(".state")).to_have_text("missing", use_inner_text=True)
+    expect(card.locator("pre")).to_have_text(
+        "python -m training photo", use_inner_text=True
+    )
 
 
 def test_what_is_known_of_a_model_stands_on_its_card(visit: Open) -> None:
     card = bring(visit(), "digits").locator("#digits")
-    expect(card.locator(".quality")).to_contain_text("Of 10,000 examples")
-    expect(card.locator(".quality")).to_contain_text("it got 40 wrong")
-    expect(card.locator(".quality")).to_contain_text("Guessing among 10 answers")
+    expect(card.locator(".quality")).to_contain_text(
+        "Of 10,000 examples", use_inner_text=True
+    )
+    expect(card.locator(".quality")).to_contain_text(
+        "it got 40 wrong", use_inner_text=True
+    )
+    expect(card.locator(".quality")).to_contain_text(
+        "Guessing among 10 answers", use_inner_text=True
+    )
     card.get_by_text("How good is it?").click()
     plots = [*(DIGITS / str(max(DIGITS_VERSIONS)) / "report").glob("*.png")]
-    assert card.locator(".plots img").count() == len(plots) > 3
+    assert len(plots) > 3
+    expect(card.locator(".plots img")).to_have_count(len(plots))
     plot = card.locator(".plots img").first
     plot.scroll_into_view_if_needed()
     until(lambda: bool(plot.evaluate("(image) => image.naturalWidth")))
     card.get_by_text("What it is, and what it is not for").click()
-    text = card.locator(".folded").nth(1).inner_text()
-    assert "CC BY-SA 3.0" in text
-    assert "digits of other scripts are unknown" in text
+    text = card.locator(".folded").nth(1)
+    expect(text).to_contain_text("CC BY-SA 3.0", use_inner_text=True)
+    expect(text).to_contain_text(
+        "digits of other scripts are unknown", use_inner_text=True
+    )

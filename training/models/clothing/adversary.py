@@ -30,10 +30,10 @@ class AdversaryRecipe:
     widths: tuple[int, int, int, int] = (32, 64, 96, 128)
     features: int = 128
     rate: float = 4e-4
-    penalty: float = 0.5
+    penalty: float = 0.05
     penalty_every: int = 16
-    naming: float = 0.0
-    named: float = 0.0
+    naming: float = 0.3
+    named: float = 0.05
 
 
 class Adversary:

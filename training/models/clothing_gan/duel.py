@@ -1,6 +1,6 @@
 """The duel of the clothing GAN: what both players do in a step of training."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import tensorflow as tf
@@ -8,8 +8,6 @@ import tensorflow as tf
 from training.models.clothing.adversary import Adversary, AdversaryRecipe, build_adam
 from training.models.clothing.decoder import build_decoder, emphasise_category
 from training.models.clothing.fitting import take_average
-
-_NAMING = AdversaryRecipe(penalty=0.05, naming=0.3, named=0.05)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ class Recipe:
     hidden: int = 256
     generator_widths: tuple[int, int, int] = (64, 48, 16)
     generator_rate: float = 4e-4
-    adversary: AdversaryRecipe = _NAMING
+    adversary: AdversaryRecipe = field(default_factory=AdversaryRecipe)
     averaging: float = 0.999
     measured_each: int = 1_000
 

@@ -17,9 +17,7 @@ from training.models.clothing_vae.network import (
     surprise,
 )
 
-_SMALL = AdversaryRecipe(
-    widths=(24, 48, 64, 96), features=96, penalty=0.05, naming=0.3, named=0.05
-)
+_SMALL = AdversaryRecipe(widths=(24, 48, 64, 96), features=96)
 
 
 @dataclass(frozen=True, slots=True)
