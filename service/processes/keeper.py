@@ -94,7 +94,7 @@ class Keeper:
                 watch.cancel()
                 said.close()
         self._handover = self._handover.model_copy(
-            update={"predecessor_ended": code, "last_words": tuple(said.words.lines)}
+            update={"predecessor_ended": code, "last_words": said.words.lines}
         )
         return f"({process.pid}) ended with {code}{said.words.quoted()}"
 

@@ -384,6 +384,7 @@ def test_an_engine_that_dies_ends_a_stream_with_an_error(server: Server) -> None
         got += data
     assert b'"code":"engine_gone"' in got
     connection.close()
+    until(lambda: not server.is_ready())  # the other HTTP process may see it later
     server.wait_ready()
     answer = server.client.post(PATH, json={"seed": 8})
     assert answer.json()["texts"][0]["text"] == compose(seed=8)
