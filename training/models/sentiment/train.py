@@ -1,7 +1,8 @@
 """Train the sentiment model: IMDB → LSTMs and n-grams → artifacts/sentiment/<version>.
 
 reviews ─▶ tokens ─┬─▶ n-grams ─▶ logistic regression ─────────────┐
-           │       └─▶ LSTMs, on windows of reviews, on pieces,    │
+           │       ├─▶ phrases: a convolution over words ──────────┤
+           │       └─▶ LSTM, on windows of reviews, on pieces,     │
            │           on sentences turned round and made-up ones ─┼─▶ blend ─▶ test
            └── neighbouring reviews, other made-up words ──────────┘
 """
@@ -40,6 +41,7 @@ from training.models.sentiment.model import (
     SentimentModel,
     describe_rows,
 )
+from training.models.sentiment.phrases import Phrases, fit_phrases
 from training.models.sentiment.recipe import QUICK, Recipe
 from training.models.sentiment.text import (
     Vocabulary,
@@ -62,7 +64,7 @@ _SIGNS = tuple(sign.encode() for sign in lexicon.EMOJI.good + lexicon.EMOJI.bad)
 
 
 def train(options: RunOptions) -> None:
-    """Film reviews, liked or not: a bidirectional LSTM beside n-grams, on IMDB.
+    """Film reviews, liked or not: an LSTM beside n-grams and phrases, on IMDB.
 
     About half an hour on two cores.
     """
@@ -78,7 +80,7 @@ def train(options: RunOptions) -> None:
     model, history, caution, both = fit(training, validation, recipe, options.seed)
     on_validation = answer(model, validation)
     log.info("Validation: %s", card.summarise(validation, on_validation))
-    model.take_ngrams(_fit_ngrams(both, recipe))
+    model.take(_fit_ngrams(both, recipe), _fit_phrases(both, recipe, options.seed))
     rows = {
         "train": len(training),
         "validation": len(validation),
@@ -110,7 +112,7 @@ def train(options: RunOptions) -> None:
 def fit(
     training: imdb.Reviews, validation: imdb.Reviews, recipe: Recipe, seed: int
 ) -> tuple[SentimentModel, dict[str, list[float]], Caution, Corpus]:
-    """Fit both branches on `training`, their blend on `validation`.
+    """Fit all branches on `training`, their blend on `validation`.
 
     Returns:
         The model, the LSTMs' figures at each epoch, where the model is in doubt, and
@@ -169,6 +171,7 @@ def fit(
         vocabulary,
         network,
         _fit_ngrams(whole, recipe),
+        _fit_phrases(whole, recipe, seed),
         Reach(recipe.head, recipe.tail),
         Familiarity(words, counts),
     )
@@ -224,6 +227,18 @@ def _fit_ngrams(whole: Corpus, recipe: Recipe) -> Linear:
     return fitted
 
 
+def _fit_phrases(whole: Corpus, recipe: Recipe, seed: int) -> Phrases:
+    return fit_phrases(
+        whole,
+        words=recipe.phrase_words,
+        filters=recipe.phrase_filters,
+        epochs=recipe.phrase_epochs,
+        learning_rate=recipe.phrase_rate,
+        decay=recipe.phrase_decay,
+        seed=seed,
+    )
+
+
 def _count_by_label(whole: Corpus, vocabulary: Vocabulary) -> tuple[Any, Any]:
     """(ids,) int64 each: how often each id stands in likes, and in dislikes."""
     counts = [
@@ -251,8 +266,8 @@ def blend(model: SentimentModel, corpus: Corpus) -> None:
     ordered, features = corpus.select(order), []
     for part in slice_rows(len(ordered), _CHUNK):
         ids = as_ragged(ordered.rows[part])
-        ngrams, steps = model.read_branches(ids)
-        features.append(describe_rows(ngrams, steps, ids.row_lengths()).numpy())
+        described = describe_rows(model.read_branches(ids), ids.row_lengths())
+        features.append(described.numpy())
     model.blend = fit_blend(
         np.concatenate(features).astype(np.float64), ordered.labels, ordered.weights
     )
