@@ -17,7 +17,7 @@ from service.logs import LogWriter, configure_logging
 from service.metrics import Metrics, share_metrics
 from service.settings import Settings
 
-BEAT_S = 0.5
+BEAT_S = 1.0  # between two heartbeats
 
 
 class Handover(BaseModel):

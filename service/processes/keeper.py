@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.05, 5.0
 STABLE_S = 10.0  # a process that lived so long is started again without delay
-CHECK_S = 0.5  # how often a heartbeat is looked for
+CHECK_S = 1.0  # how often a heartbeat is looked for
 ADMIN_TOKEN = "SERVERY_ADMIN_TOKEN"  # noqa: S105 - the name of it
 START_S = 300.0  # until the first one: a cold disk may take minutes for TensorFlow
 

@@ -136,8 +136,9 @@ class MemoryWatch:
         resident = resident_bytes()
         if resident > self._settled + GROWTH_BYTES:
             give_back()
-            resident = resident_bytes()
-        self._settled = resident
+            self._settled = resident_bytes()
+        else:  # many small steps are a large one
+            self._settled = min(self._settled, resident)
 
 
 def resident_bytes() -> int:

@@ -40,10 +40,9 @@ class Health(HealthServicer):  # type: ignore[misc]
         """The state at this moment."""
         status = self._status(request.service)
         if status == Answer.SERVICE_UNKNOWN:
-            await context.abort(
-                grpc.StatusCode.NOT_FOUND,
-                f"No service or model is named {request.service[:256]!r}.",
-            )
+            context.set_code(grpc.StatusCode.NOT_FOUND)
+            named = request.service[:256]
+            context.set_details(f"No service or model is named {named!r}.")
         return Answer(status=status)
 
     async def Watch(  # noqa: N802

@@ -105,7 +105,9 @@ class _Serving:
         if isinstance(answer, ServeryError):
             metadata = [*_metadata(record), *answer.headers.items()]
             context.set_trailing_metadata(metadata)
-            await context.abort(status_of(answer), _fit(answer.message))
+            context.set_code(status_of(answer))
+            context.set_details(_fit(answer.message))
+            return b""  # `abort` would keep the request in a cycle with its own error
         context.set_trailing_metadata(_metadata(record))
         result: bytes = answer.SerializeToString()
         return result
@@ -167,7 +169,9 @@ class _Serving:
                 _note(record, DeadlineExceeded(""))
             raise
         except ServeryError as error:
-            yield _note(record, error)
+            _note(record, error)
+            await state.accounting.pause(error, record)
+            yield error
         except Exception:
             logger.exception("request %s failed", record.request_id, extra=record.extra)
             yield _note(record, ServeryError(INTERNAL))

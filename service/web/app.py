@@ -99,7 +99,9 @@ async def _watch_files(state: AppState) -> None:
 
 async def _answer(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServeryError)  # registered for no other  # noqa: S101
-    return error_response(error, request.scope["record"])
+    state, record = request.scope["servery"], request.scope["record"]
+    await state.accounting.pause(error, record)
+    return error_response(error, record)
 
 
 async def _answer_invalid(request: Request, error: Exception) -> Response:

@@ -22,6 +22,7 @@ class Caller:
 
 for _ in range(10):
     Caller()
+    watch.check() if SLOWLY else None
 held = resident_bytes() - before
 watch.check()
 print(held // 1_000_000, (resident_bytes() - before) // 1_000_000)
@@ -29,10 +30,17 @@ print(held // 1_000_000, (resident_bytes() - before) // 1_000_000)
 
 
 def test_garbage_in_cycles_is_given_back_when_the_process_has_grown() -> None:
-    command = [sys.executable, "-c", SCRIPT]
+    command = [sys.executable, "-c", f"SLOWLY = False{SCRIPT}"]
     held, left = subprocess.check_output(command, text=True).split()
     assert int(held) >= 150
     assert int(left) < 20
+
+
+def test_garbage_that_comes_little_by_little_is_given_back_too() -> None:
+    command = [sys.executable, "-c", f"SLOWLY = True{SCRIPT}"]
+    held, left = subprocess.check_output(command, text=True).split()
+    assert int(held) < 60
+    assert int(left) < 60
 
 
 REQUESTS = """

@@ -1,7 +1,9 @@
 """What all RPCs share: limits, deadlines, cancellation, identity, log and metrics."""
 
+import gc
 import threading
 import time
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ BODY_BYTES = 2_000_000
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
+NOT_FOUND = grpc.StatusCode.NOT_FOUND
 TOO_LATE = grpc.StatusCode.DEADLINE_EXCEEDED
 
 
@@ -60,6 +63,27 @@ def test_more_requests_than_may_be_in_flight_are_refused_at_once(
         assert narrow.engine.cancelled.acquire(timeout=30)
     narrow.engine.held = False
     assert infer(narrow, pairs()).outputs
+
+
+def test_a_refused_message_is_kept_by_nothing(serving: Serving) -> None:
+    message, strange = b"\xff" * 100_000, pairs()
+    strange.model_name = "strange"
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            refused(INVALID, call=lambda: serving.call(SERVICE, "ModelInfer", message))
+            refused(NOT_FOUND, call=lambda: infer(serving, strange))
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        frames = [each for each in gc.garbage if isinstance(each, types.FrameType)]
+        assert not [
+            each for each in frames if "/service/rpc/" in each.f_code.co_filename
+        ]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
 
 
 def test_rpcs_of_all_kinds_have_a_limit(narrow: Serving) -> None:

@@ -32,6 +32,7 @@ INTRODUCTION_S = 1.0  # that a start waits for an engine; it may be starting too
 RECONNECT_S = 0.05
 BULKY_BYTES = 1 << 16  # rows of more are not copied to travel with others
 LOOKS = 4  # for a sign of the engine's life, in the time after which it is missed
+MOST_APART_S = 0.5  # of two of them
 
 
 class EngineClient:
@@ -179,7 +180,7 @@ class EngineClient:
 
     async def _watch(self, connection: ClientConnection) -> None:
         """Until the connection is lost: see whether the engine gives signs of life."""
-        look_s = self._silence_s / LOOKS
+        look_s = min(self._silence_s / LOOKS, MOST_APART_S)
         while not connection.lost.is_set():
             silent_s = time.monotonic() - connection.heard
             responding = silent_s < self._silence_s

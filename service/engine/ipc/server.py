@@ -30,11 +30,11 @@ from service.engine.ipc.text_frames import (
 from service.engine.texts.request import TextSummary, Written
 from service.engine.texts.text import Writing
 from service.errors import ServeryError
-from service.processes.handover import BEAT_S
 from service.processes.sockets import is_ours
 
 logger = logging.getLogger(__name__)
 
+HEARTBEAT_S = 0.5  # readiness turns red after a second without, if so set
 UNREAD_S = 5.0  # that an HTTP process may leave answers unread when the buffer is full
 
 
@@ -185,7 +185,7 @@ class _ServerConnection(Connection):
         if not self.congested:
             self.send(frame(Kind.HEARTBEAT))
         loop = asyncio.get_running_loop()
-        self._heartbeat = loop.call_later(BEAT_S, self._beat)
+        self._heartbeat = loop.call_later(HEARTBEAT_S, self._beat)
 
     def _send_catalog(self, catalog: Catalog) -> None:
         self.send(frame(Kind.CATALOG, catalog.model_dump_json().encode()))

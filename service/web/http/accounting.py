@@ -5,13 +5,20 @@ Traces begin and end here, too.
 A request costs a tenth of a prediction if each is written down by itself.
 """
 
+import asyncio
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from service.access.shares import Shares
-from service.errors import RateExceeded, Unavailable
+from service.errors import (
+    EngineGone,
+    ModelNotReady,
+    RateExceeded,
+    ServeryError,
+    Unavailable,
+)
 from service.logs import AccessLog
 from service.metrics import DelayedCall, Metrics
 from service.settings import Settings
@@ -22,6 +29,8 @@ if TYPE_CHECKING:
     from service.tracing.requests import RequestTracer
 
 FULL = "Too many requests are under way; try again soon."
+PAUSE_S = 0.1  # before it is said that something starts
+SOON_S = 1  # after which a new try makes sense, where something does
 OK = 200
 OUTCOMES = {OK: "ok", RateExceeded.status: "limited"}
 STAGES = ("decode", "queue", "compute", "encode")
@@ -66,7 +75,9 @@ class Accounting:
 
     def enter(self, record: RequestRecord) -> None:
         """One more request is under way."""
-        self.in_flight += record.method == "POST"
+        if record.method == "POST":
+            self.in_flight += 1
+            record.counted = True
         if self._tracer is not None:
             record.trace = self._tracer.start(record)
         self._flush.plan()
@@ -97,12 +108,23 @@ class Accounting:
 
     def leave(self, record: RequestRecord) -> None:
         """This one is over; each that has entered leaves."""
-        self.in_flight -= record.method == "POST"
-        if record.admitted:
-            self.places.release(record.asker)
-        if record.held_bytes:
-            self._decoded.release(record.asker, record.held_bytes)
+        self._give_back(record)
         self._finish(record)
+
+    async def pause(self, error: ServeryError, record: RequestRecord) -> None:
+        """Keep a caller for a moment who is told that the engine or a model starts.
+
+        Callers who come again at once would take the cores on which it starts. Others
+        may have meanwhile what this one held.
+
+        Raises:
+            ClientDisconnectedError: The caller has hung up.
+        """
+        if not isinstance(error, EngineGone | ModelNotReady):
+            return
+        if record.counted and error.retry_after_s <= SOON_S:
+            self._give_back(record)
+            await record.wait_for(asyncio.ensure_future(asyncio.sleep(PAUSE_S)))
 
     def note(self, record: RequestRecord) -> None:
         """This one ended before it could enter: its bytes were wrong, or too few."""
@@ -129,6 +151,18 @@ class Accounting:
             self._access_log.write(
                 lines + [_refusals(*each) for each in refused.items()]
             )
+
+    def _give_back(self, record: RequestRecord) -> None:
+        """Others may have what it holds."""
+        if record.counted:
+            self.in_flight -= 1
+            record.counted = False
+        if record.admitted:
+            self.places.release(record.asker)
+            record.admitted = False
+        if record.held_bytes:
+            self._decoded.release(record.asker, record.held_bytes)
+            record.held_bytes = 0
 
     def _finish(self, record: RequestRecord) -> None:
         record.finish()

@@ -11,7 +11,6 @@ from typing import Protocol
 
 from service.access.shares import Shares
 from service.errors import TooManyConnections
-from service.processes.memory import MemoryWatch
 from service.processes.sockets import unread_bytes
 from service.web.http.forwarded import TrustedProxies
 from service.web.http.head import is_whole
@@ -78,7 +77,6 @@ class Connections:
         self._metrics = state.metrics
         for reason in WHY_DROPPED:
             self._metrics.connections_dropped.labels(reason)  # from the start, at 0
-        self._memory = MemoryWatch()
         self._warn_again_at = self._look_again_at = 0.0
         self._busy_crowd: dict[Connected, None] | None = None
         self._is_ticking, self._ticks_at = False, 0.0
@@ -204,7 +202,6 @@ class Connections:
         if now - self._ticks_at < LATE_S:
             for connection in [*self._all, *self._refused]:
                 connection.check_time(now)
-        self._memory.check()
         self._is_ticking = len(self) > 0  # without connections the clock stands
         if self._is_ticking:
             self._plan(loop)

@@ -73,7 +73,7 @@ class RequestMiddleware:
                 work = found.endpoint(Request(scope, receive))
             else:
                 work = self._serve(scope, receive, send, record)
-            response = await respond(work, record)
+            response = await respond(work, record, self.state.accounting.pause)
             if response is not None:
                 record.status = response.status_code
                 await response(scope, receive, send)

@@ -15,13 +15,7 @@ from starlette.responses import Response
 
 from service.access.caller import Caller
 from service.engine.batching.callers import Turn
-from service.errors import (
-    EngineGone,
-    InvalidInput,
-    ModelNotReady,
-    ServeryError,
-    forget_frames,
-)
+from service.errors import InvalidInput, ServeryError, forget_frames
 
 if TYPE_CHECKING:
     from service.drift.monitor import Outcome
@@ -35,7 +29,6 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 INTERNAL = "Internal error; the log knows more by this id."
-PAUSE_S = 0.1  # before it is said that nothing is there yet; see `respond`
 CLIENT_CLOSED_REQUEST = 499  # nginx's number, for the log: nobody is there to read it
 
 _PROCESS = secrets.token_hex(4)
@@ -72,10 +65,11 @@ class RequestRecord:
         caller: Whose API key was shown, where keys are asked for.
         peer: The network from which it comes.
         bulk: Whether it can wait for those that cannot.
-        admitted: Whether it has a place among the requests under way.
         cors: What its answer says to browsers of who may read it.
         labels: What a model answered with.
         stages: Seconds, by what they were spent on.
+        counted: Whether it counts as one under way.
+        admitted: Whether it has a place among those of who asks.
         held_bytes: Of what was decoded, and is counted while it is under way.
         outcomes: What its answers are counted by, until they are.
         is_sampled: Whether it is written down; None: it was not decided yet.
@@ -87,7 +81,7 @@ class RequestRecord:
 
     __slots__ = (
         "_awaited", "_ended", "abandoned", "admitted", "batch_rows", "bulk", "caller",
-        "code", "cors", "headers", "held_bytes", "invalid_status", "is_rpc",
+        "code", "cors", "counted", "headers", "held_bytes", "invalid_status", "is_rpc",
         "is_sampled", "labels", "link", "method", "model", "outcomes", "path", "peer",
         "request_id", "route", "rows", "seconds", "stages", "started", "status",
         "trace", "version",
@@ -111,7 +105,7 @@ class RequestRecord:
         self.code: str | None = None
         self.caller: Caller | None = None
         self.peer = ""
-        self.bulk = self.admitted = False
+        self.bulk = self.counted = self.admitted = False
         self.cors: Sequence[tuple[bytes, bytes]] = ()
         self.model = ""
         self.version: int | None = None
@@ -254,27 +248,31 @@ class RequestRecord:
 
 
 async def respond(
-    work: Awaitable[Response | None], record: RequestRecord
+    work: Awaitable[Response | None],
+    record: RequestRecord,
+    pause: Callable[[ServeryError, RequestRecord], Awaitable[None]],
 ) -> Response | None:
     """What `work` answers, or the error that it ends with as an answer.
 
-    Who is told that the engine or a model is not there is told so after a pause:
-    callers who come again at once would take the cores on which it starts.
+    Args:
+        work: Serves the request.
+        record: Of the request.
+        pause: See `Accounting.pause`.
 
     Returns:
         None if nothing is to be sent: `work` has done it, or the caller has hung up.
     """
     try:
-        return await work
+        try:
+            return await work
+        except ServeryError as error:
+            forget_frames(error)
+            await pause(error, record)
+            return error_response(error, record)
     except ClientDisconnectedError as error:
         forget_frames(error)
         record.close_early()
         return None
-    except ServeryError as error:
-        forget_frames(error)
-        if isinstance(error, EngineGone | ModelNotReady):
-            await asyncio.sleep(PAUSE_S)
-        return error_response(error, record)
     except Exception as error:
         logger.exception("request %s failed", record.request_id, extra=record.extra)
         if record.status:

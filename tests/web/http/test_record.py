@@ -21,11 +21,17 @@ from service.errors import (
 from service.metrics import Metrics
 from service.settings import Settings
 from service.web.app import create_app
-from service.web.http import record as of_record
+from service.web.http import accounting as of_accounting
+from service.web.http.accounting import Accounting
 from service.web.http.record import RequestRecord, respond
 from service.web.state import AppState
 
 PATH = "/v1/predict/digits"
+STARTS = EngineGone("The engine is starting.")
+
+
+def accounting() -> Accounting:
+    return Accounting(Settings(), Metrics(CollectorRegistry()), None)
 
 
 def test_a_request_that_is_turned_away_is_counted_for_its_route() -> None:
@@ -75,35 +81,81 @@ def test_an_error_that_was_answered_keeps_nothing_of_its_request(
         record = RequestRecord("POST", PATH, PATH, {})
         future = asyncio.get_running_loop().create_future()
         future.set_exception(error)
-        await respond(fail(record, future), record)
+        await respond(fail(record, future), record, accounting().pause)
 
     asyncio.run(ask())
     assert [each() for each in held] == [None]
 
 
+async def refuse(error: ServeryError) -> None:
+    raise error
+
+
 @pytest.mark.parametrize(
-    ("error", "waits"),
+    ("method", "error", "waits"),
     [
-        (EngineGone("The engine is starting."), True),
-        (ModelNotReady("digits is loading."), True),
-        (QueueFull("Too many rows wait."), False),
-        (ServeryError("a bug"), False),
+        ("POST", STARTS, True),
+        ("POST", ModelNotReady("digits is loading."), True),
+        ("POST", ModelNotReady("photo is not there.", retry_after_s=60), False),
+        ("POST", QueueFull("Too many rows wait."), False),
+        ("POST", ServeryError("a bug"), False),
+        ("GET", STARTS, False),
     ],
 )
 def test_only_who_is_told_that_something_starts_is_told_after_a_pause(
-    error: ServeryError, monkeypatch: pytest.MonkeyPatch, *, waits: bool
+    method: str, error: ServeryError, monkeypatch: pytest.MonkeyPatch, *, waits: bool
 ) -> None:
-    monkeypatch.setattr(of_record, "PAUSE_S", 3600)
+    monkeypatch.setattr(of_accounting, "PAUSE_S", 3600)
 
-    async def fail() -> None:
-        raise error
-
-    async def ask() -> bool:
-        record = RequestRecord("POST", PATH, PATH, {})
-        answer = asyncio.create_task(respond(fail(), record))
+    async def ask() -> None:
+        asked, record = accounting(), RequestRecord(method, PATH, PATH, {})
+        asked.enter(record)
+        answer = asyncio.create_task(respond(refuse(error), record, asked.pause))
         for _ in range(10):
             await asyncio.sleep(0)
+        assert answer.done() is not waits
         answer.cancel()
-        return not answer.done()
 
-    assert asyncio.run(ask()) is waits
+    asyncio.run(ask())
+
+
+def test_who_waits_in_a_pause_has_nobodys_place_and_may_hang_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(of_accounting, "PAUSE_S", 3600)
+
+    async def ask() -> None:
+        asked, record = accounting(), RequestRecord("POST", PATH, PATH, {})
+        asked.enter(record)
+        asked.admit(record)
+        asked.hold(record, 1000)
+        answer = asyncio.create_task(respond(refuse(STARTS), record, asked.pause))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert (asked.in_flight, asked.places.held) == (0, 0)
+        record.abandon()
+        assert await answer is None
+        assert (record.status, record.code) == (499, "client_disconnected")
+        asked.leave(record)
+        assert (asked.in_flight, asked.places.held) == (0, 0)
+
+    asyncio.run(ask())
+
+
+def test_who_asks_with_a_query_is_told_after_the_same_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(of_accounting, "PAUSE_S", 0.3)
+    registry = CollectorRegistry()
+    state = AppState(Settings(), EngineClient(Path("nowhere")), Metrics(registry))
+
+    async def ask(query: str) -> float:
+        transport = httpx.ASGITransport(create_app(state))
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as web:
+            answer = await web.post(f"{PATH}{query}", json={"image": ""})
+        assert answer.status_code == 503
+        return answer.elapsed.total_seconds()
+
+    for query in ("", "?version=1"):
+        assert asyncio.run(ask(query)) >= 0.3
+    state.close()
