@@ -188,13 +188,12 @@ def test_training_measures_what_it_wrote(tiny_sentiment: Path) -> None:
     assert manifest.metrics["test"]["accuracy"] > 0.8
     assert manifest.metrics["short_sentences"]["rows"] == 40
     assert manifest.training is not None
-    assert len(manifest.training.hyperparameters["blend"]) == 12
+    assert len(manifest.training.hyperparameters["blend"]) == 9
     assert manifest.metrics["probes"]["rows"] == 200
     assert "wrong" not in manifest.metrics["probes"]  # nobody is to tune on them
     assert manifest.metrics["ablation"]["test"].keys() == {
         "ngrams_alone",
         "lstm_alone",
-        "phrases_alone",
         "together",
     }
     assert sum(name.startswith("report/") for name in manifest.files) == 4

@@ -17,13 +17,7 @@ from training.models.sentiment.lengths import (
     accuracy_by_length,
     draw_accuracy_by_length,
 )
-from training.models.sentiment.model import (
-    BRANCHES,
-    NGRAM_WORDS,
-    Reach,
-    SentimentModel,
-)
-from training.models.sentiment.phrases import PLACES
+from training.models.sentiment.model import NGRAM_WORDS, Reach, SentimentModel
 from training.plots import binary
 from training.plots import classification as plots
 
@@ -70,13 +64,13 @@ def summarise(reviews: Reviews, answers: Answers) -> dict[str, Any]:
 
 
 def ablate(reviews: Reviews, answers: Answers) -> dict[str, Any]:
-    """What each branch is worth alone, and all together.
+    """What each branch is worth alone, and both together.
 
     Alone, a branch has no blend that says where likes begin: it is asked whether its
     log-odds are above 0.
     """
     found = {}
-    for name in (*BRANCHES, "probability"):
+    for name in ("ngrams", "lstm", "probability"):
         scores = answers[name]
         right = (scores > (0.5 if name == "probability" else 0)) == reviews.labels
         found["together" if name == "probability" else f"{name}_alone"] = {
@@ -121,15 +115,15 @@ def describe(
         name="sentiment",
         task="text classification",
         description=(
-            "Whether an English film review likes its film. Three branches: logistic "
-            "regression on naive Bayes features reads all runs of 1 to "
-            f"{NGRAM_WORDS} words of a text; of its first {reach.head} and last "
-            f"{reach.tail} tokens a bidirectional LSTM over a convolution of word "
-            "vectors pools all steps, and a convolution over words themselves looks "
-            f"for the strongest runs of {PLACES}. A blend that knows the text's length "
-            "weighs them and is calibrated on validation reviews, short pieces of "
-            "them and made-up sentences. On reviews the n-grams alone are nearly as "
-            "good: see ablation. On short sentences the LSTM decides."
+            "Whether an English film review likes its film. A bidirectional LSTM "
+            f"over a convolution reads the first {reach.head} and the last "
+            f"{reach.tail} tokens of a text and pools over all steps; beside it, "
+            "logistic "
+            f"regression on naive Bayes features reads all runs of 1 to {NGRAM_WORDS} "
+            "words of the whole text; a blend that knows the text's length weighs "
+            "both and is calibrated on validation reviews, short pieces of them and "
+            "made-up sentences. On reviews the n-grams alone are nearly as good: see "
+            "ablation. On short sentences the LSTM decides."
         ),
         intended_use=(
             "Sorting reviews and remarks about films, in English, from a word to "
@@ -143,8 +137,8 @@ def describe(
         metrics=metrics,
         constants={
             "truncation": {
-                "first_tokens": reach.head,
-                "last_tokens": reach.tail,
+                "lstm_first_tokens": reach.head,
+                "lstm_last_tokens": reach.tail,
                 "ngrams": "all tokens",
             },
             "threshold": 0.5,
@@ -167,7 +161,6 @@ def _limits(metrics: dict[str, Any], reach: Reach) -> str:
         "slang and other languages were not learned. Names of films, actors and "
         "directors sway "
         "it. Where the text is hardly English or the probability near 0.5, see the "
-        "constants, the answer is little more than a guess. Of long texts only "
-        f"the n-grams read what is between the first {reach.head} and the last "
-        f"{reach.tail} tokens."
+        "constants, the answer is little more than a guess. Of long texts the LSTM "
+        f"skips all between the first {reach.head} and the last {reach.tail} tokens."
     )

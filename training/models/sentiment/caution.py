@@ -75,7 +75,11 @@ def calibrate(
     both = reviews.join(pieces)
     probability = np.concatenate(
         [
-            tf.sigmoid(model.mix(model.read_branches(ids), ids.row_lengths())).numpy()
+            tf.sigmoid(
+                model.mix(
+                    *model.read_branches(ids), tf.cast(ids.row_lengths(), "int32")
+                )
+            ).numpy()
             for ids in _in_chunks(both.rows)
         ]
     )

@@ -1,6 +1,6 @@
 """The sentiment model as it is served: text to a calibrated probability, one graph."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,6 @@ from training.models.sentiment.familiarity import Familiarity
 from training.models.sentiment.linear import Linear
 from training.models.sentiment.lstm import MULTIPLE, word_vectors_of
 from training.models.sentiment.ngram_table import look_up, pack_weights
-from training.models.sentiment.phrases import Phrases, find_strongest, pack_tables
 from training.models.sentiment.text import (
     PADDING,
     Vocabulary,
@@ -24,7 +23,6 @@ from training.models.sentiment.text import (
 )
 
 NGRAM_WORDS = 3
-BRANCHES = ("ngrams", "lstm", "phrases")
 OUTPUTS = ("probability", "tokens", "unknown_tokens", "known_words", "familiarity")
 _USUAL_TOKENS = 100.0  # the blend's terms in length are about 0 here
 _FEW_TOKENS = 30.0  # below, it has terms of its own
@@ -32,31 +30,25 @@ _FEW_TOKENS = 30.0  # below, it has terms of its own
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What of a long text a branch reads; that of the n-grams reads all.
+    """What of a long text the LSTM reads; the n-gram branch reads all.
 
     Attributes:
         head: tokens of the beginning.
-        tail: tokens of the end; with `head` a multiple of `MULTIPLE`.
+        tail: tokens of the end; with `head` a multiple of 32.
     """
 
-    head: int
-    tail: int
-
-
-PHRASES_REACH = Reach(
-    256, 512
-)  # so much is in memory at a time, in each text of a batch
+    head: int = 96
+    tail: int = 288
 
 
 class SentimentModel:
-    """Three branches and their blend, with most weights in a byte or two each.
+    """Both branches and their blend, with most weights in two bytes each.
 
     Args:
         vocabulary: of all branches.
         network: trained; see `lstm.build_network`.
         linear: the n-gram branch.
-        phrases: the branch of phrases.
-        reach: what the LSTM and the branch of phrases read.
+        reach: what the LSTMs read.
         familiarity: see `familiarity.Familiarity`.
     """
 
@@ -65,7 +57,6 @@ class SentimentModel:
         vocabulary: Vocabulary,
         network: Any,
         linear: Linear,
-        phrases: Phrases,
         reach: Reach,
         familiarity: Familiarity,
     ):
@@ -75,42 +66,37 @@ class SentimentModel:
         vectors = word_vectors_of(network).astype(np.float16)
         self._vectors = tf.Variable(vectors, trainable=False)
         self._familiarity = familiarity
-        self.blend = np.array([1.0] * len(BRANCHES) + [0.0] * (2 * len(BRANCHES) + 3))
-        self.take(linear, phrases)
+        self.blend = np.array([1.0, 1.0] + [0.0] * 7)
+        self.take_ngrams(linear)
 
-    def take(self, linear: Linear, phrases: Phrases) -> None:
-        """Exchange these branches for others, fitted on more."""
+    def take_ngrams(self, linear: Linear) -> None:
+        """Exchange the n-gram branch."""
         table, self._most = pack_weights(linear)
         self._ngrams = tf.Variable(table, trainable=False)
         self._bias = linear.bias
-        tables, self._steps = pack_tables(phrases)
-        self._phrases = tf.Variable(tables, trainable=False)
-        self._read_out = phrases
 
-    def read_branches(self, ids: Any) -> dict[str, Any]:
+    def read_branches(self, ids: Any) -> tuple[Any, Any]:
         """Give each branch's log-odds, (rows,) float32, of (rows, None) ragged ids."""
-        reach = self._reach
-        cut = truncate(ids, reach.head, reach.tail)
-        padded = pad(cut, MULTIPLE, reach.head + reach.tail)
-        return {
-            "ngrams": self._read_ngrams(ids),
-            "lstm": self._read_steps(padded),
-            "phrases": self._read_phrases(padded),
-        }
+        return self._read_ngrams(ids), self._read_steps(ids)
 
-    def mix(self, branches: Mapping[str, Any], lengths: Any) -> Any:
+    def mix(self, ngrams: Any, steps: Any, lengths: Any) -> Any:
         """Blend the branches' log-odds; how much each is worth depends on length."""
-        features = describe_rows(branches, lengths)
+        features = describe_rows(ngrams, steps, lengths)
         return tf.linalg.matvec(features, tf.constant(self.blend, tf.float32))
 
     def answer(self, text: Any) -> dict[str, Any]:
         """`classify`, and the log-odds of each branch beside it."""
         ids = self.vocabulary.read(text)
         lengths = tf.cast(ids.row_lengths(), tf.int32)
-        branches = self.read_branches(ids)
-        probability = tf.sigmoid(self.mix(branches, lengths))
+        ngrams, steps = self.read_branches(ids)
+        probability = tf.sigmoid(self.mix(ngrams, steps, lengths))
         counted = self._familiarity.measure(ids)
-        return counted | branches | {"probability": probability, "tokens": lengths}
+        return counted | {
+            "probability": probability,
+            "tokens": lengths,
+            "ngrams": ngrams,
+            "lstm": steps,
+        }
 
     def classify(self, text: Any) -> dict[str, Any]:
         """Give what is served, (rows,) each, of (rows,) string; see `OUTPUTS`."""
@@ -134,30 +120,27 @@ class SentimentModel:
         sums = tf.math.unsorted_segment_sum(weights, rows, count)
         return sums * tf.math.rsqrt(tf.maximum(found, 1.0)) + self._bias
 
-    def _read_steps(self, padded: Any) -> Any:
+    def _read_steps(self, ids: Any) -> Any:
+        reach = self._reach
+        padded = pad(
+            truncate(ids, reach.head, reach.tail), MULTIPLE, reach.head + reach.tail
+        )
         vectors = tf.cast(tf.gather(self._vectors, padded), tf.float32)
         logits = self._body([vectors, padded != PADDING], training=False)
         return tf.reduce_mean(logits, axis=1)
 
-    def _read_phrases(self, padded: Any) -> Any:
-        phrases = self._read_out
-        steps = tf.cast(find_strongest(self._phrases, padded), tf.float32)
-        active = tf.nn.relu(steps * self._steps + phrases.biases)
-        return tf.linalg.matvec(active, phrases.output) + phrases.bias
 
+def describe_rows(ngrams: Any, steps: Any, lengths: Any) -> Any:
+    """The blend's inputs, (rows, 9): both branches and 1, these times length.
 
-def describe_rows(branches: Mapping[str, Any], lengths: Any) -> Any:
-    """The blend's inputs, (rows, terms): all branches and 1, these times length.
-
-    And times how much shorter than `_FEW_TOKENS` a text is: there the LSTM may be
-    worth much more than the others without a say in what a review gets.
+    And times how much shorter than `_FEW_TOKENS` a text is: there the LSTMs may be
+    worth much more than the n-grams without a say in what a review gets.
     """
-    logits = [branches[name] for name in BRANCHES]
-    one = tf.ones_like(logits[0])
+    one = tf.ones_like(ngrams)
     count = tf.cast(lengths, tf.float32) + 1
     longer = tf.math.log(count / _USUAL_TOKENS)
     shorter = tf.math.log(tf.maximum(_FEW_TOKENS / count, 1.0))
-    terms = [*logits, one]
+    terms = [ngrams, steps, one]
     scales = [one, longer, shorter]
     return tf.stack([term * scale for scale in scales for term in terms], axis=1)
 

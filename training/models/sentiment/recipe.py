@@ -33,12 +33,7 @@ class Recipe:
         polar_words: words in an epoch that stand alone, labelled by their reviews.
         ngram_strength: inverse of the L2 penalty of the n-gram branch.
         ngram_steps: of its L-BFGS.
-        phrase_words: most frequent words that the branch of phrases knows.
-        phrase_filters: of that branch; see `phrases.fit_phrases`.
-        phrase_epochs: its passes over the reviews.
-        phrase_rate: its learning rate.
-        phrase_decay: its L2 penalty.
-        head: tokens of a review's beginning that all but the n-grams read.
+        head: tokens of a review's beginning that the LSTMs read.
         tail: of its end.
     """
 
@@ -67,11 +62,6 @@ class Recipe:
     polar_words: int = 1_000
     ngram_strength: float = 30.0
     ngram_steps: int = 50
-    phrase_words: int = 5_000
-    phrase_filters: int = 400
-    phrase_epochs: int = 25
-    phrase_rate: float = 0.015
-    phrase_decay: float = 1e-4
     head: int = 96
     tail: int = 288
 
@@ -87,6 +77,4 @@ QUICK = Recipe(
     variants=1_200,
     made_up=800,
     polar_words=100,
-    phrase_filters=50,
-    phrase_epochs=5,
 )

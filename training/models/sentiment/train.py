@@ -1,8 +1,7 @@
 """Train the sentiment model: IMDB → LSTMs and n-grams → artifacts/sentiment/<version>.
 
 reviews ─▶ tokens ─┬─▶ n-grams ─▶ logistic regression ─────────────┐
-           │       ├─▶ phrases: a convolution over words ──────────┤
-           │       └─▶ LSTM, on windows of reviews, on pieces,     │
+           │       └─▶ LSTMs, on windows of reviews, on pieces,    │
            │           on sentences turned round and made-up ones ─┼─▶ blend ─▶ test
            └── neighbouring reviews, other made-up words ──────────┘
 """
@@ -41,7 +40,6 @@ from training.models.sentiment.model import (
     SentimentModel,
     describe_rows,
 )
-from training.models.sentiment.phrases import Phrases, fit_phrases
 from training.models.sentiment.recipe import QUICK, Recipe
 from training.models.sentiment.text import (
     Vocabulary,
@@ -64,7 +62,7 @@ _SIGNS = tuple(sign.encode() for sign in lexicon.EMOJI.good + lexicon.EMOJI.bad)
 
 
 def train(options: RunOptions) -> None:
-    """Film reviews, liked or not: an LSTM beside n-grams and phrases, on IMDB.
+    """Film reviews, liked or not: a bidirectional LSTM beside n-grams, on IMDB.
 
     About half an hour on two cores.
     """
@@ -80,7 +78,7 @@ def train(options: RunOptions) -> None:
     model, history, caution, both = fit(training, validation, recipe, options.seed)
     on_validation = answer(model, validation)
     log.info("Validation: %s", card.summarise(validation, on_validation))
-    model.take(_fit_ngrams(both, recipe), _fit_phrases(both, recipe, options.seed))
+    model.take_ngrams(_fit_ngrams(both, recipe))
     rows = {
         "train": len(training),
         "validation": len(validation),
@@ -112,7 +110,7 @@ def train(options: RunOptions) -> None:
 def fit(
     training: imdb.Reviews, validation: imdb.Reviews, recipe: Recipe, seed: int
 ) -> tuple[SentimentModel, dict[str, list[float]], Caution, Corpus]:
-    """Fit all branches on `training`, their blend on `validation`.
+    """Fit both branches on `training`, their blend on `validation`.
 
     Returns:
         The model, the LSTMs' figures at each epoch, where the model is in doubt, and
@@ -171,7 +169,6 @@ def fit(
         vocabulary,
         network,
         _fit_ngrams(whole, recipe),
-        _fit_phrases(whole, recipe, seed),
         Reach(recipe.head, recipe.tail),
         Familiarity(words, counts),
     )
@@ -227,18 +224,6 @@ def _fit_ngrams(whole: Corpus, recipe: Recipe) -> Linear:
     return fitted
 
 
-def _fit_phrases(whole: Corpus, recipe: Recipe, seed: int) -> Phrases:
-    return fit_phrases(
-        whole,
-        words=recipe.phrase_words,
-        filters=recipe.phrase_filters,
-        epochs=recipe.phrase_epochs,
-        learning_rate=recipe.phrase_rate,
-        decay=recipe.phrase_decay,
-        seed=seed,
-    )
-
-
 def _count_by_label(whole: Corpus, vocabulary: Vocabulary) -> tuple[Any, Any]:
     """(ids,) int64 each: how often each id stands in likes, and in dislikes."""
     counts = [
@@ -266,8 +251,8 @@ def blend(model: SentimentModel, corpus: Corpus) -> None:
     ordered, features = corpus.select(order), []
     for part in slice_rows(len(ordered), _CHUNK):
         ids = as_ragged(ordered.rows[part])
-        described = describe_rows(model.read_branches(ids), ids.row_lengths())
-        features.append(described.numpy())
+        ngrams, steps = model.read_branches(ids)
+        features.append(describe_rows(ngrams, steps, ids.row_lengths()).numpy())
     model.blend = fit_blend(
         np.concatenate(features).astype(np.float64), ordered.labels, ordered.weights
     )
