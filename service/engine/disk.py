@@ -5,11 +5,13 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 
 from service.contract.version import MARKS
 
 LAST_VERSION = 2**32 - 1  # what a frame to the engine can name
+BY_NAME = attrgetter("name")
 MOST_ENTRIES = 10_000  # files of one version; a link to a parent folder makes more
 
 
@@ -128,7 +130,7 @@ def _is_version(folder: Path) -> bool:
     """
     for mark in MARKS:
         try:
-            (folder / mark).stat()
+            os.stat(f"{folder}/{mark}")  # noqa: PTH116 - often, so without a Path each
         except FileNotFoundError:
             continue
         return True
@@ -136,12 +138,15 @@ def _is_version(folder: Path) -> bool:
 
 
 def _fingerprint(folder: Path) -> VersionFolder:
-    files = list(_walk(folder))
+    files = list(_walk(str(folder)))
     visible = [each for each in files if not _is_hidden(each[0])]
-    return VersionFolder(folder, _digest(visible), _digest(files))
+    contents = fingerprint = _digest(files)
+    if len(visible) < len(files):
+        fingerprint = _digest(visible)
+    return VersionFolder(folder, fingerprint, contents)
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, int, int, bool]]:
+def _walk(folder: str) -> Iterator[tuple[str, int, int, bool]]:
     """Relative path, size, time and readability of each file, links followed.
 
     Raises:
@@ -150,7 +155,7 @@ def _walk(folder: Path) -> Iterator[tuple[str, int, int, bool]]:
     folders, count = [""], 0
     while folders:
         inside = folders.pop()
-        for entry in sorted(os.scandir(folder / inside), key=lambda entry: entry.name):
+        for entry in sorted(os.scandir(f"{folder}/{inside}"), key=BY_NAME):
             path = f"{inside}/{entry.name}" if inside else entry.name
             count += 1
             if count > MOST_ENTRIES:
@@ -168,9 +173,8 @@ def _walk(folder: Path) -> Iterator[tuple[str, int, int, bool]]:
 
 
 def _visible_names(folder: Path) -> list[str]:
-    return sorted(
-        each.name for each in folder.iterdir() if not each.name.startswith(".")
-    )
+    names = os.listdir(folder)  # noqa: PTH208 - as above
+    return sorted(name for name in names if not name.startswith("."))
 
 
 def _is_hidden(path: str) -> bool:

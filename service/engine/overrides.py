@@ -69,6 +69,9 @@ class ModelOverrides(BaseModel):
         )
 
 
+_NOTHING = ModelOverrides()
+
+
 class _Record(BaseModel):
     models: dict[str, ModelOverrides] = {}
 
@@ -90,8 +93,8 @@ class Overrides:
                 self._record = _Record.model_validate_json(content)
 
     def of(self, name: str) -> ModelOverrides:
-        """What was said of a model."""
-        return self._record.models.get(name, ModelOverrides())
+        """What was said of a model; not to be changed."""
+        return self._record.models.get(name, _NOTHING)
 
     def unloaded(self) -> list[str]:
         """The models of which nothing is to be in memory."""

@@ -91,10 +91,13 @@ def _create_rpc(state: AppState) -> "RpcServer | None":
 
 
 async def _watch_files(state: AppState) -> None:
-    looks = [state.access.look]
+    looks = []
+    if state.settings.api_keys is not None:
+        looks.append(state.access.look)
     if state.certificates is not None:
         looks.append(state.certificates.look)
-    await watch(looks, state.settings.poll_seconds)
+    if looks:
+        await watch(looks, state.settings.poll_seconds)
 
 
 async def _answer(request: Request, error: Exception) -> Response:

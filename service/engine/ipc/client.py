@@ -31,8 +31,7 @@ logger = logging.getLogger(__name__)
 INTRODUCTION_S = 1.0  # that a start waits for an engine; it may be starting too
 RECONNECT_S = 0.05
 BULKY_BYTES = 1 << 16  # rows of more are not copied to travel with others
-LOOKS = 4  # for a sign of the engine's life, in the time after which it is missed
-MOST_APART_S = 0.5  # of two of them
+LOOK_S = 0.25  # while signs of the engine's life are missed
 
 
 class EngineClient:
@@ -180,7 +179,6 @@ class EngineClient:
 
     async def _watch(self, connection: ClientConnection) -> None:
         """Until the connection is lost: see whether the engine gives signs of life."""
-        look_s = min(self._silence_s / LOOKS, MOST_APART_S)
         while not connection.lost.is_set():
             silent_s = time.monotonic() - connection.heard
             responding = silent_s < self._silence_s
@@ -188,8 +186,9 @@ class EngineClient:
                 self._catalog = self._catalog.model_copy(
                     update={"responding": responding}
                 )
+            rest_s = self._silence_s - silent_s if responding else LOOK_S
             with suppress(TimeoutError):
-                await asyncio.wait_for(connection.lost.wait(), look_s)
+                await asyncio.wait_for(connection.lost.wait(), rest_s)
 
     def _forget(self) -> None:
         self._connection = None

@@ -41,13 +41,13 @@ from tests.versions import Multiplier, MultiplierLoader, until, write_version
 class House:
     """An engine, its server, and a client of it."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, silence_s: float):
         self.listener, self.name = listen_privately()
         self.settings = Settings(
             artifacts=folder / "artifacts", max_queue_rows=8, drain_timeout_s=1
         )
         self.loader = MultiplierLoader()
-        self.client = EngineClient(self.name)
+        self.client = EngineClient(self.name, silence_s=silence_s)
 
     async def open(self) -> None:
         metrics = Metrics(CollectorRegistry())
@@ -87,9 +87,9 @@ class House:
 
 
 @asynccontextmanager
-async def house_of(folder: Path) -> AsyncIterator[House]:
+async def house_of(folder: Path, silence_s: float = 2.0) -> AsyncIterator[House]:
     write_version(folder / "artifacts", "times", 1)
-    house = House(folder)
+    house = House(folder, silence_s)
     await asyncio.gather(house.client.start(), house.open())
     try:
         yield house
@@ -379,12 +379,17 @@ def test_a_deadline_holds_while_the_engine_says_nothing(
     run(test)
 
 
-def test_signs_of_life_turn_readiness_green_again(tmp_path: Path) -> None:
+def test_signs_of_life_turn_readiness_green_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "HEARTBEAT_S", 1.0)
+
     async def test() -> None:
-        async with house_of(tmp_path) as house:
-            assert not house.client.catalog.problems()
-            house.client._connection.heard -= 60  # type: ignore[union-attr]
+        async with house_of(tmp_path, silence_s=0.3) as house:
             await until(lambda: not house.client.catalog.responding)
+            connection = house.client._connection
+            assert connection is not None
+            assert time.monotonic() - connection.heard < 0.9
             await until(lambda: house.client.catalog.responding)
             assert not house.client.catalog.problems()
 
