@@ -41,6 +41,8 @@ class LastWords:
         if self._greets and not greets:
             self._greeting, self._greeted = tuple(self._said), time.monotonic()
             self._said.clear()
+        elif greets and not self._greets:
+            self._greeting = ()  # of an earlier one
         self._greets = greets
 
     @property

@@ -170,7 +170,11 @@ class _Serving:
             raise
         except ServeryError as error:
             _note(record, error)
-            await state.accounting.pause(error, record)
+            try:
+                await state.accounting.pause(error, record, call.deadline)
+            except asyncio.CancelledError:
+                record.close_early()
+                raise
             yield error
         except Exception:
             logger.exception("request %s failed", record.request_id, extra=record.extra)

@@ -13,7 +13,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.errors import MalformedBody, MethodNotAllowed, ServeryError
+from service.errors import (
+    MalformedBody,
+    MethodNotAllowed,
+    ServeryError,
+    forget_frames,
+)
 from service.watched import watch
 from service.web.api import routes
 from service.web.api.description import Api
@@ -102,6 +107,7 @@ async def _watch_files(state: AppState) -> None:
 
 async def _answer(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServeryError)  # registered for no other  # noqa: S101
+    forget_frames(error)
     state, record = request.scope["servery"], request.scope["record"]
     await state.accounting.pause(error, record)
     return error_response(error, record)

@@ -35,6 +35,13 @@ def test_a_greeting_does_not_take_the_place_of_what_is_said_after_it() -> None:
     assert words.lines == ("these are my last words",)
 
 
+def test_an_earlier_greeting_is_nobodys_last_word() -> None:
+    words = LastWords("tensorflow-0")
+    greet(words, b"no GPU found\n")
+    words.greets = True
+    assert not words.lines
+
+
 def test_what_has_no_end_of_line_is_said_at_the_end() -> None:
     words = LastWords("engine")
     words.feed(b"half a line")

@@ -64,7 +64,8 @@ class Accounting:
         drift: "DriftMonitor | None" = None,
     ):
         share = settings.max_caller_share
-        self.in_flight = 0
+        self.in_flight = self._pausing = 0
+        self._most_pausing = settings.max_in_flight
         self.places = Shares(settings.max_in_flight, share)
         self._decoded = Shares(settings.max_decoded_bytes, share)
         self._metrics = metrics
@@ -111,20 +112,39 @@ class Accounting:
         self._give_back(record)
         self._finish(record)
 
-    async def pause(self, error: ServeryError, record: RequestRecord) -> None:
+    async def pause(
+        self,
+        error: ServeryError,
+        record: RequestRecord,
+        deadline: float = float("inf"),
+    ) -> None:
         """Keep a caller for a moment who is told that the engine or a model starts.
 
         Callers who come again at once would take the cores on which it starts. Others
-        may have meanwhile what this one held.
+        may have meanwhile what this one held. No more are kept than may be under way,
+        and nobody until it is too late to be told.
+
+        Args:
+            error: What it is told.
+            record: Of the request.
+            deadline: Its own, by `time.monotonic()`.
 
         Raises:
             ClientDisconnectedError: The caller has hung up.
         """
         if not isinstance(error, EngineGone | ModelNotReady):
             return
-        if record.counted and error.retry_after_s <= SOON_S:
-            self._give_back(record)
+        if not record.counted or error.retry_after_s > SOON_S:
+            return
+        is_late = time.monotonic() > deadline - 2 * PAUSE_S
+        if is_late or self._pausing >= self._most_pausing:
+            return
+        self._give_back(record)
+        self._pausing += 1
+        try:
             await record.wait_for(asyncio.ensure_future(asyncio.sleep(PAUSE_S)))
+        finally:
+            self._pausing -= 1
 
     def note(self, record: RequestRecord) -> None:
         """This one ended before it could enter: its bytes were wrong, or too few."""

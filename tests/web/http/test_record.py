@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,12 +133,40 @@ def test_who_waits_in_a_pause_has_nobodys_place_and_may_hang_up(
         answer = asyncio.create_task(respond(refuse(STARTS), record, asked.pause))
         for _ in range(10):
             await asyncio.sleep(0)
-        assert (asked.in_flight, asked.places.held) == (0, 0)
+        assert (asked.in_flight, asked.places.held, asked._decoded.held) == (0, 0, 0)
         record.abandon()
         assert await answer is None
         assert (record.status, record.code) == (499, "client_disconnected")
         asked.leave(record)
         assert (asked.in_flight, asked.places.held) == (0, 0)
+
+    asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    ("left_s", "most", "waits"),
+    [(60, 1, 1), (60, 3, 3), (60, 9, 5), (5, 9, 0)],
+)
+def test_no_more_wait_than_may_be_under_way_and_nobody_until_it_is_too_late(
+    left_s: float, most: int, waits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(of_accounting, "PAUSE_S", 5.0)
+
+    async def ask() -> None:
+        metrics = Metrics(CollectorRegistry())
+        asked = Accounting(Settings(max_in_flight=most), metrics, None)
+        deadline, waiting = time.monotonic() + left_s, []
+        for _ in range(5):
+            record = RequestRecord("POST", PATH, PATH, {})
+            asked.enter(record)
+            pause = asked.pause(STARTS, record, deadline)
+            waiting.append(asyncio.create_task(pause))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert sum(not each.done() for each in waiting) == waits
+        assert asked.in_flight == 5 - waits
+        for each in waiting:
+            each.cancel()
 
     asyncio.run(ask())
 
