@@ -79,11 +79,13 @@ class Visit:
     Args:
         browser: In which it is opened.
         url: Of the service.
-        options: Of the browser's context; `refused` says that the service will say no.
+        options: Of the browser's context; `refused` says that the service will say no,
+            `on_dialog` is called with what the page asks by a dialog.
     """
 
     def __init__(self, browser: "Browser", url: str, options: dict[str, Any]):
         self._refused = options.pop("refused", False)
+        on_dialog = options.pop("on_dialog", None)
         self._host = urlsplit(url).netloc
         self._complaints: list[str] = []
         self._context = browser.new_context(
@@ -94,6 +96,8 @@ class Visit:
         self.page.on("pageerror", lambda error: self._complaints.append(str(error)))
         self.page.on("console", self._hear)
         self.page.on("request", self._see)
+        if on_dialog is not None:
+            self.page.on("dialog", on_dialog)
         self.page.goto(url)
         self.page.wait_for_selector("html[data-ready]")
 

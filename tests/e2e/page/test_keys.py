@@ -37,14 +37,13 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_people_are_asked_for_a_key_once(visit: Open, guarded: Server) -> None:
-    page, asked = visit(guarded.url, refused=True), list[str]()
+    asked: list[str] = []
 
     def answer(dialog: "Dialog") -> None:
         asked.append(dialog.message)
         dialog.accept(SECRET)
 
-    page.on("dialog", answer)
-    page.reload()
+    page = visit(guarded.url, refused=True, on_dialog=answer)
     bring(page, "sine")
     field = page.locator("#sine input").first
     field.fill("1.5708")
