@@ -22,7 +22,8 @@ class Caller:
 
 for _ in range(10):
     Caller()
-    watch.check() if SLOWLY else None
+    if SLOWLY:
+        watch.check()
 held = resident_bytes() - before
 watch.check()
 print(held // 1_000_000, (resident_bytes() - before) // 1_000_000)

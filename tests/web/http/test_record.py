@@ -6,6 +6,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -31,8 +32,14 @@ PATH = "/v1/predict/digits"
 STARTS = EngineGone("The engine is starting.")
 
 
-def accounting() -> Accounting:
-    return Accounting(Settings(), Metrics(CollectorRegistry()), None)
+def accounting(**settings: Any) -> Accounting:
+    return Accounting(Settings(**settings), Metrics(CollectorRegistry()), None)
+
+
+async def take_turns() -> None:
+    """Let others go as far as they can without time."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 def test_a_request_that_is_turned_away_is_counted_for_its_route() -> None:
@@ -112,8 +119,7 @@ def test_only_who_is_told_that_something_starts_is_told_after_a_pause(
         asked, record = accounting(), RequestRecord(method, PATH, PATH, {})
         asked.enter(record)
         answer = asyncio.create_task(respond(refuse(error), record, asked.pause))
-        for _ in range(10):
-            await asyncio.sleep(0)
+        await take_turns()
         assert answer.done() is not waits
         answer.cancel()
 
@@ -131,8 +137,7 @@ def test_who_waits_in_a_pause_has_nobodys_place_and_may_hang_up(
         asked.admit(record)
         asked.hold(record, 1000)
         answer = asyncio.create_task(respond(refuse(STARTS), record, asked.pause))
-        for _ in range(10):
-            await asyncio.sleep(0)
+        await take_turns()
         assert (asked.in_flight, asked.places.held, asked._decoded.held) == (0, 0, 0)
         record.abandon()
         assert await answer is None
@@ -153,16 +158,14 @@ def test_no_more_wait_than_may_be_under_way_and_nobody_until_it_is_too_late(
     monkeypatch.setattr(of_accounting, "PAUSE_S", 5.0)
 
     async def ask() -> None:
-        metrics = Metrics(CollectorRegistry())
-        asked = Accounting(Settings(max_in_flight=most), metrics, None)
+        asked = accounting(max_in_flight=most)
         deadline, waiting = time.monotonic() + left_s, []
         for _ in range(5):
             record = RequestRecord("POST", PATH, PATH, {})
             asked.enter(record)
             pause = asked.pause(STARTS, record, deadline)
             waiting.append(asyncio.create_task(pause))
-        for _ in range(10):
-            await asyncio.sleep(0)
+        await take_turns()
         assert sum(not each.done() for each in waiting) == waits
         assert asked.in_flight == 5 - waits
         for each in waiting:
